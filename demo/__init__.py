@@ -1,0 +1,1 @@
+"""Demonstration data of the mesh and the programs that make it."""

@@ -1,0 +1,1 @@
+"""One question, many nodes: filter, plan, prune, fan out, merge, completeness, explain."""

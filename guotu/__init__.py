@@ -1,0 +1,1 @@
+"""guotu (国土): the ground floor that everyone may import."""

@@ -1,0 +1,78 @@
+"""Plans: how one node will answer one question, as a printable value."""
+
+from __future__ import annotations
+
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from guotu.model.question import Cut, Scope
+
+
+class Decision(StrEnum):
+    """What a plan does with one member."""
+
+    LOCAL = "LOCAL"
+    ASK = "ASK"
+    PRUNE = "PRUNE"
+    MISSING = "MISSING"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedDataset:
+    """A dataset that the question is about, as the directory advertises it."""
+
+    dataset: str
+    version: int
+    rows: int
+    territory_m2: float
+    keep: bool
+    """False if pruned."""
+    reason: str
+    """MAY_MATCH, OUTSIDE_WINDOW, OUTSIDE_DIVISION, EMPTY, NOT_IN_CUT."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One member, and the datasets expected through it."""
+
+    node: str
+    decision: Decision
+    reason: str
+    detail: str = ""
+    address: str = ""
+    scope: Scope = Scope.SELF
+    """Scope that the member is asked with."""
+    expected: tuple[ExpectedDataset, ...] = ()
+    plan: Plan | None = None
+    """The member's own plan; only in explanations."""
+
+    @property
+    def cut(self) -> Cut:
+        """Versions that the member shall answer from."""
+        return {item.dataset: item.version for item in self.expected if item.keep}
+
+    @property
+    def advertised_rows(self) -> int:
+        """Rows that the registry advertises for the datasets kept."""
+        return sum(item.rows for item in self.expected if item.keep)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one node answers one question; steps are in the order their rows are merged."""
+
+    node: str
+    collection: str
+    scope: Scope
+    steps: tuple[PlanStep, ...]
+    pushed_down: tuple[str, ...] = ()
+    merge: str = ""
+    stale_registry: bool = False
+    directory_as_of_ms: int = 0
+    planning_ms: float = 0.0
+
+    @property
+    def cut(self) -> dict[str, int]:
+        """Versions that the answer will be computed from."""
+        return {name: version for step in self.steps for name, version in step.cut.items()}

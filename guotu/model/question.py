@@ -1,0 +1,102 @@
+"""Questions: what is asked of a node, bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from guotu.model.crs import MESH_CRS
+
+MAX_FILTER_BYTES = 1 << 20
+MAX_FIELDS = 256
+MAX_SORT_KEYS = 8
+MAX_GROUP_COLUMNS = 8
+MAX_AGGREGATES = 32
+MAX_LIMIT = 1_000_000_000
+MAX_GROUPS = 1_000_000
+"""Most groups that an aggregate answer may have."""
+MAX_SORTED_ROWS = 5_000_000
+"""Most rows of an answer that is sorted without a limit."""
+
+Cut = Mapping[str, int]
+"""The vector {dataset -> version}."""
+
+
+class Scope(StrEnum):
+    """How far down the divisions a question reaches."""
+
+    SELF = "self"
+    SUBTREE = "subtree"
+
+
+class CompletenessMode(StrEnum):
+    """What the caller wants when a member cannot answer."""
+
+    REQUIRE_ALL = "require_all"
+    ALLOW_PARTIAL = "allow_partial"
+
+
+class AggregateFunction(StrEnum):
+    """Functions of an aggregate."""
+
+    COUNT = "count"
+    SUM = "sum"
+    MIN = "min"
+    MAX = "max"
+    AVG = "avg"
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One sort key; nulls come last either way."""
+
+    field: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every question has. `cut` names versions; datasets not named are answered from their head."""
+
+    scope: Scope = Scope.SUBTREE
+    completeness: CompletenessMode = CompletenessMode.REQUIRE_ALL
+    cut: Cut = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A retrieval. `filter` is CQL2 JSON (empty for none), geometries in EPSG:4490 lon/lat."""
+
+    collection: str
+    filter: str = ""
+    fields: tuple[str, ...] = ()
+    sort: tuple[SortKey, ...] = ()
+    limit: int = 0
+    """Most rows; 0 for no limit."""
+    crs: str = MESH_CRS
+    """CRS of returned geometries, x=easting/longitude first."""
+    options: Options = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One aggregate column; `field` is empty for the count of rows."""
+
+    function: AggregateFunction
+    field: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A grouping question; `group_by` names fields or the division levels province, prefecture, county."""
+
+    collection: str
+    aggregates: tuple[Aggregate, ...]
+    group_by: tuple[str, ...] = ()
+    filter: str = ""
+    options: Options = Options()
+
+
+Question = Query | Stats

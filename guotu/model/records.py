@@ -1,0 +1,86 @@
+"""What nodes advertise of themselves and of their datasets in the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from guotu.model.division import node_division
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A rectangle in EPSG:4490, lon/lat order, degrees."""
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+
+    def intersects(self, other: Extent) -> bool:
+        """Tell whether the two share a point."""
+        return (
+            self.xmin <= other.xmax
+            and other.xmin <= self.xmax
+            and self.ymin <= other.ymax
+            and other.ymin <= self.ymax
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """A registered node; it stands in the registry as long as its lease lives."""
+
+    node: str
+    name: str
+    address: str
+    """Where peers reach its gRPC services, "host:port"."""
+    instance: str
+    """Random id of its data directory."""
+    software: str = ""
+    started_ms: int = 0
+    public_key: bytes = b""
+    """Ed25519, 32 bytes."""
+    store: str = "duckdb"
+    metrics_address: str = ""
+
+    @property
+    def division(self) -> str:
+        """Return the node's division."""
+        return node_division(self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRecord:
+    """A dataset's head version, as its owner advertises it."""
+
+    dataset: str
+    collection: str
+    node: str
+    version: int
+    rows: int
+    extent: Extent | None
+    """None for a collection without geometry or an empty version."""
+    coverage_wkb: bytes
+    """Simplified polygon that covers every feature, WKB, EPSG:4490 lon/lat; empty if extent is None."""
+    territory_m2: float
+    """Ellipsoidal area of the coverage, square metres."""
+    manifest: str
+    """SHA-256 of the head manifest, hex."""
+    digest: str
+    """Set digest of the head version, hex."""
+    published_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """One published version of a dataset."""
+
+    dataset: str
+    version: int
+    rows: int
+    published_ms: int
+    manifest: str
+    digest: str
+    queryable: bool
+    message: str = ""
+    bytes: int = 0

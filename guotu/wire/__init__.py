@@ -1,0 +1,1 @@
+"""Model to protobuf and back, errors to gRPC status and back, channels and servers."""

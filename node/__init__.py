@@ -1,0 +1,1 @@
+"""The service that an administrative node runs."""

@@ -1,0 +1,1 @@
+"""Who is out there: etcd keys, lease session, directory, catalogue of collections."""

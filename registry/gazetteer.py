@@ -1,0 +1,83 @@
+"""Gazetteer 行政区划名录: name, bounds and parent of each administrative division."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+
+import pyarrow as pa
+import pyarrow.csv
+
+_RANKS = {"nation": 0, "province": 1, "prefecture": 2, "county": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class GazetteerEntry:
+    """One division.
+
+    Attributes:
+        code: six digits, GB/T 2260; `100000` is the nation.
+        name: full Chinese name.
+        level: nation, province, prefecture or county.
+        parent: code of the division it belongs to; empty for the nation. Not always the prefix of `code`:
+            419001 济源市 and 500101 万州区 belong directly to their provinces.
+        bounds: xmin, ymin, xmax, ymax; degrees, lon/lat, EPSG:4490.
+    """
+
+    code: str
+    name: str
+    level: str
+    parent: str
+    bounds: tuple[float, float, float, float]
+
+
+class Gazetteer:
+    """All divisions of the country by code.
+
+    A few codes stand on two levels (820000 is a province and its only county, 441900 a prefecture and its
+    only county); such a code means its higher level everywhere here, so that a walk from the nation through
+    `children` meets every code exactly once.
+    """
+
+    def __init__(self, entries: Iterable[GazetteerEntry]) -> None:
+        lowest_first = sorted(entries, key=lambda entry: (-_RANKS[entry.level], entry.code))
+        by_code = {entry.code: entry for entry in lowest_first}
+        self._entries = dict(sorted(by_code.items()))
+        self._children: dict[str, list[GazetteerEntry]] = {}
+        for entry in self._entries.values():
+            if entry.parent:
+                self._children.setdefault(entry.parent, []).append(entry)
+
+    @classmethod
+    def load(cls) -> Gazetteer:
+        """Read the gazetteer that is installed with this package."""
+        text = {name: pa.string() for name in ("code", "name", "level", "parent")}
+        options = pa.csv.ConvertOptions(column_types=text, strings_can_be_null=False)
+        with files("registry").joinpath("data/divisions.csv").open("rb") as stream:
+            table = pa.csv.read_csv(stream, convert_options=options)
+        rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+        return cls(
+            GazetteerEntry(code, name, level, parent, (xmin, ymin, xmax, ymax))
+            for code, name, level, parent, xmin, ymin, xmax, ymax in rows
+        )
+
+    def get(self, code: str) -> GazetteerEntry | None:
+        """Return the division of six-digit *code*, of its higher level if it has two; None if unknown."""
+        return self._entries.get(code)
+
+    def name(self, code: str) -> str:
+        """Return the name to show for *code*; the code itself if it is unknown, so that no label is blank."""
+        entry = self._entries.get(code)
+        return entry.name if entry else code
+
+    def children(self, code: str) -> tuple[GazetteerEntry, ...]:
+        """Return the divisions directly below *code* in the order of their codes; none if it has none."""
+        return tuple(self._children.get(code, ()))
+
+    def bounds_table(self) -> pa.Table:
+        """Return code: string, xmin, ymin, xmax, ymax: double (degrees, lon/lat, EPSG:4490), by code."""
+        names = ("xmin", "ymin", "xmax", "ymax")
+        edges = zip(*(entry.bounds for entry in self._entries.values()), strict=True)
+        columns = {name: pa.array(edge, pa.float64()) for name, edge in zip(names, edges, strict=True)}
+        return pa.table({"code": pa.array(list(self._entries), pa.string()), **columns})

@@ -1,0 +1,1 @@
+"""Versions: manifest, digest, object store, publish."""
