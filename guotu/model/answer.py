@@ -41,7 +41,7 @@ class MemberOutcome:
     detail: str = ""
     version: int = 0
     rows: int = 0
-    bytes: int = 0
+    size_bytes: int = 0
     elapsed_ms: float = 0.0
     advertised_rows: int = 0
     advertised_territory_m2: float = 0.0
@@ -140,7 +140,7 @@ class Trailer:
 
     completeness: Completeness
     rows: int
-    bytes: int
+    size_bytes: int
     digest: bytes
     segments: tuple[Segment, ...] = field(default=())
     elapsed_ms: float = 0.0

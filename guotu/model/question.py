@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from guotu.model.crs import MESH_CRS
+from guotu.model.records import Extent
 
 MAX_FILTER_BYTES = 1 << 20
 MAX_FIELDS = 256
@@ -65,11 +66,25 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Which features a question is about; all parts given must hold."""
+
+    filter: str = ""
+    """CQL2 text, or CQL2 JSON if it begins with "{"; empty for none. Geometries are EPSG:4490, lon/lat."""
+    bbox: Extent | None = None
+    """Features that intersect this rectangle."""
+    within: bytes = b""
+    """Features that lie within this polygon: WKB, EPSG:4490, lon/lat; empty for none."""
+    division: str = ""
+    """Features of this division, by the collection's division field; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
-    """A retrieval. `filter` is CQL2 JSON (empty for none), geometries in EPSG:4490 lon/lat."""
+    """A retrieval."""
 
     collection: str
-    filter: str = ""
+    selection: Selection = Selection()
     fields: tuple[str, ...] = ()
     sort: tuple[SortKey, ...] = ()
     limit: int = 0
@@ -95,7 +110,7 @@ class Stats:
     collection: str
     aggregates: tuple[Aggregate, ...]
     group_by: tuple[str, ...] = ()
-    filter: str = ""
+    selection: Selection = Selection()
     options: Options = Options()
 
 

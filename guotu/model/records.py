@@ -83,4 +83,4 @@ class VersionInfo:
     digest: str
     queryable: bool
     message: str = ""
-    bytes: int = 0
+    size_bytes: int = 0
