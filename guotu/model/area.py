@@ -45,7 +45,7 @@ _K = (
     2.22241238938534e-09,
 )
 _MAX_OFFSET_M = 500_000.0
-_BLOCK_POINTS = 1 << 20
+_BLOCK_POINTS = 1 << 16
 _POLYGON, _FIRST_COLLECTION = 3, 4
 
 
@@ -72,8 +72,8 @@ def ellipsoidal_area_m2(geometries: Objects, crs: str = "EPSG:4490") -> Floats:
 
     `geometries` is an array of shapely geometries, x before y: longitude and latitude in degrees for
     EPSG:4490 (edges are straight in longitude and latitude), easting and northing in metres for the CGCS2000
-    Gauss-Krüger zones EPSG:4491 to 4554 (edges are straight on the plane). Holes are subtracted whatever their
-    orientation; points and lines have no area; a missing geometry gives NaN.
+    Gauss-Krüger zones EPSG:4491 to 4554 (edges are straight on the plane). Holes are subtracted whatever
+    their orientation; points and lines have no area; a missing geometry gives NaN.
 
     Raises:
         ValueError: another CRS, or coordinates that cannot belong to this one.

@@ -127,9 +127,9 @@ class _Grid:
         """Return the half-open ranges (left, bottom, right, top) of cells touched by boxes, shape (4, n)."""
         cells = boxes * self.denominator / self.numerator
         low, high = np.floor(cells[:2]), np.ceil(cells[2:])
-        # The division may round onto a grid line that lies just inside the box.
-        low -= self._degrees(low) > boxes[:2]
-        high += self._degrees(high) < boxes[2:]
+        # The product may round across a grid line, either way.
+        low += (self._degrees(low + 1) <= boxes[:2]).astype(int) - (self._degrees(low) > boxes[:2])
+        high += (self._degrees(high) < boxes[2:]).astype(int) - (self._degrees(high - 1) >= boxes[2:])
         # A point on a grid line takes the cell beyond it, on the last line of the world the one before.
         last = np.array([[180], [90]]) * self.denominator // self.numerator
         low = np.minimum(low, last - 1)
