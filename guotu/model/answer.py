@@ -123,6 +123,8 @@ class Batch:
 
     dataset: str
     rows: pa.RecordBatch
+    encoded: bytes = b""
+    """The Arrow IPC message that it came as, so that a relay need not encode it again; empty if made here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,8 +180,7 @@ def _frame(crs: str) -> _Frame:
     epsg = int(code.removeprefix("EPSG:")) if code and code.startswith("EPSG:") else 0
     if not is_gauss_kruger(epsg):
         raise ValueError(
-            "area is defined on CGCS2000 only, EPSG:4490 or a Gauss-Krüger zone EPSG:4491 to 4554; "
-            f"got {code or crs}"
+            f"area is defined on CGCS2000 only, EPSG:4490 or a Gauss-Krüger zone EPSG:4491 to 4554; got {code or crs}"
         )
     meridian, false_easting = _zone(epsg)
     return _Frame(_plane_length, lambda points: _locate_gauss(points, meridian, false_easting))

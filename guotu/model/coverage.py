@@ -26,7 +26,7 @@ _ALIGN = 64
 class CoverageBuilder:
     """Collects the boxes of features in batches and draws a polygon around the grid cells they touch.
 
-    The result depends on the boxes only, not on their order or batches. Memory is bounded (some 50 MB at
+    The result depends on the boxes only, not on their order or batches. Memory is bounded (some 40 MB at
     worst), whatever the number or size of the boxes.
     """
 

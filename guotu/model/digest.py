@@ -59,11 +59,7 @@ def _fixed_bytes(column: pa.Array) -> bytes:
             column = pc.fill_null(column, pa.scalar(0, column.type))
         width = column.type.byte_width
         buffer = column.buffers()[1]
-        return (
-            b""
-            if buffer is None
-            else bytes(memoryview(buffer)[column.offset * width :][: len(column) * width])
-        )
+        return b"" if buffer is None else bytes(memoryview(buffer)[column.offset * width :][: len(column) * width])
     values = np.asarray(pc.fill_null(column.view(_integer_of(column.type)), 0))
     if pa.types.is_floating(column.type):
         values = values.view(np.float64) + 0.0

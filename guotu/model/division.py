@@ -8,9 +8,7 @@ from enum import StrEnum
 NATION = "100000"
 _DIVISION = re.compile(r"[1-9]\d{5}")
 _NODE = re.compile(r"([1-9]\d{5})(-[a-z0-9]{1,12})?")
-_DATASET = re.compile(
-    r"([1-9]\d{5}(?:-[a-z0-9]{1,12})?)/((?:[1-9]\d{5}(?:-[a-z0-9]{1,12})?\.)?[a-z][a-z0-9_]{0,31})"
-)
+_DATASET = re.compile(r"([1-9]\d{5}(?:-[a-z0-9]{1,12})?)/((?:[1-9]\d{5}(?:-[a-z0-9]{1,12})?\.)?[a-z][a-z0-9_]{0,31})")
 
 
 class DivisionLevel(StrEnum):

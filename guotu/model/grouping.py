@@ -82,9 +82,7 @@ def aggregate_type(collection: Collection, aggregate: Aggregate) -> pa.DataType:
     return pa.decimal128(38, sum_decimals(field))
 
 
-def grouping_schema(
-    collection: Collection, group_by: tuple[str, ...], aggregates: tuple[Aggregate, ...]
-) -> pa.Schema:
+def grouping_schema(collection: Collection, group_by: tuple[str, ...], aggregates: tuple[Aggregate, ...]) -> pa.Schema:
     """Return the schema of a grouping answer: group columns, then aggregates by their alias.
 
     Raises:

@@ -86,9 +86,7 @@ class FeatureStore(Protocol):
     async def versions(self) -> list[StoredVersion]:
         """List the readable versions, sorted by dataset and version."""
 
-    def scan(
-        self, dataset: str, version: int, collection: Collection, scan: Scan
-    ) -> AsyncIterator[pa.RecordBatch]:
+    def scan(self, dataset: str, version: int, collection: Collection, scan: Scan) -> AsyncIterator[pa.RecordBatch]:
         """Stream rows in batches of about 1 MiB with the schema of `guotu.model.schema.arrow_schema`.
 
         Closing the iterator cancels the work in the engine.
@@ -98,9 +96,7 @@ class FeatureStore(Protocol):
             StoreFailure: the engine failed.
         """
 
-    async def aggregate(
-        self, dataset: str, version: int, collection: Collection, grouping: Grouping
-    ) -> pa.Table:
+    async def aggregate(self, dataset: str, version: int, collection: Collection, grouping: Grouping) -> pa.Table:
         """Return one row a group: the group columns, then one column an aggregate, not sorted.
 
         Schema as `guotu.model.grouping.grouping_schema`.

@@ -19,10 +19,7 @@ class Extent:
     def intersects(self, other: Extent) -> bool:
         """Tell whether the two share a point."""
         return (
-            self.xmin <= other.xmax
-            and other.xmin <= self.xmax
-            and self.ymin <= other.ymax
-            and other.ymin <= self.ymax
+            self.xmin <= other.xmax and other.xmin <= self.xmax and self.ymin <= other.ymax and other.ymin <= self.ymax
         )
 
 
@@ -47,6 +44,19 @@ class NodeRecord:
     def division(self) -> str:
         """Return the node's division."""
         return node_division(self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A node's own facts."""
+
+    record: NodeRecord
+    ready: bool
+    """True if it takes questions."""
+    stale_registry: bool
+    """True if it answers from its last good directory because the registry is out of reach."""
+    directory_as_of_ms: int
+    """When its directory last agreed with the registry, milliseconds since 1970-01-01 UTC."""
 
 
 @dataclass(frozen=True, slots=True)

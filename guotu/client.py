@@ -1,0 +1,364 @@
+"""The Python client: `connect()`, `query()` to Arrow or GeoPandas, `stats()`, `explain()`.
+
+>>> from guotu.client import connect
+>>> with connect("127.0.0.1:7083") as mesh:
+...     answer = mesh.query("landcover", where="igbp = 13", bbox=(103.9, 30.5, 104.2, 30.8))
+...     frame = answer.geodataframe()
+...     answer.completeness.complete, answer.cut, answer.digest.hex()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import shapely
+
+from guotu.model.answer import Batch, Completeness, Header, Notice, Trailer
+from guotu.model.collection import Collection
+from guotu.model.crs import MESH_CRS
+from guotu.model.errors import IncompleteAnswer, InvalidQuestion, NobodyAnswered
+from guotu.model.plan import Plan
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    CompletenessMode,
+    Options,
+    Query,
+    Question,
+    Scope,
+    Selection,
+    SortKey,
+    Stats,
+)
+from guotu.model.records import DatasetRecord, Extent, NodeRecord, NodeState, VersionInfo
+from guotu.wire.blocking import BlockingCalls
+from guotu.wire.endpoint import TlsFiles
+
+if TYPE_CHECKING:
+    import geopandas
+
+DEFAULT_ADDRESS = "127.0.0.1:7083"
+DEFAULT_TIMEOUT = 60.0
+"""Deadline of a question in seconds."""
+
+
+class Answer:
+    """One answer, read once: as batches, a reader, a table or a GeoDataFrame.
+
+    `header` is there at once; `trailer`, `completeness` and `digest` once all rows were read (asking for them reads
+    on). A partial answer has `completeness.complete` False and names who is missing.
+
+    Raises (while reading):
+        IncompleteAnswer: REQUIRE_ALL and a member is missing; its `completeness` tells who.
+        NobodyAnswered: not one member answered.
+        DeadlineExceeded, NodeUnavailable, InvalidQuestion, InvalidFilter, ...: see guotu.model.errors.
+    """
+
+    def __init__(self, frames: Iterator[Header | Batch | Notice | Trailer]) -> None:
+        self._frames = frames
+        self._trailer: Trailer | None = None
+        self._pending: list[Batch] = []
+        self.warnings: list[Notice] = []
+        self.header = self._read_header()
+
+    def _read_header(self) -> Header:
+        for frame in self._frames:
+            if isinstance(frame, Header):
+                return frame
+            self._note(frame)
+        raise InvalidQuestion(part="answer", detail="the node ended it before its header")
+
+    def _note(self, frame: Header | Batch | Notice | Trailer) -> None:
+        if isinstance(frame, Notice):
+            self.warnings.append(frame)
+        elif isinstance(frame, Trailer):
+            self._trailer = frame
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the rows; geometry is GeoArrow WKB."""
+        return self.header.schema
+
+    @property
+    def cut(self) -> Mapping[str, int]:
+        """Versions that the answer is computed from, by dataset id."""
+        return self.header.cut
+
+    @property
+    def plan(self) -> Plan:
+        """How the node answers."""
+        return self.header.plan
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the rows with the dataset that they are of; each can be read once, memory stays flat."""
+        yield from self._pending
+        self._pending = []
+        try:
+            for frame in self._frames:
+                if isinstance(frame, Batch):
+                    yield frame
+                else:
+                    self._note(frame)
+        except (IncompleteAnswer, NobodyAnswered) as failure:
+            failure.completeness = self._trailer.completeness if self._trailer else None
+            raise
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows as record batches."""
+        return (batch.rows for batch in self.batches())
+
+    def reader(self) -> pa.RecordBatchReader:
+        """Return a reader over the rows; memory stays flat."""
+        return pa.RecordBatchReader.from_batches(self.schema, iter(self))
+
+    def table(self) -> pa.Table:
+        """Return all rows of members that answered in full; rows of a member lost half-way are left out."""
+        batches = list(self.batches())
+        cut_short = {member.dataset for member in self.completeness.members if member.truncated}
+        return pa.Table.from_batches((b.rows for b in batches if b.dataset not in cut_short), self.schema)
+
+    def geodataframe(self) -> geopandas.GeoDataFrame:
+        """Return all rows as a GeoDataFrame (needs geopandas)."""
+        import geopandas
+
+        return geopandas.GeoDataFrame.from_arrow(self.table())
+
+    @property
+    def trailer(self) -> Trailer:
+        """Last frame; reads the rest of the answer and keeps its rows for `batches()`."""
+        if self._trailer is None:
+            self._pending = list(self.batches())
+        if self._trailer is None:
+            raise InvalidQuestion(part="answer", detail="the node ended it without its trailer")
+        return self._trailer
+
+    @property
+    def completeness(self) -> Completeness:
+        """Outcomes of all members expected."""
+        return self.trailer.completeness
+
+    @property
+    def digest(self) -> bytes:
+        """Result digest: the same question on the same cut gives the same 32 bytes."""
+        return self.trailer.digest
+
+    def close(self) -> None:
+        """Stop reading; the question is cancelled at every node."""
+        close = getattr(self._frames, "close", None)
+        if close is not None:
+            close()
+
+
+class Client:
+    """A connection to one node, from which the whole mesh can be asked."""
+
+    def __init__(self, calls: BlockingCalls) -> None:
+        self._calls = calls
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; answers under way end."""
+        self._calls.close()
+
+    def ask(self, question: Question, timeout: float | None = None) -> Answer:
+        """Ask a question given as a value; `timeout` in seconds."""
+        return Answer(self._calls.ask(question, timeout))
+
+    def query(
+        self,
+        collection: str,
+        *,
+        where: str = "",
+        bbox: Sequence[float] | None = None,
+        within: Any = None,
+        division: str = "",
+        fields: Sequence[str] = (),
+        sort: Sequence[str] = (),
+        limit: int = 0,
+        crs: str = MESH_CRS,
+        scope: str = "subtree",
+        partial: bool = False,
+        cut: Mapping[str, int] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Retrieve features.
+
+        Args:
+            collection: id, for example "dltb".
+            where: CQL2 text or JSON.
+            bbox: (xmin, ymin, xmax, ymax) in degrees, EPSG:4490 lon/lat; features that intersect it.
+            within: shapely polygon or WKB, EPSG:4490 lon/lat; features within it.
+            division: GB/T 2260 code; features of that division.
+            fields: columns to return; all if empty.
+            sort: fields, "-" before one for descending order.
+            limit: most rows; 0 for no limit.
+            crs: CRS of returned geometries, x=easting/longitude first.
+            scope: "self" or "subtree".
+            partial: accept a marked partial answer.
+            cut: versions to answer from, by dataset id.
+            timeout: deadline in seconds.
+        """
+        question = Query(
+            collection=collection,
+            selection=selection(where, bbox, within, division),
+            fields=tuple(fields),
+            sort=sort_keys(sort),
+            limit=limit,
+            crs=crs,
+            options=options(scope, partial, cut),
+        )
+        return self.ask(question, timeout)
+
+    def stats(
+        self,
+        collection: str,
+        *,
+        group_by: Sequence[str] = (),
+        count: Sequence[str] | bool = False,
+        sum: Sequence[str] = (),
+        min: Sequence[str] = (),
+        max: Sequence[str] = (),
+        avg: Sequence[str] = (),
+        where: str = "",
+        bbox: Sequence[float] | None = None,
+        within: Any = None,
+        division: str = "",
+        scope: str = "subtree",
+        partial: bool = False,
+        cut: Mapping[str, int] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Group and aggregate at the owners.
+
+        Args:
+            group_by: fields, or the levels "province", "prefecture", "county".
+            count: True for the count of rows (also when nothing else is asked), or fields whose values are counted.
+            sum, min, max, avg: fields. Sums are exact decimals.
+
+        The rest is as in `query`. Columns are named "count", "sum_FIELD", "count_FIELD" and so on.
+        """
+        question = Stats(
+            collection=collection,
+            aggregates=aggregates(count, sum, min, max, avg),
+            group_by=tuple(group_by),
+            selection=selection(where, bbox, within, division),
+            options=options(scope, partial, cut),
+        )
+        return self.ask(question, timeout)
+
+    def explain(
+        self, question: Question, analyze: bool = False, timeout: float | None = None
+    ) -> tuple[Plan, Trailer | None]:
+        """Return how a question would be answered and, if analysed, what happened."""
+        return self._calls.explain(question, analyze, timeout)
+
+    def node(self) -> NodeState:
+        """Return the asked node's own facts."""
+        return self._calls.node()
+
+    def nodes(self, division: str = "") -> list[NodeRecord]:
+        """Return the registered nodes, sorted by id."""
+        return self._calls.nodes(division)[0]
+
+    def collections(self) -> list[Collection]:
+        """Return the collections of the mesh, sorted by id."""
+        return self._calls.collections("")
+
+    def datasets(self, collection: str = "", scope: str = "subtree") -> list[DatasetRecord]:
+        """Return the datasets known to the asked node, sorted by id."""
+        return self._calls.datasets(collection, Scope(scope))[0]
+
+    def versions(self, dataset: str) -> list[VersionInfo]:
+        """Return the retained versions of a dataset, newest first."""
+        return self._calls.versions(dataset)
+
+    def manifest(self, dataset: str, version: int = 0) -> tuple[bytes, bytes, bytes]:
+        """Return (manifest as canonical JSON, signature, public key); version 0 is the head."""
+        return self._calls.manifest(dataset, version)
+
+
+def connect(
+    address: str = DEFAULT_ADDRESS,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    tls_ca: Path | None = None,
+) -> Client:
+    """Connect to a node.
+
+    Args:
+        address: "host:port" of the node.
+        timeout: deadline of a call in seconds, unless one is given with it.
+        tls_cert, tls_key, tls_ca: PEM files; give all three or none.
+
+    Raises:
+        InvalidQuestion: only some of the TLS files are given.
+    """
+    files = [tls_cert, tls_key, tls_ca]
+    if any(files) and not all(files):
+        raise InvalidQuestion(part="TLS", detail="certificate, key and CA go together")
+    tls = TlsFiles(tls_cert, tls_key, tls_ca) if tls_cert and tls_key and tls_ca else None
+    return Client(BlockingCalls(address, tls, timeout))
+
+
+def selection(where: str, bbox: Sequence[float] | None, within: Any, division: str) -> Selection:
+    """Return the selection of a question.
+
+    Raises:
+        InvalidQuestion: the bbox has not four numbers.
+    """
+    extent = None
+    if bbox is not None:
+        if len(bbox) != 4:
+            raise InvalidQuestion(part="bbox", detail="xmin,ymin,xmax,ymax in degrees are needed")
+        extent = Extent(*(float(value) for value in bbox))
+    wkb = b"" if within is None else within if isinstance(within, bytes) else shapely.to_wkb(within)
+    return Selection(filter=where, bbox=extent, within=wkb, division=division)
+
+
+def sort_keys(names: Iterable[str]) -> tuple[SortKey, ...]:
+    """Return sort keys of names, "-" before one for descending order."""
+    return tuple(SortKey(name.removeprefix("-"), name.startswith("-")) for name in names)
+
+
+def options(scope: str, partial: bool, cut: Mapping[str, int] | None) -> Options:
+    """Return the options of a question."""
+    mode = CompletenessMode.ALLOW_PARTIAL if partial else CompletenessMode.REQUIRE_ALL
+    return Options(Scope(scope), mode, dict(cut or {}))
+
+
+def aggregates(
+    count: Sequence[str] | bool,
+    sum: Sequence[str],
+    min: Sequence[str],
+    max: Sequence[str],
+    avg: Sequence[str],
+) -> tuple[Aggregate, ...]:
+    """Return aggregate columns named after function and field; the count of rows if nothing is asked."""
+    wanted: list[Aggregate] = []
+    if count is True or not (count or sum or min or max or avg):
+        wanted.append(Aggregate(AggregateFunction.COUNT, "", "count"))
+    fields = {
+        AggregateFunction.COUNT: () if isinstance(count, bool) else count,
+        AggregateFunction.SUM: sum,
+        AggregateFunction.MIN: min,
+        AggregateFunction.MAX: max,
+        AggregateFunction.AVG: avg,
+    }
+    for function, names in fields.items():
+        wanted.extend(Aggregate(function, name, f"{function}_{name}") for name in names)
+    return tuple(wanted)

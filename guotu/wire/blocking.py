@@ -1,0 +1,128 @@
+"""The blocking client under `guotu.client`: calls a node, yields model values, raises model errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from guotu.model.answer import Frame, Trailer
+from guotu.model.collection import Collection
+from guotu.model.definition import collection_from_json
+from guotu.model.plan import Plan
+from guotu.model.question import Query, Question, Scope
+from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
+from guotu.v1 import (
+    dataset_pb2,
+    dataset_pb2_grpc,
+    directory_pb2,
+    directory_pb2_grpc,
+    node_pb2,
+    node_pb2_grpc,
+    query_pb2,
+    query_pb2_grpc,
+    version_pb2,
+    version_pb2_grpc,
+)
+from guotu.wire.answers import FrameReader, trailer_from_proto
+from guotu.wire.endpoint import TlsFiles, blocking_channel
+from guotu.wire.plans import plan_from_proto
+from guotu.wire.questions import explain_to_proto, query_to_proto, scope_to_proto, stats_to_proto
+from guotu.wire.records import dataset_from_proto, node_from_proto
+from guotu.wire.request_id import METADATA_KEY, new_request_id
+from guotu.wire.status import error_of_call
+from guotu.wire.versions import version_from_proto
+
+
+class BlockingCalls:
+    """One node's services over one channel; every method raises the typed error that the node raised."""
+
+    def __init__(self, address: str, tls: TlsFiles | None, timeout: float) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._channel = blocking_channel(address, tls)
+
+    def close(self) -> None:
+        """Close the channel; streams under way end."""
+        self._channel.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as failure:
+            raise error_of_call(failure, self._address) from failure
+
+    def ask(self, question: Question, timeout: float | None) -> Iterator[Frame]:
+        """Stream the frames of an answer; closing the iterator cancels the question."""
+        stub = query_pb2_grpc.QueryServiceStub(self._channel)
+        metadata = ((METADATA_KEY, new_request_id()),)
+        limit = timeout or self._timeout
+        call: Iterator[query_pb2.QueryResponse] | Iterator[query_pb2.AggregateResponse]
+        if isinstance(question, Query):
+            call = stub.Query(query_to_proto(question), timeout=limit, metadata=metadata)
+        else:
+            call = stub.Aggregate(stats_to_proto(question), timeout=limit, metadata=metadata)
+        reader = FrameReader()
+        try:
+            with self._errors():
+                for response in call:
+                    yield reader.read(response)
+        finally:
+            call.cancel()
+
+    def explain(self, question: Question, analyze: bool, timeout: float | None) -> tuple[Plan, Trailer | None]:
+        """Return the plan, and what happened if analysed."""
+        stub = query_pb2_grpc.QueryServiceStub(self._channel)
+        with self._errors():
+            response = stub.Explain(explain_to_proto(question, analyze), timeout=timeout or self._timeout)
+        happened = trailer_from_proto(response.trailer) if response.HasField("trailer") else None
+        return plan_from_proto(response.plan), happened
+
+    def node(self) -> NodeState:
+        """Return the node's own facts."""
+        stub = node_pb2_grpc.NodeServiceStub(self._channel)
+        with self._errors():
+            response = stub.GetNode(node_pb2.GetNodeRequest(), timeout=self._timeout)
+        record = node_from_proto(response.node)
+        return NodeState(record, response.ready, response.stale_registry, response.directory_as_of_ms)
+
+    def nodes(self, division: str) -> tuple[list[NodeRecord], bool, int]:
+        """Return (registered nodes, directory is stale, directory as of in ms since 1970)."""
+        stub = directory_pb2_grpc.DirectoryServiceStub(self._channel)
+        with self._errors():
+            response = stub.ListNodes(directory_pb2.ListNodesRequest(division=division), timeout=self._timeout)
+        nodes = [node_from_proto(node) for node in response.nodes]
+        return nodes, response.stale_registry, response.directory_as_of_ms
+
+    def collections(self, collection: str) -> list[Collection]:
+        """Return the collections, sorted by id."""
+        stub = directory_pb2_grpc.DirectoryServiceStub(self._channel)
+        request = directory_pb2.ListCollectionsRequest(collection=collection)
+        with self._errors():
+            response = stub.ListCollections(request, timeout=self._timeout)
+        return [collection_from_json(record.definition_json) for record in response.collections]
+
+    def datasets(self, collection: str, scope: Scope) -> tuple[list[DatasetRecord], bool]:
+        """Return (datasets sorted by id, directory is stale)."""
+        stub = dataset_pb2_grpc.DatasetServiceStub(self._channel)
+        request = dataset_pb2.ListDatasetsRequest(collection=collection, scope=scope_to_proto(scope))
+        with self._errors():
+            response = stub.ListDatasets(request, timeout=self._timeout)
+        return [dataset_from_proto(record) for record in response.datasets], response.stale_registry
+
+    def versions(self, dataset: str) -> list[VersionInfo]:
+        """Return the retained versions, newest first."""
+        stub = version_pb2_grpc.VersionServiceStub(self._channel)
+        with self._errors():
+            response = stub.ListVersions(version_pb2.ListVersionsRequest(dataset=dataset), timeout=self._timeout)
+        return [version_from_proto(version) for version in response.versions]
+
+    def manifest(self, dataset: str, version: int) -> tuple[bytes, bytes, bytes]:
+        """Return (canonical JSON, signature, public key); version 0 is the head."""
+        stub = version_pb2_grpc.VersionServiceStub(self._channel)
+        request = version_pb2.GetManifestRequest(dataset=dataset, version=version)
+        with self._errors():
+            response = stub.GetManifest(request, timeout=self._timeout)
+        return response.manifest_json, response.signature, response.public_key

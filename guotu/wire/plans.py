@@ -1,0 +1,73 @@
+"""Plans to protobuf and back."""
+
+from __future__ import annotations
+
+from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
+from guotu.v1 import query_pb2
+from guotu.wire.questions import cut_to_proto, scope_from_proto, scope_to_proto
+
+_DECISIONS = {
+    Decision.LOCAL: query_pb2.DECISION_LOCAL,
+    Decision.ASK: query_pb2.DECISION_ASK,
+    Decision.PRUNE: query_pb2.DECISION_PRUNE,
+    Decision.MISSING: query_pb2.DECISION_MISSING,
+}
+_DECISIONS_BACK = {value: key for key, value in _DECISIONS.items()}
+
+
+def _step_to_proto(step: PlanStep) -> query_pb2.PlanStep:
+    return query_pb2.PlanStep(
+        node=step.node,
+        decision=_DECISIONS[step.decision],
+        reason=step.reason,
+        detail=step.detail,
+        address=step.address,
+        cut=cut_to_proto(step.cut),
+        advertised_rows=step.advertised_rows,
+        plan=None if step.plan is None else plan_to_proto(step.plan),
+    )
+
+
+def _step_from_proto(step: query_pb2.PlanStep) -> PlanStep:
+    versions = sorted(step.cut.versions.items())
+    rows = [step.advertised_rows] + [0] * (len(versions) - 1)
+    return PlanStep(
+        node=step.node,
+        decision=_DECISIONS_BACK[step.decision],
+        reason=step.reason,
+        detail=step.detail,
+        address=step.address,
+        expected=tuple(
+            ExpectedDataset(name, version, count, 0.0, True, step.reason)
+            for (name, version), count in zip(versions, rows[: len(versions)], strict=True)
+        ),
+        plan=plan_from_proto(step.plan) if step.HasField("plan") else None,
+    )
+
+
+def plan_to_proto(plan: Plan) -> query_pb2.Plan:
+    """Return the wire value; of the expected datasets only the pinned versions and the row total travel."""
+    return query_pb2.Plan(
+        node=plan.node,
+        collection=plan.collection,
+        scope=scope_to_proto(plan.scope),
+        steps=[_step_to_proto(step) for step in plan.steps],
+        pushed_down=plan.pushed_down,
+        merge=plan.merge,
+        stale_registry=plan.stale_registry,
+        planning_ms=plan.planning_ms,
+    )
+
+
+def plan_from_proto(plan: query_pb2.Plan) -> Plan:
+    """Return the model value; a step's row total stands with its first dataset."""
+    return Plan(
+        node=plan.node,
+        collection=plan.collection,
+        scope=scope_from_proto(plan.scope),
+        steps=tuple(_step_from_proto(step) for step in plan.steps),
+        pushed_down=tuple(plan.pushed_down),
+        merge=plan.merge,
+        stale_registry=plan.stale_registry,
+        planning_ms=plan.planning_ms,
+    )

@@ -1,0 +1,178 @@
+"""Questions to protobuf and back."""
+
+from __future__ import annotations
+
+from guotu.model import question as model
+from guotu.model.crs import MESH_CRS
+from guotu.model.errors import InvalidQuestion
+from guotu.model.records import Extent
+from guotu.v1 import common_pb2, query_pb2
+
+_SCOPES = {model.Scope.SELF: common_pb2.SCOPE_SELF, model.Scope.SUBTREE: common_pb2.SCOPE_SUBTREE}
+_MODES = {
+    model.CompletenessMode.REQUIRE_ALL: common_pb2.COMPLETENESS_MODE_REQUIRE_ALL,
+    model.CompletenessMode.ALLOW_PARTIAL: common_pb2.COMPLETENESS_MODE_ALLOW_PARTIAL,
+}
+_FUNCTIONS = {
+    model.AggregateFunction.COUNT: query_pb2.AGGREGATE_FUNCTION_COUNT,
+    model.AggregateFunction.SUM: query_pb2.AGGREGATE_FUNCTION_SUM,
+    model.AggregateFunction.MIN: query_pb2.AGGREGATE_FUNCTION_MIN,
+    model.AggregateFunction.MAX: query_pb2.AGGREGATE_FUNCTION_MAX,
+    model.AggregateFunction.AVG: query_pb2.AGGREGATE_FUNCTION_AVG,
+}
+_SCOPES_BACK = {value: key for key, value in _SCOPES.items()}
+_MODES_BACK = {value: key for key, value in _MODES.items()}
+_FUNCTIONS_BACK = {value: key for key, value in _FUNCTIONS.items()}
+
+
+def scope_to_proto(scope: model.Scope) -> common_pb2.Scope:
+    """Return the wire value."""
+    return _SCOPES[scope]
+
+
+def scope_from_proto(scope: common_pb2.Scope) -> model.Scope:
+    """Return the model value.
+
+    Raises:
+        InvalidQuestion: it is not set.
+    """
+    if scope not in _SCOPES_BACK:
+        raise InvalidQuestion(part="scope", detail="SELF or SUBTREE must be given")
+    return _SCOPES_BACK[scope]
+
+
+def mode_to_proto(mode: model.CompletenessMode) -> common_pb2.CompletenessMode:
+    """Return the wire value."""
+    return _MODES[mode]
+
+
+def mode_from_proto(mode: common_pb2.CompletenessMode) -> model.CompletenessMode:
+    """Return the model value; REQUIRE_ALL if it is not set."""
+    return _MODES_BACK.get(mode, model.CompletenessMode.REQUIRE_ALL)
+
+
+def cut_to_proto(cut: model.Cut) -> common_pb2.Cut:
+    """Return the wire value."""
+    return common_pb2.Cut(versions=dict(cut))
+
+
+def _options_to_proto(options: model.Options) -> query_pb2.QuestionOptions:
+    return query_pb2.QuestionOptions(
+        scope=_SCOPES[options.scope],
+        completeness=_MODES[options.completeness],
+        cut=cut_to_proto(options.cut) if options.cut else None,
+    )
+
+
+def _options_from_proto(options: query_pb2.QuestionOptions) -> model.Options:
+    return model.Options(
+        scope=scope_from_proto(options.scope),
+        completeness=mode_from_proto(options.completeness),
+        cut=dict(options.cut.versions),
+    )
+
+
+def _selection_to_proto(selection: model.Selection) -> query_pb2.Selection:
+    box = selection.bbox
+    return query_pb2.Selection(
+        filter=selection.filter,
+        bbox=None if box is None else common_pb2.Extent(xmin=box.xmin, ymin=box.ymin, xmax=box.xmax, ymax=box.ymax),
+        within_wkb=selection.within,
+        division=selection.division,
+    )  # fmt: skip
+
+
+def _selection_from_proto(selection: query_pb2.Selection) -> model.Selection:
+    box = selection.bbox if selection.HasField("bbox") else None
+    return model.Selection(
+        filter=selection.filter,
+        bbox=None if box is None else Extent(box.xmin, box.ymin, box.xmax, box.ymax),
+        within=selection.within_wkb,
+        division=selection.division,
+    )
+
+
+def query_to_proto(query: model.Query) -> query_pb2.QueryRequest:
+    """Return the wire value."""
+    return query_pb2.QueryRequest(
+        collection=query.collection,
+        selection=_selection_to_proto(query.selection),
+        fields=query.fields,
+        sort=[query_pb2.SortKey(field=key.field, descending=key.descending) for key in query.sort],
+        limit=query.limit,
+        crs=query.crs,
+        options=_options_to_proto(query.options),
+    )
+
+
+def query_from_proto(request: query_pb2.QueryRequest) -> model.Query:
+    """Return the model value.
+
+    Raises:
+        InvalidQuestion: the scope is not set.
+    """
+    return model.Query(
+        collection=request.collection,
+        selection=_selection_from_proto(request.selection),
+        fields=tuple(request.fields),
+        sort=tuple(model.SortKey(key.field, key.descending) for key in request.sort),
+        limit=request.limit,
+        crs=request.crs or MESH_CRS,
+        options=_options_from_proto(request.options),
+    )
+
+
+def stats_to_proto(stats: model.Stats) -> query_pb2.AggregateRequest:
+    """Return the wire value."""
+    aggregates = [
+        query_pb2.Aggregate(function=_FUNCTIONS[item.function], field=item.field, alias=item.alias)
+        for item in stats.aggregates
+    ]
+    return query_pb2.AggregateRequest(
+        collection=stats.collection,
+        selection=_selection_to_proto(stats.selection),
+        group_by=stats.group_by,
+        aggregates=aggregates,
+        options=_options_to_proto(stats.options),
+    )
+
+
+def stats_from_proto(request: query_pb2.AggregateRequest) -> model.Stats:
+    """Return the model value.
+
+    Raises:
+        InvalidQuestion: the scope or a function is not set.
+    """
+    return model.Stats(
+        collection=request.collection,
+        selection=_selection_from_proto(request.selection),
+        group_by=tuple(request.group_by),
+        aggregates=tuple(_aggregate_from_proto(item) for item in request.aggregates),
+        options=_options_from_proto(request.options),
+    )
+
+
+def _aggregate_from_proto(aggregate: query_pb2.Aggregate) -> model.Aggregate:
+    if aggregate.function not in _FUNCTIONS_BACK:
+        raise InvalidQuestion(part="aggregates", detail="a function must be given")
+    return model.Aggregate(_FUNCTIONS_BACK[aggregate.function], aggregate.field, aggregate.alias)
+
+
+def explain_to_proto(question: model.Question, analyze: bool) -> query_pb2.ExplainRequest:
+    """Return the wire value."""
+    if isinstance(question, model.Query):
+        return query_pb2.ExplainRequest(query=query_to_proto(question), analyze=analyze)
+    return query_pb2.ExplainRequest(aggregate=stats_to_proto(question), analyze=analyze)
+
+
+def explain_from_proto(request: query_pb2.ExplainRequest) -> model.Question:
+    """Return the question to explain.
+
+    Raises:
+        InvalidQuestion: there is none, or it is not valid.
+    """
+    if request.WhichOneof("question") is None:
+        raise InvalidQuestion(part="question", detail="a query or an aggregate must be given")
+    if request.HasField("query"):
+        return query_from_proto(request.query)
+    return stats_from_proto(request.aggregate)

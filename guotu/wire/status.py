@@ -1,0 +1,106 @@
+"""Errors to gRPC status and back: a total map, with google.rpc details that carry reason and facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import cast
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from guotu.model import errors
+
+DOMAIN = "guotu"
+_DETAILS_KEY = "grpc-status-details-bin"
+_MAX_DETAIL = 2048
+_NUMBERS = "guotu-numbers"
+
+GRPC_CODES: dict[type[errors.GuotuError], grpc.StatusCode] = {
+    errors.GuotuError: grpc.StatusCode.UNKNOWN,
+    errors.InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.TooLarge: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.Conflict: grpc.StatusCode.ABORTED,
+    errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.Incomplete: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.Refused: grpc.StatusCode.PERMISSION_DENIED,
+    errors.Internal: grpc.StatusCode.INTERNAL,
+    errors.CorruptObject: grpc.StatusCode.DATA_LOSS,
+}
+"""A class not named here has the code of its nearest ancestor."""
+
+
+def grpc_code(error: type[errors.GuotuError]) -> grpc.StatusCode:
+    """Return the gRPC code of an error class."""
+    return next(GRPC_CODES[base] for base in error.__mro__ if base in GRPC_CODES)
+
+
+def status_of(error: errors.GuotuError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
+    """Return (code, message, trailing metadata) for `context.abort`."""
+    code = grpc_code(type(error))
+    status = status_pb2.Status(code=code.value[0], message=error.english[:_MAX_DETAIL])
+    numbers = [name for name, value in error.facts.items() if not isinstance(value, str)]
+    metadata = {name: str(value)[:_MAX_DETAIL] for name, value in error.facts.items()}
+    metadata[_NUMBERS] = json.dumps(numbers)
+    _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
+    _attach(status, error_details_pb2.LocalizedMessage(locale="zh-CN", message=error.chinese[:_MAX_DETAIL]))
+    return code, status.message, ((_DETAILS_KEY, status.SerializeToString()),)
+
+
+def _attach(
+    status: status_pb2.Status, detail: error_details_pb2.ErrorInfo | error_details_pb2.LocalizedMessage
+) -> None:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    status.details.append(packed)
+
+
+def error_from(
+    code: grpc.StatusCode, message: str, trailing: Iterable[tuple[str, str | bytes]] | None, address: str
+) -> errors.GuotuError:
+    """Return the error that a failed call stands for.
+
+    Args:
+        code: status code of the call.
+        message: its message.
+        trailing: its trailing metadata.
+        address: where the call went, for errors that no node wrote (no connection, deadline, message size).
+    """
+    info = _error_info(trailing or ())
+    if info is not None:
+        return errors.error_class(info.reason)(**_facts(info))
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.DeadlineExceeded(node=address, seconds="-")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return errors.TooLarge(what="message", size=message, limit="-")
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        return errors.NodeUnavailable(address=address, detail=message or code.name)
+    return errors.Internal(detail=f"{code.name}: {message}")
+
+
+def error_of_call(failure: grpc.RpcError, address: str) -> errors.GuotuError:
+    """Return the error that a failed call (blocking or asyncio) stands for."""
+    trailing = cast("Iterable[tuple[str, str | bytes]]", failure.trailing_metadata() or ())
+    return error_from(failure.code(), failure.details() or "", trailing, address)
+
+
+def _error_info(trailing: Iterable[tuple[str, str | bytes]]) -> error_details_pb2.ErrorInfo | None:
+    for key, value in trailing:
+        if key != _DETAILS_KEY or not isinstance(value, bytes):
+            continue
+        for detail in status_pb2.Status.FromString(value).details:
+            info = error_details_pb2.ErrorInfo()
+            if detail.Unpack(info) and info.domain == DOMAIN:
+                return info
+    return None
+
+
+def _facts(info: error_details_pb2.ErrorInfo) -> dict[str, errors.Fact]:
+    facts: dict[str, errors.Fact] = dict(info.metadata)
+    for name in json.loads(str(facts.pop(_NUMBERS, "[]"))):
+        text = str(facts[name])
+        facts[name] = float(text) if "." in text or "e" in text else int(text)
+    return facts
