@@ -18,9 +18,7 @@ def stars(draw, east, north, radius):
     x, y, size = draw(east), draw(north), draw(radius)
     reach = np.array(draw(st.lists(st.floats(0.3, 1), min_size=3, max_size=12)))
     angle = 2 * np.pi * np.arange(len(reach)) / len(reach) + draw(st.floats(0, 6))
-    return shapely.Polygon(
-        np.column_stack([x + size * reach * np.cos(angle), y + size * reach * np.sin(angle)])
-    )
+    return shapely.Polygon(np.column_stack([x + size * reach * np.cos(angle), y + size * reach * np.sin(angle)]))
 
 
 def agrees(area, oracle):

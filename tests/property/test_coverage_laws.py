@@ -26,9 +26,7 @@ def footprint(xmin, ymin, xmax, ymax):
     if xmin < xmax and ymin < ymax:
         return shapely.box(xmin, ymin, xmax, ymax)
     return (
-        shapely.LineString([(xmin, ymin), (xmax, ymax)])
-        if (xmin, ymin) != (xmax, ymax)
-        else shapely.Point(xmin, ymin)
+        shapely.LineString([(xmin, ymin), (xmax, ymax)]) if (xmin, ymin) != (xmax, ymax) else shapely.Point(xmin, ymin)
     )
 
 

@@ -95,9 +95,7 @@ def test_coordinates_are_x_before_y_in_and_out():
 
 
 def test_heights_pass_missing_stays_and_plain_points_stay_plain():
-    points = np.array(
-        [shapely.Point(114, 30, 7.5), None, shapely.Point(114, 30), shapely.Polygon()], dtype=object
-    )
+    points = np.array([shapely.Point(114, 30, 7.5), None, shapely.Point(114, 30), shapely.Polygon()], dtype=object)
     solid, missing, plain, empty = transform_geometries(points, MESH_CRS, "EPSG:4526")
     assert (solid.z, missing, plain.has_z, empty.is_empty) == (7.5, None, False, True)
     assert solid.x == pytest.approx(38_500_000, abs=1e-6)
