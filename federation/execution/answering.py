@@ -1,0 +1,133 @@
+"""One answer under way: its members, its outcomes, its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from federation.execution.deadline import Deadline
+from federation.execution.member import MemberStream
+from federation.execution.outcomes import StepResult, sorted_outcomes
+from federation.execution.tally import Tally
+from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Trailer
+from guotu.model.digest import result_digest
+from guotu.model.errors import IncompleteAnswer, NobodyAnswered
+from guotu.model.plan import Decision, Plan, PlanStep
+from guotu.model.question import CompletenessMode, Options
+
+STALE_REGISTRY = "STALE_REGISTRY"
+_STALE_MESSAGE = (
+    "注册中心不可达，依据最近一次完好的目录作答 the registry is out of reach; answered from the last good directory"
+)
+
+OpenStep = Callable[[PlanStep], AsyncIterator[Frame]]
+"""Begins a LOCAL or ASK step."""
+
+
+@dataclass(slots=True)
+class Answering:
+    """The state of one answer."""
+
+    plan: Plan
+    options: Options
+    request_id: str
+    deadline: Deadline
+    streams: list[MemberStream] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    started: float = field(default_factory=time.perf_counter)
+
+    def begin(self, open_step: OpenStep) -> None:
+        """Start all members side by side; none where the answer is bound to fail."""
+        if self.waived:
+            return
+        for step in self.plan.steps:
+            if step.decision in (Decision.LOCAL, Decision.ASK):
+                self.streams.append(MemberStream(step, open_step(step), self.deadline))
+
+    @property
+    def strict(self) -> bool:
+        """Tell whether every member is required."""
+        return self.options.completeness is CompletenessMode.REQUIRE_ALL
+
+    @property
+    def waived(self) -> bool:
+        """Tell whether nobody is asked because a required member is known to be missing."""
+        return self.strict and any(step.decision is Decision.MISSING for step in self.plan.steps)
+
+    @property
+    def involved(self) -> bool:
+        """Tell whether anybody but pruned members is expected to contribute."""
+        return any(step.decision is not Decision.PRUNE for step in self.plan.steps)
+
+    @property
+    def doomed(self) -> bool:
+        """Tell whether a required member is known to be lost."""
+        return self.strict and any(stream.failed for stream in self.streams)
+
+    def header(self, schema: pa.Schema) -> Header:
+        """Return the first frame."""
+        return Header(self.request_id, self.plan.node, self.plan, self.plan.cut, schema)
+
+    def opening_notices(self) -> list[Notice]:
+        """Return what is known to be worth a warning before any row."""
+        if not self.plan.stale_registry:
+            return []
+        return [Notice(STALE_REGISTRY, _STALE_MESSAGE, self.plan.node)]
+
+    def results(self) -> list[StepResult]:
+        """Return what became of each step."""
+        by_node = {stream.step.node: stream.result() for stream in self.streams}
+        return [by_node.get(step.node) or self._unopened(step) for step in self.plan.steps]
+
+    def _unopened(self, step: PlanStep) -> StepResult:
+        return StepResult(step, needed=step.decision is Decision.MISSING or not self.waived)
+
+    def completeness(self) -> Completeness:
+        """Return the outcomes of all members expected."""
+        outcomes = sorted_outcomes(self.results(), self.plan)
+        return Completeness(self.options.completeness, outcomes, self.plan.stale_registry, self.plan.directory_as_of_ms)
+
+    def trailer(self, merged_schema: pa.Schema | None) -> Trailer:
+        """Return the last frame; `merged_schema` is given if rows were merged here."""
+        segments = self.tally.segments(self.streams, merged_schema)
+        return Trailer(
+            completeness=self.completeness(),
+            rows=self.tally.rows,
+            size_bytes=self.tally.size_bytes,
+            digest=result_digest(segments),
+            segments=segments,
+            elapsed_ms=(time.perf_counter() - self.started) * 1000,
+        )
+
+    def check(self, completeness: Completeness) -> None:
+        """Fail where the answer must not pass for one.
+
+        Raises:
+            NobodyAnswered: members were needed and not one answered.
+            IncompleteAnswer: REQUIRE_ALL and one is missing.
+        """
+        failure = self._verdict(completeness)
+        if failure is not None:
+            failure.completeness = completeness
+            raise failure
+
+    def _verdict(self, completeness: Completeness) -> IncompleteAnswer | NobodyAnswered | None:
+        if completeness.complete:
+            return None
+        if self.strict:
+            return IncompleteAnswer(missing=completeness.missing_sentence())
+        if not any(_answered(member) for member in completeness.members):
+            return NobodyAnswered(missing=completeness.missing_sentence())
+        return None
+
+    async def close(self) -> None:
+        """Stop all members."""
+        for stream in self.streams:
+            await stream.cancel()
+
+
+def _answered(member: MemberOutcome) -> bool:
+    return member.outcome in (Outcome.ANSWERED, Outcome.REPLICA)

@@ -1,0 +1,64 @@
+"""The node's own part of an answer, as a member stream like any other: batches, then a trailer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pyarrow as pa
+
+from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
+from guotu.model.collection import Collection
+from guotu.model.digest import SegmentDigest
+from guotu.model.plan import ExpectedDataset, PlanStep
+from guotu.model.ports import FeatureStore, Grouping, Scan
+from guotu.model.question import CompletenessMode
+
+
+async def scan_frames(
+    store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, schema: pa.Schema
+) -> AsyncIterator[Frame]:
+    """Yield the rows of the node's own dataset, then a trailer with their digest."""
+    (expected,) = step.expected
+    started, size = time.perf_counter(), 0
+    digest = SegmentDigest(schema)
+    rows = store.scan(expected.dataset, expected.version, collection, scan)
+    async with aclosing(rows) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            digest.update(batch)
+            size += batch.nbytes
+            yield Batch(expected.dataset, batch)
+    yield _trailer(step.node, expected, digest, size, started)
+
+
+async def group_frames(
+    store: FeatureStore, step: PlanStep, collection: Collection, grouping: Grouping, schema: pa.Schema
+) -> AsyncIterator[Frame]:
+    """Yield the groups of the node's own dataset, then a trailer."""
+    (expected,) = step.expected
+    started = time.perf_counter()
+    groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
+    digest = SegmentDigest(schema)
+    for batch in groups.to_batches():
+        digest.update(batch)
+        yield Batch(expected.dataset, batch)
+    yield _trailer(step.node, expected, digest, groups.nbytes, started)
+
+
+def _trailer(node: str, expected: ExpectedDataset, digest: SegmentDigest, size: int, started: float) -> Trailer:
+    elapsed_ms = (time.perf_counter() - started) * 1000
+    member = MemberOutcome(
+        node=node,
+        dataset=expected.dataset,
+        outcome=Outcome.ANSWERED,
+        version=expected.version,
+        rows=digest.rows,
+        size_bytes=size,
+        elapsed_ms=elapsed_ms,
+        advertised_rows=expected.rows,
+        advertised_territory_m2=expected.territory_m2,
+    )
+    segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
+    completeness = Completeness(CompletenessMode.ALLOW_PARTIAL, (member,))
+    return Trailer(completeness, digest.rows, size, b"", (segment,), elapsed_ms)

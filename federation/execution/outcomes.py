@@ -1,0 +1,107 @@
+"""From what happened to a step to the outcomes of the datasets behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from guotu.model import errors
+from guotu.model.answer import MemberOutcome, Outcome, Trailer
+from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
+
+NOT_NEEDED = "NOT_NEEDED"
+LOST_MID_STREAM = "LOST_MID_STREAM"
+
+_OUTCOME_OF: dict[type[errors.GuotuError], Outcome] = {
+    errors.GuotuError: Outcome.FAILED,
+    errors.DeadlineExceeded: Outcome.TIMED_OUT,
+    errors.Unavailable: Outcome.UNREACHABLE,
+    errors.Refused: Outcome.REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What became of one step."""
+
+    step: PlanStep
+    elapsed_ms: float = 0.0
+    trailer: Trailer | None = None
+    failure: errors.GuotuError | None = None
+    needed: bool = True
+    """False if it was cancelled because the answer was complete, or had failed, without it."""
+    delivered: frozenset[str] = frozenset()
+    """Datasets of which rows were seen."""
+
+
+def outcome_of(failure: errors.GuotuError, stale_registry: bool) -> Outcome:
+    """Return the outcome that an error stands for."""
+    outcome = next(_OUTCOME_OF[base] for base in type(failure).__mro__ if base in _OUTCOME_OF)
+    if outcome is Outcome.UNREACHABLE and stale_registry:
+        return Outcome.STALE_REGISTRY
+    return outcome
+
+
+def outcomes_of(result: StepResult, plan: Plan) -> list[MemberOutcome]:
+    """Return one outcome for each dataset expected through the step, and for those its node told of besides."""
+    told = {member.dataset: member for member in result.trailer.completeness.members} if result.trailer else {}
+    outcomes = []
+    for expected in result.step.expected:
+        reported = told.pop(expected.dataset, None)
+        outcomes.append(_reported(reported, expected, result) if reported else _assumed(expected, result, plan))
+    return outcomes + [_via(member, result) for member in told.values()]
+
+
+def _reported(member: MemberOutcome, expected: ExpectedDataset, result: StepResult) -> MemberOutcome:
+    facts = replace(member, advertised_rows=expected.rows, advertised_territory_m2=expected.territory_m2)
+    return _via(facts, result)
+
+
+def _via(member: MemberOutcome, result: StepResult) -> MemberOutcome:
+    """A member's own dataset is seen by the asker's clock; one behind it keeps what its parent saw."""
+    if member.node == result.step.node:
+        return replace(member, elapsed_ms=result.elapsed_ms)
+    return replace(member, via=member.via or result.step.node)
+
+
+def _assumed(expected: ExpectedDataset, result: StepResult, plan: Plan) -> MemberOutcome:
+    node = expected.dataset.split("/")[0]
+    outcome, reason, detail = _verdict(expected, result, plan)
+    truncated = not outcome.whole and expected.dataset in result.delivered
+    if truncated and outcome is not Outcome.TIMED_OUT:
+        outcome, reason = Outcome.FAILED, LOST_MID_STREAM
+    return MemberOutcome(
+        node=node,
+        dataset=expected.dataset,
+        outcome=outcome,
+        reason=reason,
+        detail=detail,
+        version=expected.version,
+        elapsed_ms=result.elapsed_ms,
+        advertised_rows=expected.rows,
+        advertised_territory_m2=expected.territory_m2,
+        truncated=truncated,
+        via="" if node == result.step.node else result.step.node,
+    )
+
+
+def _verdict(expected: ExpectedDataset, result: StepResult, plan: Plan) -> tuple[Outcome, str, str]:
+    if not expected.keep:
+        return Outcome.PRUNED, expected.reason, ""
+    if result.failure is not None:
+        failure = result.failure
+        return outcome_of(failure, plan.stale_registry), failure.reason, failure.english
+    if not result.needed and expected.dataset in result.delivered:
+        return Outcome.ANSWERED, "STOPPED_EARLY", "stopped when the answer was full"
+    if not result.needed:
+        return Outcome.PRUNED, NOT_NEEDED, "not asked for: the answer was decided without it"
+    if result.step.decision is Decision.MISSING:
+        outcome = Outcome.STALE_REGISTRY if plan.stale_registry else Outcome.UNREACHABLE
+        return outcome, result.step.reason, result.step.detail
+    return Outcome.FAILED, "NOT_ANSWERED", "the node that was asked did not tell of it"
+
+
+def sorted_outcomes(results: Iterable[StepResult], plan: Plan) -> tuple[MemberOutcome, ...]:
+    """Return the outcomes of all steps, sorted by dataset."""
+    outcomes = [outcome for result in results for outcome in outcomes_of(result, plan)]
+    return tuple(sorted(outcomes, key=lambda member: member.dataset))

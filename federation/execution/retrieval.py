@@ -1,0 +1,88 @@
+"""Retrieval: members' rows concatenated in member order, or merged by sort keys, up to the limit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pyarrow as pa
+
+from federation.execution.answering import Answering
+from federation.execution.ordered import OrderedMerge
+from federation.selection import BoundSelection
+from guotu.model.answer import Batch, Frame
+from guotu.model.collection import Collection
+from guotu.model.ports import Scan
+from guotu.model.question import CompletenessMode, Options, Query, SortKey
+from guotu.model.schema import arrow_schema, columns_of
+
+
+class Retrieval:
+    """What a query asks of its members, and how their rows become the answer."""
+
+    def __init__(self, query: Query, collection: Collection, selection: BoundSelection) -> None:
+        self.collection = collection
+        self._query = query
+        self._keys = _total_order(query.sort, collection)
+        fields = columns_of(collection, query.fields)
+        extra = tuple(key.field for key in self._keys if key.field not in fields)
+        self.schema = arrow_schema(collection, fields, query.crs)
+        self.member_schema = arrow_schema(collection, fields + extra, query.crs)
+        self.scan = Scan(fields + extra, selection.expression, self._keys, query.limit, query.crs)
+
+    def member_query(self, options: Options) -> Query:
+        """Return the question for a member; it reports its outcomes, and we decide what they mean."""
+        relaxed = replace(options, completeness=CompletenessMode.ALLOW_PARTIAL)
+        return replace(self._query, fields=self.scan.fields, options=relaxed)
+
+    def merged_schema(self, answering: Answering) -> pa.Schema | None:
+        """Return the schema that rows are digested with here; None if they pass through as members digested them."""
+        several = len(answering.streams) > 1
+        changed = several and (bool(self._keys) or self._query.limit > 0)
+        return self.schema if changed or self.schema != self.member_schema else None
+
+    async def frames(self, answering: Answering) -> AsyncIterator[Frame]:
+        """Yield the rows."""
+        if self.merged_schema(answering) is None:
+            async for batch in self._pass_through(answering):
+                answering.tally.count(batch.rows)
+                yield batch
+            return
+        left = self._query.limit or None
+        async for rows in self._merged(answering):
+            if left is not None:
+                rows = rows.slice(0, left)
+                left -= rows.num_rows
+            rows = rows.select(self.schema.names)
+            answering.tally.digest(rows)
+            yield Batch("", rows)
+            if left == 0:
+                return
+
+    @staticmethod
+    async def _pass_through(answering: Answering) -> AsyncIterator[Batch]:
+        for stream in answering.streams:
+            async for batch in stream.batches():
+                if answering.doomed:
+                    return
+                yield batch
+            if answering.doomed:
+                return
+
+    async def _merged(self, answering: Answering) -> AsyncIterator[pa.RecordBatch]:
+        if not self._keys or len(answering.streams) == 1:
+            async for batch in self._pass_through(answering):
+                yield batch.rows
+            return
+        async for table in OrderedMerge(answering.streams, self._keys, self.member_schema).tables():
+            if answering.doomed:
+                return
+            for rows in table.combine_chunks().to_batches():
+                yield rows
+
+
+def _total_order(sort: tuple[SortKey, ...], collection: Collection) -> tuple[SortKey, ...]:
+    """Add the collection's key as the last sort key, so that the order is total within a dataset."""
+    if not sort or any(key.field == collection.key for key in sort):
+        return sort
+    return (*sort, SortKey(collection.key))

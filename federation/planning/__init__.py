@@ -1,0 +1,1 @@
+"""Plans: who is asked, who is pruned and why."""

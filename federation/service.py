@@ -1,0 +1,168 @@
+"""The federated question service of one node; adapter of `guotu.model.ports.FeatureQuery`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pyarrow as pa
+
+from federation.execution.answering import Answering, OpenStep
+from federation.execution.deadline import Deadline
+from federation.execution.local import group_frames, scan_frames
+from federation.execution.retrieval import Retrieval
+from federation.execution.statistics import Statistics
+from federation.planning.planner import Planner
+from federation.validate import check_query, check_stats
+from guotu.model.answer import Frame, Header, MemberOutcome, Trailer
+from guotu.model.collection import Collection
+from guotu.model.errors import GuotuError, Internal, UnknownCollection
+from guotu.model.plan import Decision, Plan, PlanStep
+from guotu.model.ports import Catalogue, FeatureStore, PeerClient
+from guotu.model.question import Options, Query, Question, Stats
+
+Observer = Callable[[MemberOutcome], None]
+"""Told of every member's outcome; for metrics."""
+
+
+class Federation:
+    """Plans questions, fans them out, merges the answers."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        catalogue: Catalogue,
+        store: FeatureStore,
+        peers: PeerClient,
+        request_id: Callable[[], str],
+        observe: Observer,
+    ) -> None:
+        self._planner = planner
+        self._catalogue = catalogue
+        self._store = store
+        self._peers = peers
+        self._request_id = request_id
+        self._observe = observe
+
+    def _collection(self, collection: str) -> Collection:
+        found = self._catalogue.get(collection)
+        if found is None:
+            raise UnknownCollection(collection=collection)
+        return found
+
+    async def query(self, question: Query, timeout: float) -> AsyncIterator[Frame]:
+        """Answer a retrieval within `timeout` seconds; see FeatureQuery."""
+        collection = self._collection(question.collection)
+        check_query(question, collection)
+        plan, selection = self._planner.plan(question, collection)
+        retrieval = Retrieval(question, collection, selection)
+        answering = self._answering(plan, question.options, timeout)
+
+        def open_step(step: PlanStep) -> AsyncIterator[Frame]:
+            if step.decision is Decision.LOCAL:
+                return scan_frames(self._store, step, collection, retrieval.scan, retrieval.member_schema)
+            member = retrieval.member_query(_member_options(question.options, step))
+            share = answering.deadline.member_share()
+            return _checked(self._peers.query(step.address, member, share), retrieval.member_schema)
+
+        async for frame in self._answer(answering, retrieval, open_step):
+            yield frame
+
+    async def stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
+        """Answer a grouping question within `timeout` seconds; see FeatureQuery."""
+        collection = self._collection(question.collection)
+        check_stats(question, collection)
+        plan, selection = self._planner.plan(question, collection)
+        statistics = Statistics(question, collection, selection)
+        answering = self._answering(plan, question.options, timeout)
+
+        def open_step(step: PlanStep) -> AsyncIterator[Frame]:
+            if step.decision is Decision.LOCAL:
+                return group_frames(self._store, step, collection, statistics.grouping, statistics.member_schema)
+            member = statistics.member_stats(_member_options(question.options, step))
+            share = answering.deadline.member_share()
+            return _checked(self._peers.stats(step.address, member, share), statistics.member_schema)
+
+        async for frame in self._answer(answering, statistics, open_step):
+            yield frame
+
+    def _answering(self, plan: Plan, options: Options, timeout: float) -> Answering:
+        return Answering(plan, options, self._request_id(), Deadline.after(timeout))
+
+    async def _answer(
+        self, answering: Answering, work: Retrieval | Statistics, open_step: OpenStep
+    ) -> AsyncIterator[Frame]:
+        try:
+            answering.begin(open_step)
+            yield answering.header(work.schema)
+            for notice in answering.opening_notices():
+                yield notice
+            async for frame in work.frames(answering):
+                yield frame
+            for stream in answering.streams:
+                for notice in stream.notices:
+                    yield notice
+            trailer = answering.trailer(work.merged_schema(answering))
+            for member in trailer.completeness.members:
+                self._observe(member)
+            yield trailer
+            answering.check(trailer.completeness)
+        finally:
+            await answering.close()
+
+    async def explain(self, question: Question, timeout: float) -> Plan:
+        """Return the plan, with the plans of the nodes that it would ask.
+
+        Raises:
+            UnknownCollection, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
+        """
+        collection = self._collection(question.collection)
+        if isinstance(question, Query):
+            check_query(question, collection)
+        else:
+            check_stats(question, collection)
+        plan, _ = self._planner.plan(question, collection)
+        deadline = Deadline.after(timeout)
+        steps = [await self._explain_step(step, question, deadline) for step in plan.steps]
+        return replace(plan, steps=tuple(steps))
+
+    async def _explain_step(self, step: PlanStep, question: Question, deadline: Deadline) -> PlanStep:
+        if step.decision is not Decision.ASK:
+            return step
+        asked = replace(question, options=_member_options(question.options, step))
+        try:
+            below = await self._peers.explain(step.address, asked, deadline.member_share())
+        except GuotuError as failure:
+            return replace(step, detail=f"{step.detail}; its own plan is not known: {failure.english}")
+        return replace(step, plan=below)
+
+    async def analyze(self, question: Question, timeout: float) -> Trailer:
+        """Answer a question, throw the rows away, return what happened.
+
+        Raises:
+            as `query`, except that a partial answer is reported, not raised.
+        """
+        frames = self.query(question, timeout) if isinstance(question, Query) else self.stats(question, timeout)
+        trailer: Trailer | None = None
+        try:
+            async for frame in frames:
+                trailer = frame if isinstance(frame, Trailer) else trailer
+        except GuotuError:
+            if trailer is None:
+                raise
+        if trailer is None:
+            raise Internal(detail="the answer ended without a trailer")
+        return trailer
+
+
+def _member_options(options: Options, step: PlanStep) -> Options:
+    """A member is asked with the scope of its step, at the versions pinned here."""
+    return replace(options, scope=step.scope, cut=dict(step.cut))
+
+
+async def _checked(frames: AsyncIterator[Frame], schema: pa.Schema) -> AsyncIterator[Frame]:
+    """Pass a member's frames on if its schema is ours."""
+    async for frame in frames:
+        if isinstance(frame, Header) and not frame.schema.equals(schema):
+            raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
+        yield frame

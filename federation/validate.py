@@ -1,0 +1,113 @@
+"""Questions checked against their collection and against the limits, before anybody is asked."""
+
+from __future__ import annotations
+
+import re
+
+from guotu.model.collection import GEOMETRY, Collection
+from guotu.model.crs import MESH_CRS, authority_code, resolve_crs
+from guotu.model.division import split_dataset
+from guotu.model.errors import InvalidCrs, InvalidQuestion, UnknownField
+from guotu.model.grouping import grouping_schema
+from guotu.model.question import (
+    MAX_AGGREGATES,
+    MAX_FIELDS,
+    MAX_GROUP_COLUMNS,
+    MAX_LIMIT,
+    MAX_SORT_KEYS,
+    AggregateFunction,
+    Options,
+    Query,
+    Stats,
+)
+from guotu.model.schema import columns_of
+
+_ALIAS = re.compile(r"[^\W\d]\w{0,63}")
+
+
+def check_query(query: Query, collection: Collection) -> None:
+    """Check a retrieval.
+
+    Raises:
+        InvalidQuestion: an option is out of its bounds.
+        UnknownField: a field does not exist.
+        InvalidCrs: the CRS is not known or not Chinese.
+    """
+    _bounded("fields", len(query.fields), MAX_FIELDS)
+    _bounded("sort", len(query.sort), MAX_SORT_KEYS)
+    if not 0 <= query.limit <= MAX_LIMIT:
+        raise InvalidQuestion(part="limit", detail=f"1 to {MAX_LIMIT}, or none; not {query.limit}")
+    if len(set(query.fields)) != len(query.fields):
+        raise InvalidQuestion(part="fields", detail="a field is named twice")
+    columns_of(collection, query.fields)
+    for key in query.sort:
+        _check_sort_field(key.field, collection)
+    check_crs(query.crs)
+    check_options(query.options)
+
+
+def _check_sort_field(name: str, collection: Collection) -> None:
+    if name == GEOMETRY:
+        raise InvalidQuestion(part="sort", detail="a geometry has no order")
+    if collection.field(name) is None:
+        known = ", ".join(item.name for item in collection.fields)
+        raise UnknownField(field=name, collection=collection.id, known=known)
+
+
+def check_stats(stats: Stats, collection: Collection) -> None:
+    """Check a grouping question.
+
+    Raises:
+        InvalidQuestion: an option is out of its bounds, or a function does not suit its field.
+        UnknownField: a field does not exist.
+    """
+    _bounded("group_by", len(stats.group_by), MAX_GROUP_COLUMNS)
+    _bounded("aggregates", len(stats.aggregates), MAX_AGGREGATES)
+    if not stats.aggregates:
+        raise InvalidQuestion(part="aggregates", detail="at least one is needed")
+    names = [*stats.group_by, *(item.alias for item in stats.aggregates)]
+    if len(set(names)) != len(names):
+        raise InvalidQuestion(part="aggregates", detail=f"a column name stands twice: {', '.join(names)}")
+    for item in stats.aggregates:
+        if not _ALIAS.fullmatch(item.alias):
+            raise InvalidQuestion(part="aggregates", detail=f"{item.alias!r} cannot be a column name")
+        if not item.field and item.function is not AggregateFunction.COUNT:
+            raise InvalidQuestion(part="aggregates", detail=f"{item.function} needs a field")
+    grouping_schema(collection, stats.group_by, stats.aggregates)
+    check_options(stats.options)
+
+
+def check_options(options: Options) -> None:
+    """Check what every question has.
+
+    Raises:
+        InvalidQuestion: the cut names something that is no dataset, or no version.
+    """
+    for dataset, version in options.cut.items():
+        try:
+            split_dataset(dataset)
+        except ValueError as failure:
+            raise InvalidQuestion(part="cut", detail=str(failure)) from failure
+        if version < 1:
+            raise InvalidQuestion(part="cut", detail=f"versions begin at 1, not {version}")
+
+
+def check_crs(crs: str) -> None:
+    """Check the CRS of an answer.
+
+    Raises:
+        InvalidCrs: it is not known, or has no EPSG code.
+    """
+    if crs == MESH_CRS:
+        return
+    try:
+        code = authority_code(resolve_crs(crs))
+    except ValueError as failure:
+        raise InvalidCrs(crs=crs, detail=str(failure)) from failure
+    if code is None:
+        raise InvalidCrs(crs=crs, detail="it has no EPSG code")
+
+
+def _bounded(part: str, count: int, limit: int) -> None:
+    if count > limit:
+        raise InvalidQuestion(part=part, detail=f"at most {limit}, not {count}")
