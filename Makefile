@@ -1,0 +1,56 @@
+# guotu: make setup | demo | test | lint | bench | clean
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SOURCES := pyproject.toml constraints.txt hatch_build.py $(wildcard proto/guotu/v1/*.proto)
+DEMO_ARGS ?=
+BENCH ?= federation
+TEST_ARGS ?=
+
+.PHONY: setup demo test lint format bench clean help
+
+help:  ## show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "需要 Python 3.11 或更新版本 Python >= 3.11 is needed: apt-get install python3 python3-venv"; exit 1; }
+	@echo "建立虚拟环境 making a virtual environment in $(VENV) ($(PYTHON))"
+	@$(PYTHON) -m venv $(VENV) || { echo "缺少 venv 模块 the venv module is missing: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+
+$(VENV)/.demo: $(BIN)/python $(SOURCES)
+	@echo "安装 installing guotu and etcd (about a minute)"
+	@$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python $(SOURCES)
+	@echo "安装 installing guotu with its test and lint tools (about two minutes)"
+	@$(PIP) --editable '.[demo,geopandas,test,lint]'
+	@touch $@ $(VENV)/.demo
+
+setup: $(VENV)/.dev  ## make .venv with everything that developing needs
+
+demo: $(VENV)/.demo  ## run the mesh on real data: six nodes, questions, a lost node (DEMO_ARGS="--keep --report FILE")
+	@$(BIN)/python -m demo $(DEMO_ARGS)
+
+test: setup lint  ## check and test everything
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+lint: setup  ## format, lint, types, imports, wire contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd proto && ../$(BIN)/buf lint
+
+format: setup  ## format in place
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## run a benchmark (BENCH=federation|registry|publish)
+	@mkdir -p benchmarks/out
+	$(BIN)/python -m benchmarks $(BENCH) --out benchmarks/out/$(BENCH).json
+
+clean:  ## remove the environment, generated stubs, caches and demo leftovers
+	rm -rf $(VENV) guotu/v1 .demo benchmarks/out benchmarks/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,99 @@
+"""What Prometheus reads at /metrics: requests, rows, bytes, members, registry, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from guotu.model.answer import MemberOutcome, Outcome
+from guotu.model.ports import DirectoryView
+from guotu.model.records import DatasetRecord
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The node's instruments, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "guotu_requests", "Calls by method and gRPC code", ["method", "code"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "guotu_request_seconds", "Seconds a call took", ["method"], buckets=_SECONDS, registry=self.registry
+        )
+        self.rows = Counter("guotu_answer_rows", "Rows sent in answers", ["method"], registry=self.registry)
+        self.size = Counter("guotu_answer_bytes", "Arrow bytes sent in answers", ["method"], registry=self.registry)
+        self.members = Counter(
+            "guotu_member_outcomes", "Outcomes of members asked", ["member", "outcome"], registry=self.registry
+        )
+        self.member_seconds = Histogram(
+            "guotu_member_seconds", "Seconds a member took", ["member"], buckets=_SECONDS, registry=self.registry
+        )
+        self.published_rows = Counter(
+            "guotu_published_rows", "Rows of versions published here", ["collection"], registry=self.registry
+        )
+
+    def observe_member(self, member: MemberOutcome) -> None:
+        """Count a member's part in a question; members pruned are not counted."""
+        if member.outcome is Outcome.PRUNED:
+            return
+        self.members.labels(member.node, member.outcome.value).inc()
+        self.member_seconds.labels(member.node).observe(member.elapsed_ms / 1000)
+
+    def watch_state(
+        self,
+        view: Callable[[], DirectoryView],
+        registered: Callable[[], bool],
+        holdings: Callable[[], Mapping[str, DatasetRecord]],
+    ) -> None:
+        """Report directory, registration and own versions whenever they are read."""
+        self.registry.register(_StateCollector(view, registered, holdings))
+
+    def serve(self, host: str, port: int) -> tuple[WSGIServer, Thread]:
+        """Serve /metrics on a thread of its own; port 0 takes a free one.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        return start_http_server(port, host, registry=self.registry)
+
+
+class _StateCollector(Collector):
+    """Gauges that are read off the node's state at scrape time."""
+
+    def __init__(
+        self,
+        view: Callable[[], DirectoryView],
+        registered: Callable[[], bool],
+        holdings: Callable[[], Mapping[str, DatasetRecord]],
+    ) -> None:
+        self._view = view
+        self._registered = registered
+        self._holdings = holdings
+
+    def collect(self) -> Iterable[Metric]:
+        view = self._view()
+        yield _gauge("guotu_registry_stale", "1 if the registry is out of reach", float(view.stale))
+        yield _gauge("guotu_registry_registered", "1 if this node holds its lease", float(self._registered()))
+        yield _gauge("guotu_directory_as_of_seconds", "When it last agreed with the registry", view.as_of_ms / 1000)
+        yield _gauge("guotu_directory_nodes", "Nodes in the directory", float(len(view.nodes)))
+        versions = GaugeMetricFamily("guotu_dataset_version", "Head version of own datasets", labels=["dataset"])
+        rows = GaugeMetricFamily("guotu_dataset_rows", "Rows of own datasets", labels=["dataset"])
+        for record in self._holdings().values():
+            versions.add_metric([record.dataset], record.version)
+            rows.add_metric([record.dataset], record.rows)
+        yield versions
+        yield rows
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)

@@ -1,0 +1,70 @@
+"""guotu.v1.QueryService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from federation.service import Federation
+from guotu.model.answer import Batch, Frame
+from guotu.v1 import query_pb2, query_pb2_grpc
+from guotu.wire.answers import ResponseT, frame_to_proto, trailer_to_proto
+from guotu.wire.plans import plan_to_proto
+from guotu.wire.questions import explain_from_proto, query_from_proto, stats_from_proto
+from node.metrics import Metrics
+from node.rpc.gate import Context, Gate
+
+
+class QueryServicer(query_pb2_grpc.QueryServiceServicer):
+    """Answers questions."""
+
+    def __init__(self, gate: Gate, federation: Federation, metrics: Metrics) -> None:
+        self._gate = gate
+        self._federation = federation
+        self._metrics = metrics
+
+    async def Query(self, request: query_pb2.QueryRequest, context: Context) -> AsyncIterator[query_pb2.QueryResponse]:
+        """Retrieve features."""
+
+        def work() -> AsyncIterator[query_pb2.QueryResponse]:
+            frames = self._federation.query(query_from_proto(request), self._gate.timeout(context))
+            return self._responses(frames, query_pb2.QueryResponse, "Query")
+
+        async for response in self._gate.streaming(context, "Query", work):
+            yield response
+
+    async def Aggregate(
+        self, request: query_pb2.AggregateRequest, context: Context
+    ) -> AsyncIterator[query_pb2.AggregateResponse]:
+        """Group and aggregate."""
+
+        def work() -> AsyncIterator[query_pb2.AggregateResponse]:
+            frames = self._federation.stats(stats_from_proto(request), self._gate.timeout(context))
+            return self._responses(frames, query_pb2.AggregateResponse, "Aggregate")
+
+        async for response in self._gate.streaming(context, "Aggregate", work):
+            yield response
+
+    async def Explain(self, request: query_pb2.ExplainRequest, context: Context) -> query_pb2.ExplainResponse:
+        """Explain a question."""
+
+        async def work() -> query_pb2.ExplainResponse:
+            question, timeout = explain_from_proto(request), self._gate.timeout(context)
+            plan = plan_to_proto(await self._federation.explain(question, timeout))
+            if not request.analyze:
+                return query_pb2.ExplainResponse(plan=plan)
+            happened = await self._federation.analyze(question, self._gate.timeout(context))
+            return query_pb2.ExplainResponse(plan=plan, trailer=trailer_to_proto(happened))
+
+        return await self._gate.unary(context, "Explain", work)
+
+    async def _responses(
+        self, frames: AsyncIterator[Frame], response: type[ResponseT], method: str
+    ) -> AsyncIterator[ResponseT]:
+        try:
+            async for frame in frames:
+                if isinstance(frame, Batch):
+                    self._metrics.rows.labels(method).inc(frame.rows.num_rows)
+                    self._metrics.size.labels(method).inc(frame.rows.nbytes)
+                yield frame_to_proto(frame, response)
+        finally:
+            await frames.aclose()  # type: ignore[attr-defined]
