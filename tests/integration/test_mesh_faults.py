@@ -1,0 +1,216 @@
+"""Faults of machines, through real processes that are really killed: marked, never a hang, never a silent gap."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from demo.mesh import LocalMesh
+from guotu.model import errors
+from guotu.model.answer import Outcome
+from tests.support.small_mesh import apply_catalogue, publish_part, run_guotu
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.1)
+
+
+def node_names(mesh: LocalMesh, asked: str = "100000") -> set[str]:
+    with mesh.client(asked) as client:
+        return {record.node for record in client.nodes()}
+
+
+def is_stale(mesh: LocalMesh, asked: str = "100000") -> bool:
+    with mesh.client(asked) as client:
+        return client.node().stale_registry
+
+
+def test_a_lost_node_is_marked_refused_and_comes_back_the_same(own_mesh: LocalMesh) -> None:
+    mesh = own_mesh
+    with mesh.client("100000") as client:
+        before = client.stats("landcover", group_by=["igbp"], sum=["area_m2"])
+        digest, cut = before.digest, dict(before.cut)
+        mesh.kill("510100")
+        started = time.monotonic()
+        with pytest.raises(errors.IncompleteAnswer) as refusal:
+            client.stats("landcover", group_by=["igbp"], sum=["area_m2"], timeout=20).table()
+        assert time.monotonic() - started < 20
+        assert refusal.value.completeness is not None
+        assert [member.dataset for member in refusal.value.completeness.missing] == ["510100/landcover"]
+        partial = client.stats("landcover", group_by=["igbp"], sum=["area_m2"], partial=True, timeout=20)
+        assert not partial.completeness.complete
+        (lost,) = partial.completeness.missing
+        assert (lost.dataset, lost.outcome) == ("510100/landcover", Outcome.UNREACHABLE)
+        assert 0 < partial.completeness.rows_share < 1
+        assert 0 < partial.completeness.territory_share < 1
+        assert partial.digest != digest
+        mesh.start_node("510100")
+        eventually(lambda: "510100" in node_names(mesh))
+        again = client.stats("landcover", group_by=["igbp"], sum=["area_m2"])
+        assert again.digest == digest
+        assert dict(again.cut) == cut
+
+
+def test_the_command_line_marks_partial_answers(own_mesh: LocalMesh, tmp_path: Path) -> None:
+    mesh = own_mesh
+    mesh.kill("510100")
+    target = tmp_path / "out.geojson"
+    address = mesh.address("100000")
+    ran = run_guotu("query", "county", "--partial", "--format", "geojson", "-o", target, node=address)
+    assert ran.code == 3
+    assert "510100/county" in ran.err
+    assert json.loads(target.read_text())["guotu"]["completeness"]["complete"] is False
+    refused = run_guotu("query", "county", "--format", "geojson", "-o", tmp_path / "no.geojson", node=address)
+    assert refused.code == 4
+    assert "--partial" in refused.err
+    assert not (tmp_path / "no.geojson").exists()
+
+
+def test_nobody_answering_is_an_error(own_mesh: LocalMesh) -> None:
+    mesh = own_mesh
+    for node in ("510000", "510100", "500000"):
+        mesh.kill(node)
+    with mesh.client("100000") as client, pytest.raises(errors.NobodyAnswered):
+        client.stats("landcover", partial=True, timeout=10).table()
+
+
+def test_a_silent_node_costs_the_deadline_and_no_more(own_mesh: LocalMesh) -> None:
+    mesh = own_mesh
+    mesh.pause("500000")
+    try:
+        with mesh.client("100000") as client:
+            started = time.monotonic()
+            answer = client.stats("landcover", partial=True, timeout=1.5)
+            lost = {member.dataset: member.outcome for member in answer.completeness.missing}
+            assert time.monotonic() - started < 3.0
+        assert lost["500000/landcover"] in (Outcome.TIMED_OUT, Outcome.UNREACHABLE)
+    finally:
+        mesh.resume("500000")
+
+
+def test_a_node_killed_in_mid_stream_is_marked(own_mesh: LocalMesh) -> None:
+    mesh = own_mesh
+    with mesh.client("100000") as client:
+        answer = client.query("landcover", partial=True, timeout=30)
+        seen = 0
+        for batch in answer.batches():
+            if not seen:
+                mesh.kill("510000")
+            seen += batch.rows.num_rows
+        told = {member.dataset: member for member in answer.completeness.members}
+        whole = answer.completeness.complete
+    with_all = sum(member.rows for member in told.values() if member.outcome is Outcome.ANSWERED)
+    assert whole == (told["510000/landcover"].outcome is Outcome.ANSWERED)
+    if not whole:
+        assert told["510000/landcover"].outcome in (Outcome.FAILED, Outcome.UNREACHABLE)
+        assert seen >= with_all
+
+
+def test_etcd_lost_and_found_again(own_mesh: LocalMesh) -> None:
+    mesh = own_mesh
+    with mesh.client("100000") as client:
+        digest = client.stats("landcover", group_by=["igbp"]).digest
+        mesh.kill_etcd()
+        eventually(lambda: is_stale(mesh))
+        answer = client.stats("landcover", group_by=["igbp"])
+        assert answer.digest == digest
+        assert answer.completeness.complete
+        assert answer.completeness.stale_registry
+        assert "STALE_REGISTRY" in [warning.reason for warning in answer.warnings]
+        mesh.kill("500000")
+        partial = client.stats("landcover", group_by=["igbp"], partial=True, timeout=10)
+        (lost,) = partial.completeness.missing
+        assert lost.outcome is Outcome.STALE_REGISTRY
+        mesh.start_etcd()
+        eventually(lambda: not is_stale(mesh))
+        mesh.start_node("500000")
+        eventually(lambda: node_names(mesh) >= {"100000", "510000", "510100", "500000"})
+        again = client.stats("landcover", group_by=["igbp"])
+        assert again.digest == digest
+        assert not again.completeness.stale_registry
+
+
+def test_a_restarted_node_has_its_versions(own_mesh: LocalMesh) -> None:
+    mesh = own_mesh
+    with mesh.client("510100") as client:
+        before = client.versions("510100/county")
+        mesh.kill("510100")
+        mesh.start_node("510100")
+        assert client.versions("510100/county") == before
+        assert client.query("county", scope="self").table().num_rows == before[0].rows
+
+
+def test_etcd_absent_at_start_waits_and_then_tells(short_root: Path) -> None:
+    mesh = LocalMesh(short_root, ["510000"], {"registry.wait_s": 2})
+    started = time.monotonic()
+    ran = run_guotu("node", "serve", config=mesh.config("510000"))
+    assert ran.code == 6
+    assert time.monotonic() - started >= 2
+    assert "waiting" in ran.err
+    assert "registry.endpoints" in ran.err
+    mesh.close()
+
+
+def test_the_second_claimant_of_an_id_refuses_to_start(short_root: Path) -> None:
+    with LocalMesh(short_root, ["510000"], {"registry.lease_ttl_s": 2}) as mesh:
+        mesh.start()
+        mesh.add("510000", name="rival")
+        ran = run_guotu("node", "serve", config=mesh.config("rival"))
+        assert ran.code == 8
+        assert mesh.address("510000") in ran.err
+        assert node_names(mesh, "510000") == {"510000"}
+
+
+def test_a_data_directory_serves_one_process(short_root: Path) -> None:
+    with LocalMesh(short_root, ["510000"]) as mesh:
+        mesh.start()
+        ran = run_guotu("node", "serve", config=mesh.config("510000"))
+        assert ran.code == 8
+        assert "data" in ran.err
+
+
+def test_a_new_node_is_seen_within_a_second(own_mesh: LocalMesh) -> None:
+    mesh = own_mesh
+    mesh.add("520000")
+    mesh.start_node("520000")
+    ready = time.monotonic()
+    eventually(lambda: "520000" in node_names(mesh), seconds=1.0)
+    assert time.monotonic() - ready < 1.0
+
+
+def test_a_failed_publish_changes_nothing(own_mesh: LocalMesh, tmp_path: Path) -> None:
+    mesh = own_mesh
+    with mesh.client("510100") as client:
+        before = client.versions("510100/county")
+        broken = tmp_path / "broken.geojson"
+        broken.write_text('{"type": "FeatureCollection", "features": []}')
+        ran = run_guotu("publish", "county", "--from", broken, "--json", config=mesh.config("510100"))
+        assert ran.code == 2
+        assert client.versions("510100/county") == before
+
+
+def test_publishing_the_same_again_makes_no_version(own_mesh: LocalMesh, tmp_path: Path) -> None:
+    mesh = own_mesh
+    result = publish_part(mesh, "510100", "county", "county.parquet", tmp_path)
+    assert result["published"] is False
+    with mesh.client("510100") as client:
+        assert [info.version for info in client.versions("510100/county")] == [1]
+
+
+def test_the_catalogue_can_be_applied_again(own_mesh: LocalMesh) -> None:
+    apply_catalogue(own_mesh)
+    assert "landcover" in run_guotu("collections", node=own_mesh.address("500000")).out
+
+
+def test_sigterm_ends_a_node_whole(own_mesh: LocalMesh) -> None:
+    mesh = own_mesh
+    assert mesh.stop("500000") == 0
+    eventually(lambda: "500000" not in node_names(mesh))
