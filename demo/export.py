@@ -74,9 +74,7 @@ def export(source: Path, target: Path) -> dict[str, int]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, export, and print the rows of each file."""
-    parser = argparse.ArgumentParser(
-        prog="python -m demo.export", description="导出演示数据 export the demo data"
-    )
+    parser = argparse.ArgumentParser(prog="python -m demo.export", description="导出演示数据 export the demo data")
     parser.add_argument("--source", type=Path, required=True, help="源数据目录 folder of the national files")
     parser.add_argument("--target", type=Path, default=DATA, help="输出目录 folder to write to (demo/data)")
     options = parser.parse_args(arguments)

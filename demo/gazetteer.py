@@ -42,9 +42,7 @@ def divisions(source: Path) -> pa.Table:
 
 def _level(source: Path, level: str) -> pa.Table:
     """Return the rows of one level; the prefecture file also holds units of other levels."""
-    table = pq.read_table(
-        source / f"cn_{level}.parquet", columns=["adcode", "name", "level", "parent", "bbox"]
-    )
+    table = pq.read_table(source / f"cn_{level}.parquet", columns=["adcode", "name", "level", "parent", "bbox"])
     table = table.filter(pc.equal(table["level"], level))
     texts = [table[name].cast(pa.string()) for name in ("adcode", "name", "level", "parent")]
     edges = [pc.struct_field(table["bbox"], edge) for edge in EDGES]
@@ -70,9 +68,7 @@ def write_csv(table: pa.Table, path: Path) -> None:
     columns = table.to_pydict()
     texts = zip(*(columns[name] for name in ("code", "name", "level", "parent")), strict=True)
     edges = zip(*(columns[name] for name in EDGES), strict=True)
-    lines = [
-        ",".join([*text, *(f"{edge:.6f}" for edge in box)]) for text, box in zip(texts, edges, strict=True)
-    ]
+    lines = [",".join([*text, *(f"{edge:.6f}" for edge in box)]) for text, box in zip(texts, edges, strict=True)]
     path.write_text("\n".join([",".join(table.column_names), *lines]) + "\n", encoding="utf-8", newline="\n")
 
 

@@ -9,18 +9,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-import pyarrow as pa
 import shapely
 
-from guotu.model.answer import Batch, Completeness, Header, Notice, Trailer
+from guotu.answering import Answer
+from guotu.model.answer import Trailer
 from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
-from guotu.model.errors import IncompleteAnswer, InvalidQuestion, NobodyAnswered
+from guotu.model.errors import InvalidQuestion, UnknownCollection
 from guotu.model.plan import Plan
 from guotu.model.question import (
     Aggregate,
@@ -38,119 +38,11 @@ from guotu.model.records import DatasetRecord, Extent, NodeRecord, NodeState, Ve
 from guotu.wire.blocking import BlockingCalls
 from guotu.wire.endpoint import TlsFiles
 
-if TYPE_CHECKING:
-    import geopandas
+__all__ = ["DEFAULT_ADDRESS", "DEFAULT_TIMEOUT", "Answer", "Client", "connect"]
 
 DEFAULT_ADDRESS = "127.0.0.1:7083"
 DEFAULT_TIMEOUT = 60.0
 """Deadline of a question in seconds."""
-
-
-class Answer:
-    """One answer, read once: as batches, a reader, a table or a GeoDataFrame.
-
-    `header` is there at once; `trailer`, `completeness` and `digest` once all rows were read (asking for them reads
-    on). A partial answer has `completeness.complete` False and names who is missing.
-
-    Raises (while reading):
-        IncompleteAnswer: REQUIRE_ALL and a member is missing; its `completeness` tells who.
-        NobodyAnswered: not one member answered.
-        DeadlineExceeded, NodeUnavailable, InvalidQuestion, InvalidFilter, ...: see guotu.model.errors.
-    """
-
-    def __init__(self, frames: Iterator[Header | Batch | Notice | Trailer]) -> None:
-        self._frames = frames
-        self._trailer: Trailer | None = None
-        self._pending: list[Batch] = []
-        self.warnings: list[Notice] = []
-        self.header = self._read_header()
-
-    def _read_header(self) -> Header:
-        for frame in self._frames:
-            if isinstance(frame, Header):
-                return frame
-            self._note(frame)
-        raise InvalidQuestion(part="answer", detail="the node ended it before its header")
-
-    def _note(self, frame: Header | Batch | Notice | Trailer) -> None:
-        if isinstance(frame, Notice):
-            self.warnings.append(frame)
-        elif isinstance(frame, Trailer):
-            self._trailer = frame
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Arrow schema of the rows; geometry is GeoArrow WKB."""
-        return self.header.schema
-
-    @property
-    def cut(self) -> Mapping[str, int]:
-        """Versions that the answer is computed from, by dataset id."""
-        return self.header.cut
-
-    @property
-    def plan(self) -> Plan:
-        """How the node answers."""
-        return self.header.plan
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield the rows with the dataset that they are of; each can be read once, memory stays flat."""
-        yield from self._pending
-        self._pending = []
-        try:
-            for frame in self._frames:
-                if isinstance(frame, Batch):
-                    yield frame
-                else:
-                    self._note(frame)
-        except (IncompleteAnswer, NobodyAnswered) as failure:
-            failure.completeness = self._trailer.completeness if self._trailer else None
-            raise
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows as record batches."""
-        return (batch.rows for batch in self.batches())
-
-    def reader(self) -> pa.RecordBatchReader:
-        """Return a reader over the rows; memory stays flat."""
-        return pa.RecordBatchReader.from_batches(self.schema, iter(self))
-
-    def table(self) -> pa.Table:
-        """Return all rows of members that answered in full; rows of a member lost half-way are left out."""
-        batches = list(self.batches())
-        cut_short = {member.dataset for member in self.completeness.members if member.truncated}
-        return pa.Table.from_batches((b.rows for b in batches if b.dataset not in cut_short), self.schema)
-
-    def geodataframe(self) -> geopandas.GeoDataFrame:
-        """Return all rows as a GeoDataFrame (needs geopandas)."""
-        import geopandas
-
-        return geopandas.GeoDataFrame.from_arrow(self.table())
-
-    @property
-    def trailer(self) -> Trailer:
-        """Last frame; reads the rest of the answer and keeps its rows for `batches()`."""
-        if self._trailer is None:
-            self._pending = list(self.batches())
-        if self._trailer is None:
-            raise InvalidQuestion(part="answer", detail="the node ended it without its trailer")
-        return self._trailer
-
-    @property
-    def completeness(self) -> Completeness:
-        """Outcomes of all members expected."""
-        return self.trailer.completeness
-
-    @property
-    def digest(self) -> bytes:
-        """Result digest: the same question on the same cut gives the same 32 bytes."""
-        return self.trailer.digest
-
-    def close(self) -> None:
-        """Stop reading; the question is cancelled at every node."""
-        close = getattr(self._frames, "close", None)
-        if close is not None:
-            close()
 
 
 class Client:
@@ -276,6 +168,17 @@ class Client:
     def collections(self) -> list[Collection]:
         """Return the collections of the mesh, sorted by id."""
         return self._calls.collections("")
+
+    def collection(self, collection: str) -> Collection:
+        """Return one collection.
+
+        Raises:
+            UnknownCollection: the catalogue has none of that id.
+        """
+        found = self._calls.collections(collection)
+        if not found:
+            raise UnknownCollection(collection=collection)
+        return found[0]
 
     def datasets(self, collection: str = "", scope: str = "subtree") -> list[DatasetRecord]:
         """Return the datasets known to the asked node, sorted by id."""

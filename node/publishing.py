@@ -18,6 +18,7 @@ from guotu.model.division import dataset_id
 from guotu.model.errors import PublishConflict, UnknownCollection
 from guotu.model.ports import Catalogue
 from guotu.model.records import DatasetRecord
+from guotu.model.schema import arrow_schema
 from node.holdings import Holdings
 from node.ingest.inspect import Inspector
 from node.ingest.report import Fault, ImportReport
@@ -44,6 +45,8 @@ class PublishOrder:
     expected_rows: int
     write_id: str
     source_faults: tuple[Fault, ...]
+    schema: pa.Schema
+    """Columns of the batches to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,16 @@ class PublishDesk:
         inspector = Inspector(
             collection,
             self._holdings.division,
-            self._gazetteer,
-            source=order.source,
+            self._gazetteer.bounds_table(),
             repair=order.repair,
             force_bounds=order.force_bounds,
             tolerance_deg=self._tolerance_deg,
+            source=order.source,
+            source_faults=order.source_faults,
+            directory=self._scratch,
         )
-        spool = Spool(self._scratch / f"{order.write_id}.arrow", collection)
+        inspector.begin(order.schema)
+        spool = Spool(self._scratch / f"{order.write_id}.arrow", arrow_schema(collection))
         return PublishSession(self, order, collection, inspector, spool, progress)
 
     def release(self, collection: Collection) -> None:
@@ -176,8 +182,9 @@ class PublishSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the spool and let the next publish in."""
-        self._spool.__exit__(kind, error, trace)
-        self._spool.path.unlink(missing_ok=True)
+        self._inspector.close()
+        self._spool.close()
+        self._spool.discard()
         self._desk.release(self._collection)
 
     async def take(self, batch: pa.RecordBatch) -> None:
@@ -196,7 +203,7 @@ class PublishSession:
     async def finish(self) -> PublishResult:
         """Report, and publish if there is no fault and it is no dry run."""
         started = time.perf_counter()
-        report = (await asyncio.to_thread(self._inspector.finish)).joined(self._order.source_faults)
+        report = await asyncio.to_thread(self._inspector.finish)
         self._spool.close()
         seconds = {"validate": self._inspecting_s + time.perf_counter() - started}
         if not report.ok or self._order.dry_run:

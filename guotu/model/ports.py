@@ -167,11 +167,16 @@ class ObjectStore(Protocol):
 class FeatureQuery(Protocol):
     """Answers questions."""
 
-    def query(self, question: Query) -> AsyncIterator[Frame]:
-        """Answer a retrieval: Header, then Batch and Notice, then Trailer."""
+    def query(self, question: Query, timeout: float) -> AsyncIterator[Frame]:
+        """Answer a retrieval within `timeout` seconds: Header, then Batch and Notice, then Trailer.
 
-    def stats(self, question: Stats) -> AsyncIterator[Frame]:
-        """Answer a grouping question: Header, then Batch and Notice, then Trailer."""
+        Raises (after the Trailer, where there is one):
+            IncompleteAnswer, NobodyAnswered: members are missing.
+            InvalidQuestion, InvalidFilter, UnknownCollection, UnknownField, ...: the question is not valid.
+        """
+
+    def stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
+        """Answer a grouping question; otherwise as `query`."""
 
 
 class PeerClient(Protocol):

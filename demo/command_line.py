@@ -1,0 +1,55 @@
+"""The command line that asks the same as a question given as a value."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from guotu.model.crs import MESH_CRS
+from guotu.model.question import CompletenessMode, Query, Question, Scope, Selection, Stats
+
+
+def command_of(question: Question, polygon: Path | None = None, explain: bool = False) -> str:
+    """Return the `guotu` command, to be run where GUOTU_NODE names the node to ask.
+
+    Args:
+        question: what is asked; a cut is not told.
+        polygon: file with the polygon of the selection; needed if it has one.
+        explain: ask how it is answered, and answer it.
+    """
+    kind = "query" if isinstance(question, Query) else "stats"
+    words = ["guotu", *(["explain"] if explain else []), kind, question.collection]
+    words += _query_words(question) if isinstance(question, Query) else _stats_words(question)
+    words += _selection_words(question.selection, polygon)
+    if question.options.scope is Scope.SELF:
+        words += ["--scope", "self"]
+    if question.options.completeness is CompletenessMode.ALLOW_PARTIAL:
+        words += ["--partial"]
+    return shlex.join([*words, *(["--analyze"] if explain else [])])
+
+
+def _query_words(query: Query) -> list[str]:
+    words = ["--fields", ",".join(query.fields)] if query.fields else []
+    if query.sort:
+        words += ["--sort", ",".join("-" * key.descending + key.field for key in query.sort)]
+    if query.limit:
+        words += ["--limit", str(query.limit)]
+    return words if query.crs == MESH_CRS else [*words, "--crs", query.crs]
+
+
+def _stats_words(stats: Stats) -> list[str]:
+    words = ["--group-by", ",".join(stats.group_by)] if stats.group_by else []
+    for item in stats.aggregates:
+        words += [f"--{item.function}", item.field] if item.field else [f"--{item.function}"]
+    return words
+
+
+def _selection_words(selection: Selection, polygon: Path | None) -> list[str]:
+    words = ["--where", selection.filter] if selection.filter else []
+    if (box := selection.bbox) is not None:
+        words += ["--bbox", f"{box.xmin},{box.ymin},{box.xmax},{box.ymax}"]
+    if selection.within:
+        if polygon is None:
+            raise ValueError("a polygon in a question needs a file on the command line")
+        words += ["--within", str(polygon)]
+    return [*words, "--within", selection.division] if selection.division else words

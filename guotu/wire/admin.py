@@ -1,0 +1,195 @@
+"""The operator's side of `guotu.v1.AdminService`: publishing over the node's local socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+import pyarrow as pa
+
+from guotu.model.errors import TooLarge
+from guotu.model.records import DatasetRecord, NodeRecord
+from guotu.v1 import admin_pb2, admin_pb2_grpc
+from guotu.wire.endpoint import blocking_channel
+from guotu.wire.records import dataset_from_proto, node_from_proto
+from guotu.wire.request_id import METADATA_KEY, new_request_id
+from guotu.wire.status import error_of_call
+
+BATCH_BYTES = 1 << 20
+"""Size that batches are cut to, in Arrow buffers."""
+MAX_BATCH_BYTES = 3 << 20
+"""Largest Arrow message sent; a node takes 4 MiB."""
+STATUS_TIMEOUT = 10.0
+"""Deadline of GetStatus in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishHeader:
+    """What a publish is; see PublishHeader in proto/guotu/v1/admin.proto."""
+
+    collection: str
+    schema: pa.Schema
+    write_id: str
+    source: str = ""
+    message: str = ""
+    repair: bool = False
+    force_bounds: bool = False
+    dry_run: bool = False
+    expected_rows: int = 0
+    source_faults_json: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishProgress:
+    """How far a publish is; `total` is 0 if it is not known."""
+
+    stage: str
+    rows: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishResult:
+    """How a publish ended."""
+
+    dataset: DatasetRecord | None
+    """The head now; None if there is none."""
+    published: bool
+    report_json: bytes
+    """Faults and repairs, as in docs/reference/import-report.md."""
+    seconds: Mapping[str, float]
+    """By stage."""
+
+
+class AdminClient:
+    """A connection to one node's admin socket."""
+
+    def __init__(self, socket: Path) -> None:
+        self._address = f"unix:{socket.absolute()}"
+        self._channel = blocking_channel(self._address)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection; a publish under way ends without a version."""
+        self._channel.close()
+
+    def status(self) -> tuple[NodeRecord, list[DatasetRecord]]:
+        """Return (the node, its own datasets).
+
+        Raises:
+            NodeUnavailable: no node listens on the socket.
+        """
+        stub = admin_pb2_grpc.AdminServiceStub(self._channel)
+        try:
+            response = stub.GetStatus(admin_pb2.GetStatusRequest(), timeout=STATUS_TIMEOUT)
+        except grpc.RpcError as failure:
+            raise error_of_call(failure, self._address) from failure
+        return node_from_proto(response.node), [dataset_from_proto(record) for record in response.datasets]
+
+    def publish(
+        self, header: PublishHeader, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[PublishProgress | PublishResult]:
+        """Publish rows; yields progress, then the result. Closing the iterator early gives the publish up.
+
+        Args:
+            header: what it is; its schema is that of all batches.
+            batches: rows of any size, read in another thread as the node takes them.
+
+        Raises:
+            TooLarge: one feature alone is over the limit of a message.
+            NodeUnavailable: the connection was lost; the version may exist all the same if all rows were sent.
+            GuotuError: what the node refused.
+            Exception: whatever `batches` raised; nothing was published then.
+        """
+        feed = _Feed(header, batches)
+        stub = admin_pb2_grpc.AdminServiceStub(self._channel)
+        call = stub.Publish(iter(feed), metadata=((METADATA_KEY, new_request_id()),))
+        try:
+            for response in call:
+                yield _frame(response)
+        except grpc.RpcError as failure:
+            if feed.failure is not None:
+                raise feed.failure from None
+            raise error_of_call(failure, self._address) from failure
+        finally:
+            call.cancel()
+
+
+class _Feed:
+    """The requests of one publish; gRPC loses what goes wrong in them, so it is kept here."""
+
+    def __init__(self, header: PublishHeader, batches: Iterable[pa.RecordBatch]) -> None:
+        self._header = header
+        self._batches = batches
+        self.failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[admin_pb2.PublishRequest]:
+        try:
+            yield admin_pb2.PublishRequest(header=_header_to_proto(self._header))
+            rows = 0
+            for batch in self._batches:
+                rows += batch.num_rows
+                for message in messages(batch):
+                    yield admin_pb2.PublishRequest(batch=admin_pb2.PublishBatch(arrow_batch=message))
+            yield admin_pb2.PublishRequest(finish=admin_pb2.PublishFinish(rows=rows))
+        except Exception as failure:
+            self.failure = failure
+            raise
+
+
+def messages(batch: pa.RecordBatch) -> Iterator[bytes]:
+    """Yield a batch as Arrow IPC messages of about 1 MiB, none over 3 MiB; none for a batch without rows.
+
+    Raises:
+        TooLarge: one row alone is over the limit.
+    """
+    step = max(1, batch.num_rows * BATCH_BYTES // max(batch.nbytes, 1))
+    pending = [batch.slice(start, step) for start in range(0, batch.num_rows, step)]
+    pending.reverse()
+    while pending:
+        part = pending.pop()
+        encoded = part.serialize()
+        if encoded.size <= MAX_BATCH_BYTES:
+            yield encoded.to_pybytes()
+        elif part.num_rows == 1:
+            raise TooLarge(what="要素 a feature", size=encoded.size, limit=MAX_BATCH_BYTES)
+        else:
+            half = part.num_rows // 2
+            pending += [part.slice(half), part.slice(0, half)]
+
+
+def _header_to_proto(header: PublishHeader) -> admin_pb2.PublishHeader:
+    return admin_pb2.PublishHeader(
+        collection=header.collection,
+        arrow_schema=header.schema.serialize().to_pybytes(),
+        source=header.source,
+        message=header.message,
+        repair=header.repair,
+        force_bounds=header.force_bounds,
+        dry_run=header.dry_run,
+        expected_rows=header.expected_rows,
+        write_id=header.write_id,
+        source_faults_json=header.source_faults_json,
+    )
+
+
+def _frame(response: admin_pb2.PublishResponse) -> PublishProgress | PublishResult:
+    if response.WhichOneof("frame") == "progress":
+        progress = response.progress
+        return PublishProgress(progress.stage, progress.rows, progress.total)
+    result = response.result
+    return PublishResult(
+        dataset_from_proto(result.dataset) if result.HasField("dataset") else None,
+        result.published,
+        result.report_json,
+        dict(result.seconds),
+    )

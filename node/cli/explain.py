@@ -1,0 +1,84 @@
+"""`guotu explain`: how a question would be answered, and what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from node.cli import exit_codes
+from node.cli.asking import AskedQuery, AskedStats
+from node.cli.examples import examples
+from node.cli.json_option import json_option, pass_session
+from node.cli.question_options import query_options, stats_options
+from node.cli.session import Session
+
+if TYPE_CHECKING:
+    from guotu.client import Client
+    from guotu.model.question import Question
+
+_ANALYZE = click.option(
+    "--analyze", is_flag=True, help="实际执行并报告各成员 answer it too, and tell what happened at each member"
+)
+
+
+@click.group(
+    short_help="说明如何回答 tell how a question is answered",
+    epilog=examples(
+        "guotu explain query landcover --within 510100",
+        "guotu explain stats landcover --group-by igbp --sum area_m2 --analyze",
+    ),
+)
+def explain() -> None:
+    """说明如何回答：问谁、不问谁、为什么 tell how a question is answered: who is asked, who is not, and why."""
+
+
+@explain.command(
+    "query",
+    short_help="查询 a retrieval",
+    epilog=examples(
+        "guotu explain query dltb --bbox 103.9,30.5,104.2,30.8 --where \"DLBM = '0101'\"",
+    ),
+)
+@query_options
+@_ANALYZE
+@json_option
+@pass_session
+def explain_query(session: Session, asked: AskedQuery, analyze: bool, as_json: bool) -> int:
+    """说明一次查询 explain a retrieval; options as in `guotu query`."""
+    with session.client() as mesh:
+        return _explain(mesh, asked.question(mesh), analyze, as_json)
+
+
+@explain.command(
+    "stats",
+    short_help="统计 a grouping question",
+    epilog=examples(
+        "guotu explain stats dltb --group-by county --sum TBMJ --analyze --json",
+    ),
+)
+@stats_options
+@_ANALYZE
+@json_option
+@pass_session
+def explain_stats(session: Session, asked: AskedStats, analyze: bool, as_json: bool) -> int:
+    """说明一次统计 explain a grouping question; options as in `guotu stats`."""
+    with session.client() as mesh:
+        return _explain(mesh, asked.question(mesh), analyze, as_json)
+
+
+def _explain(mesh: Client, question: Question, analyze: bool, as_json: bool) -> int:
+    from node.cli.console import emit_json, stdout
+    from node.cli.documents import analysis_document, plan_document
+    from node.cli.plan_tree import analysis_lines, plan_tree
+
+    plan, happened = mesh.explain(question, analyze)
+    if as_json:
+        analysis = None if happened is None else analysis_document(happened)
+        emit_json({"plan": plan_document(plan), "analysis": analysis})
+    else:
+        stdout().print(plan_tree(plan, happened))
+        for line in analysis_lines(happened):
+            stdout().print(line)
+    partial = happened is not None and not happened.completeness.complete
+    return exit_codes.PARTIAL if partial else exit_codes.OK

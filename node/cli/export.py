@@ -1,0 +1,85 @@
+"""An answer into a file: all of it or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guotu.model.errors import InvalidQuestion
+from node.cli.formats import FORMATS, Format, format_of
+
+if TYPE_CHECKING:
+    from node.cli.rows import Rows
+
+
+def chosen_format(name: str, output: Path | None) -> Format | None:
+    """Return the form to write: the one named, else the one that the file's name asks for; None for a table.
+
+    Raises:
+        InvalidQuestion: the file's name asks for none, or the form needs a file and there is none.
+    """
+    if name == "table":
+        if output is not None:
+            raise InvalidQuestion(part="--format", detail="表格只显示在屏幕 a table goes to the screen, not to a file")
+        return None
+    chosen = FORMATS.get(name) or (format_of(output) if output is not None else None)
+    if chosen is None and output is not None:
+        known = ", ".join(FORMATS)
+        raise InvalidQuestion(part="--output", detail=f"请用 --format 指明格式 name the form with --format: {known}")
+    if chosen is not None and output is None and not chosen.streams:
+        raise InvalidQuestion(part="--output", detail=f"{chosen.name} 须写入文件 needs a file: -o FILE.{chosen.name}")
+    return chosen
+
+
+def sidecar_path(output: Path) -> Path:
+    """Return where an answer's own account stands when the file has no room for it."""
+    return output.with_name(f"{output.name}.completeness.json")
+
+
+def export(rows: Rows, form: Format, output: Path | None) -> None:
+    """Write all rows to a file, or to stdout if there is none.
+
+    A file appears under its name only when it is whole; what was there stays until then.
+
+    Raises:
+        OSError: the file cannot be written.
+        GuotuError: as `guotu.answering.Answer`; no file is left then.
+    """
+    if output is None:
+        form.write(rows, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
+    with _workshop(output) as folder:
+        draft = folder / output.name
+        _write(rows, form, draft)
+        if form.sidecar:
+            note = folder / "sidecar"
+            note.write_text(json.dumps(rows.receipt(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            # First, so that a partial answer never stands without its mark.
+            os.replace(note, sidecar_path(output))
+        os.replace(draft, output)
+
+
+def _write(rows: Rows, form: Format, draft: Path) -> None:
+    if not form.streams:
+        form.write(rows, draft)
+        return
+    with draft.open("wb") as stream:
+        form.write(rows, stream)
+
+
+@contextmanager
+def _workshop(output: Path) -> Iterator[Path]:
+    """A hidden folder beside the file to be, removed in the end with everything that drivers left there."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,33 @@
+"""GeoJSON (RFC 7946): one FeatureCollection, written as the rows come.
+
+The CRS stands in the "crs" member of the 2008 format, which GIS still read: RFC 7946 knows WGS 84 only, and CGCS2000
+would be lost. What the answer says of itself is the foreign member "guotu" at the end (RFC 7946 §6.1).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import IO
+
+from node.cli.formats.crs_of import geometry_crs_code
+from node.cli.formats.json_text import features
+from node.cli.rows import Rows
+
+
+def write(rows: Rows, target: IO[bytes]) -> None:
+    """Write all rows to a binary stream as UTF-8."""
+    target.write(b'{"type":"FeatureCollection"' + _crs_member(rows).encode() + b',"features":[\n')
+    separator = b""
+    for batch in rows:
+        if batch.num_rows:
+            target.write(separator + ",\n".join(features(batch)).encode())
+            separator = b",\n"
+    target.write(b'\n],"guotu":' + json.dumps(rows.receipt(), ensure_ascii=False).encode() + b"}\n")
+
+
+def _crs_member(rows: Rows) -> str:
+    code = geometry_crs_code(rows.schema)
+    if code is None or not code.startswith("EPSG:"):
+        return ""
+    name = f"urn:ogc:def:crs:EPSG::{code.removeprefix('EPSG:')}"
+    return f',"crs":{{"type":"name","properties":{{"name":"{name}"}}}}'

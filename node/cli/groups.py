@@ -1,0 +1,78 @@
+"""Groups as a table for the screen: codes with their names, square metres also as hectares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from guotu.model.collection import Collection
+from guotu.model.grouping import division_level
+from guotu.model.question import Aggregate, AggregateFunction, Stats
+from node.cli.console import stdout, table
+from node.cli.deliver import show_account
+from node.cli.formats.table import MAX_SHOWN, cells
+from node.cli.wording import count
+
+if TYPE_CHECKING:
+    from guotu.answering import Answer
+
+_M2_PER_HECTARE = Decimal(10_000)
+_CENT = Decimal("0.01")
+
+
+def deliver_groups(answer: Answer, question: Stats, collection: Collection) -> None:
+    """Show the groups, then what the answer says of itself."""
+    groups = pa.Table.from_batches(list(answer), answer.schema)
+    shown = groups.slice(0, MAX_SHOWN)
+    headers: list[str] = []
+    columns: list[Sequence[str]] = []
+    for name in question.group_by:
+        headers.append(_group_header(collection, name))
+        columns.append(_labelled(shown.column(name), collection, name))
+    for aggregate in question.aggregates:
+        values = shown.column(aggregate.alias)
+        headers.append(aggregate.alias)
+        columns.append(cells(values))
+        if _is_area(collection, aggregate):
+            headers.append(f"{aggregate.alias} 公顷 ha")
+            columns.append([hectares(value) for value in values.to_pylist()])
+    numeric = headers[len(question.group_by) :]
+    stdout().print(table("", headers, zip(*columns, strict=True), numeric))
+    if shown.num_rows < groups.num_rows:
+        stdout().print(f"… 显示前 shown: {count(shown.num_rows)} / {count(groups.num_rows)} 组 groups (--format, -o)")
+    show_account(answer)
+
+
+def hectares(square_metres: Decimal | float | None) -> str:
+    """Return an area in hectares with two decimals, half-up (四舍五入); empty for none."""
+    if square_metres is None:
+        return ""
+    exact = square_metres if isinstance(square_metres, Decimal) else Decimal(repr(square_metres))
+    return f"{(exact / _M2_PER_HECTARE).quantize(_CENT, ROUND_HALF_UP):f}"
+
+
+def _is_area(collection: Collection, aggregate: Aggregate) -> bool:
+    field = collection.field(aggregate.field)
+    return field is not None and field.unit == "m2" and aggregate.function is not AggregateFunction.COUNT
+
+
+def _group_header(collection: Collection, name: str) -> str:
+    field = collection.field(name)
+    return name if field is None else f"{name} {field.title}"
+
+
+def _labelled(column: pa.ChunkedArray, collection: Collection, name: str) -> Sequence[str]:
+    """Return group values with their name in the code list or the gazetteer."""
+    texts = cells(column)
+    if division_level(collection, name) is not None or name == collection.division_field:
+        from registry.gazetteer import Gazetteer
+
+        gazetteer = Gazetteer.load()
+        return [text if not text or gazetteer.get(text) is None else f"{text} {gazetteer.name(text)}" for text in texts]
+    field = collection.field(name)
+    listed = collection.code_lists.get(field.codes) if field is not None else None
+    codes = listed.codes if listed is not None else {}
+    return [f"{text} {codes[text]}" if text in codes else text for text in texts]

@@ -1,0 +1,89 @@
+"""A plan as a tree for the screen: each member, what is done with it and why, and what happened there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from guotu.model.plan import Decision, Plan, PlanStep
+from node.cli.outcomes import completeness_line
+from node.cli.wording import count, size
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from guotu.model.answer import MemberOutcome, Trailer
+
+_DECISIONS = {
+    Decision.LOCAL: ("本地 LOCAL", "green"),
+    Decision.ASK: ("询问 ASK", "green"),
+    Decision.PRUNE: ("跳过 PRUNE", "dim"),
+    Decision.MISSING: ("缺失 MISSING", "bold red"),
+}
+_CUT_SHOWN = 12
+
+
+def plan_tree(plan: Plan, happened: Trailer | None) -> Tree:
+    """Return the tree of a plan; with the outcomes of the members where the question was analysed."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    outcomes: dict[str, list[MemberOutcome]] = {}
+    for member in happened.completeness.members if happened is not None else ():
+        outcomes.setdefault(member.dataset, []).append(member)
+    root = Tree(Text(_headline(plan), "bold"))
+    _grow(root, plan, outcomes)
+    return root
+
+
+def _headline(plan: Plan) -> str:
+    stale = "  STALE_REGISTRY" if plan.stale_registry else ""
+    return f"节点 node {plan.node}  {plan.collection}  {plan.scope}  计划 planned in {plan.planning_ms:.1f} ms{stale}"
+
+
+def _grow(branch: Tree, plan: Plan, outcomes: dict[str, list[MemberOutcome]]) -> None:
+    from rich.text import Text
+
+    if plan.pushed_down:
+        branch.add(Text(f"下推 pushed down: {', '.join(plan.pushed_down)}"))
+    if plan.merge:
+        branch.add(Text(f"合并 merge: {plan.merge}"))
+    for step in plan.steps:
+        _, style = _DECISIONS[step.decision]
+        twig = branch.add(Text(_step_line(step), style))
+        if step.plan is not None:
+            _grow(twig.add(Text(_headline(step.plan))), step.plan, outcomes)
+            continue
+        for dataset in step.cut:
+            for member in outcomes.get(dataset, ()):
+                twig.add(Text(_outcome_line(member), "" if member.outcome.whole else "bold red"))
+
+
+def _step_line(step: PlanStep) -> str:
+    """One line: decision, member, reason, where, which versions, how many rows."""
+    word, _ = _DECISIONS[step.decision]
+    pins = [f"{name}@{version}" for name, version in sorted(step.cut.items())]
+    more = f" … +{len(pins) - _CUT_SHOWN}" if len(pins) > _CUT_SHOWN else ""
+    parts = [word, step.node, step.reason, step.detail, step.address, " ".join(pins[:_CUT_SHOWN]) + more]
+    if step.advertised_rows:
+        parts.append(f"{count(step.advertised_rows)} 行 rows")
+    return "  ".join(filter(None, parts))
+
+
+def _outcome_line(member: MemberOutcome) -> str:
+    parts = [
+        f"{member.dataset}@{member.version}", str(member.outcome), member.reason, f"{count(member.rows)} 行 rows",
+        size(member.size_bytes), f"{member.elapsed_ms:,.0f} ms", member.detail,
+    ]  # fmt: skip
+    return "  ".join(filter(None, parts))
+
+
+def analysis_lines(happened: Trailer | None) -> Iterator[str]:
+    """Yield what is said below the tree of an analysed question."""
+    if happened is None:
+        return
+    yield (
+        f"{count(happened.rows)} 行 rows, {size(happened.size_bytes)}, {happened.elapsed_ms:,.0f} ms, "
+        f"{completeness_line(happened.completeness)}"
+    )
+    yield f"摘要 digest  {happened.digest.hex()}"

@@ -1,0 +1,123 @@
+"""The command `guotu`: global options, and one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from guotu.model.errors import GuotuError
+from node.cli import exit_codes
+from node.cli.catalogue import catalogue
+from node.cli.collections import collections
+from node.cli.datasets import datasets
+from node.cli.examples import examples
+from node.cli.explain import explain
+from node.cli.failure import report, report_os_error
+from node.cli.node import node
+from node.cli.nodes import nodes
+from node.cli.publish import publish
+from node.cli.query import query
+from node.cli.session import Session
+from node.cli.stats import stats
+from node.cli.versions import versions
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Program(click.Group):
+    """Runs commands; what they return is the exit code, what they raise is shown once, here."""
+
+    def invoke(self, ctx: click.Context) -> NoReturn:
+        """Run the command and end with its exit code."""
+        try:
+            code = super().invoke(ctx)
+        except GuotuError as error:
+            code = report(error, _wants_json(ctx))
+        except BrokenPipeError:  # whoever read our output has enough of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = exit_codes.BROKEN_PIPE
+        except OSError as failure:
+            code = report_os_error(failure, _wants_json(ctx))
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("已中断 interrupted", err=True)
+            code = exit_codes.INTERRUPTED
+        ctx.exit(code or exit_codes.OK)
+
+
+def _wants_json(context: click.Context) -> bool:
+    return isinstance(context.obj, Session) and context.obj.json
+
+
+def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"guotu {version('guotu')}")
+        context.exit()
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=examples(
+        "guotu nodes",
+        'guotu query landcover --where "igbp = 13" --within 510100 -o urban.parquet',
+        "guotu stats landcover --group-by igbp --sum area_m2",
+    ),
+)
+@click.option(
+    "--node",
+    envvar="GUOTU_NODE",
+    default="127.0.0.1:7083",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="所问的节点 the node to ask [env GUOTU_NODE]",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="时限，秒 deadline in seconds",
+)
+@click.option("--tls-cert", type=_FILE, help="客户端证书 client certificate, PEM")
+@click.option("--tls-key", type=_FILE, help="证书私钥 its private key, PEM")
+@click.option("--tls-ca", type=_FILE, help="信任的根证书 trusted certificates, PEM")
+@click.option(
+    "--config",
+    "config_path",
+    envvar="GUOTU_CONFIG",
+    type=_FILE,
+    default=Path("guotu.toml"),
+    show_default=True,
+    help="节点配置（运维命令用） the node's configuration, for an operator's commands [env GUOTU_CONFIG]",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="版本 show the version"
+)
+@click.pass_context
+def program(context: click.Context, /, **given: Any) -> None:
+    """国土 guotu: 分工维护、统一服务 a federated mesh of spatial data nodes."""
+    context.obj = Session(**given)
+
+
+for _command in (node, nodes, collections, datasets, versions, query, stats, explain, publish, catalogue):
+    program.add_command(_command)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """End like an error does, so that unfinished files are removed."""
+    raise SystemExit(exit_codes.TERMINATED)
+
+
+def main() -> None:
+    """Run the command line; entry point of the script `guotu`."""
+    signal.signal(signal.SIGTERM, _terminate)
+    program(prog_name="guotu")

@@ -1,0 +1,109 @@
+"""Click options of questions, bundled so that `query`, `stats` and `explain` take the same."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from node.cli.asking import Asked, AskedQuery, AskedStats
+from node.cli.parameters import Box, NameList
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_COMMON = (
+    click.argument("collection"),
+    click.option("--where", default="", metavar="CQL2", help="过滤条件（CQL2 文本或 JSON） filter, CQL2 text or JSON"),
+    click.option("--bbox", type=Box(), help="范围，EPSG:4490 经度在前的度 window, degrees, lon/lat"),
+    click.option(
+        "--within",
+        default="",
+        metavar="FILE|DIVISION",
+        help="面图层文件，或六位行政区划代码 a file of polygons, or a six-digit division code",
+    ),
+    click.option(
+        "--scope",
+        type=click.Choice(["self", "subtree"]),
+        default="subtree",
+        show_default=True,
+        help="只问本节点，或含其下各级 the node alone, or everything below it too",
+    ),
+    click.option("--partial", is_flag=True, help="允许有标记的部分结果 accept a marked partial answer"),
+    click.option(
+        "--version",
+        "versions",
+        multiple=True,
+        metavar="N|DATASET@N",
+        help="指定版本，可重复；N 指所问节点自己的数据集 answer from this version (N: of the asked node's own dataset)",
+    ),
+    click.option(
+        "--cut", type=_FILE, metavar="FILE", help="切面文件，如以前的回答 a file with a cut, such as an earlier answer"
+    ),
+)
+_QUERY = (
+    click.option("--fields", type=NameList(), default="", help="返回的字段 fields to return [全部 all]"),
+    click.option("--sort", type=NameList(), default="", metavar="a,-b", help="排序，- 为降序 sort, - for descending"),
+    click.option("--limit", type=click.IntRange(min=0), help="最多行数，0 不限 most rows, 0 for no limit"),
+    click.option("--crs", default="EPSG:4490", show_default=True, help="返回坐标系 CRS of the geometries"),
+)
+_STATS = (
+    click.option(
+        "--group-by",
+        type=NameList(),
+        default="",
+        help="分组字段或 province/prefecture/county group by fields or division levels",
+    ),
+    click.option(
+        "--count",
+        "counted",
+        type=NameList(),
+        is_flag=False,
+        flag_value="",
+        multiple=True,
+        metavar="[F]",
+        help="行数，或字段非空值数 count of rows, or of a field's values",
+    ),
+    click.option("--sum", "summed", type=NameList(), default="", metavar="F", help="合计（精确小数） exact sum"),
+    click.option("--min", "least", type=NameList(), default="", metavar="F", help="最小值 least"),
+    click.option("--max", "greatest", type=NameList(), default="", metavar="F", help="最大值 greatest"),
+    click.option("--avg", "averaged", type=NameList(), default="", metavar="F", help="平均值 mean"),
+)
+
+
+def _stack(function: Callable[..., Any], decorators: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
+    for decorate in reversed(decorators):
+        function = decorate(function)
+    return function
+
+
+def _asked(given: dict[str, Any]) -> Asked:
+    names = ("collection", "where", "bbox", "within", "scope", "partial", "versions", "cut")
+    return Asked(**{name: given.pop(name) for name in names})
+
+
+def query_options(function: F) -> Callable[..., Any]:
+    """Give a command the options of a retrieval; it is called with `asked: AskedQuery`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, fields: Any, sort: Any, limit: Any, crs: str, **given: Any) -> Any:
+        return function(*args, asked=AskedQuery(_asked(given), fields, sort, limit, crs), **given)
+
+    return _stack(command, _COMMON + _QUERY)
+
+
+def stats_options(function: F) -> Callable[..., Any]:
+    """Give a command the options of a grouping question; it is called with `asked: AskedStats`."""
+
+    @functools.wraps(function)
+    def command(
+        *args: Any, group_by: Any, counted: Any, summed: Any, least: Any, greatest: Any, averaged: Any, **given: Any
+    ) -> Any:
+        names = tuple(name for part in counted for name in part or ("",))
+        asked = AskedStats(_asked(given), group_by, names, summed, least, greatest, averaged)
+        return function(*args, asked=asked, **given)
+
+    return _stack(command, _COMMON + _STATS)

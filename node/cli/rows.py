@@ -1,0 +1,67 @@
+"""The rows of an answer on their way into a file or onto the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from node.cli.documents import receipt_document
+
+if TYPE_CHECKING:
+    from guotu.answering import Answer
+
+
+class Rows:
+    """Batches of one answer, read once; a failure is kept, because foreign code between us may lose it."""
+
+    def __init__(self, answer: Answer, watch: Callable[[int], None] | None = None) -> None:
+        """`watch` is told the rows so far after each batch."""
+        self.answer = answer
+        self.count = 0
+        self._watch = watch
+        self._failure: BaseException | None = None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the rows."""
+        return self.answer.schema
+
+    @property
+    def layer(self) -> str:
+        """Name for a layer that holds the rows."""
+        return self.answer.plan.collection
+
+    @property
+    def expected_rows(self) -> int:
+        """Rows that the members advertise: no fewer than will come, more if a filter leaves some out."""
+        return sum(step.advertised_rows for step in self.answer.plan.steps)
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Yield the batches.
+
+        Raises: as `guotu.answering.Answer`.
+        """
+        try:
+            for batch in self.answer:
+                self.count += batch.num_rows
+                if self._watch is not None:
+                    self._watch(self.count)
+                yield batch
+        except BaseException as failure:
+            self._failure = failure
+            raise
+
+    def reader(self) -> pa.RecordBatchReader:
+        """Return a reader over the batches; after an error of its user call `raise_failure`."""
+        return pa.RecordBatchReader.from_batches(self.schema, iter(self))
+
+    def raise_failure(self) -> None:
+        """Raise what ended the rows early; nothing if they did not."""
+        if self._failure is not None:
+            raise self._failure
+
+    def receipt(self) -> dict[str, Any]:
+        """Return what the answer says of itself; to be called once all rows were read."""
+        return receipt_document(self.answer.header, self.answer.trailer, self.answer.warnings)

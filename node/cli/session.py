@@ -1,0 +1,53 @@
+"""What every command shares: which node is asked and how, and which configuration is meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from guotu.client import Client
+    from node.config import NodeConfig
+
+
+@dataclass(slots=True)
+class Session:
+    """The global options of one run."""
+
+    node: str
+    """Address of the node asked, "host:port"."""
+    timeout: float
+    """Deadline of a call, seconds."""
+    tls_cert: Path | None
+    tls_key: Path | None
+    tls_ca: Path | None
+    config_path: Path
+    json: bool = False
+    """True once a command was asked for JSON, so that errors are JSON too."""
+
+    def client(self) -> Client:
+        """Return a connection to the node asked; nothing is sent yet.
+
+        Raises:
+            InvalidQuestion: only some of the TLS files are given, or one is not there.
+        """
+        from guotu.client import connect
+        from guotu.model.errors import InvalidQuestion
+
+        try:
+            return connect(
+                self.node, timeout=self.timeout, tls_cert=self.tls_cert, tls_key=self.tls_key, tls_ca=self.tls_ca
+            )
+        except OSError as failure:
+            raise InvalidQuestion(part="--tls", detail=str(failure)) from failure
+
+    def config(self) -> NodeConfig:
+        """Return the operator's configuration.
+
+        Raises:
+            InvalidConfig: it is not there or has faults.
+        """
+        from node.config import load_config
+
+        return load_config(self.config_path)

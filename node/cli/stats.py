@@ -1,0 +1,63 @@
+"""`guotu stats`: groups and totals, computed at the owners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from node.cli import exit_codes
+from node.cli.asking import AskedStats
+from node.cli.examples import examples
+from node.cli.json_option import json_option, pass_session
+from node.cli.question_options import stats_options
+from node.cli.session import Session
+
+
+@click.command(
+    short_help="分组统计 group and aggregate",
+    epilog=examples(
+        "guotu stats landcover --group-by igbp --sum area_m2 --count",
+        "guotu stats dltb --group-by DLBM,county --sum TBMJ --where \"DLBM LIKE '01%'\" --json",
+        "guotu stats dltb --within 510100 --count --min TBMJ --max TBMJ --avg TBMJ -o totals.csv",
+    ),
+)
+@stats_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "parquet"]),
+    help="输出格式 form of the groups [default: by FILE's suffix, else table]",
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="写入文件 write to FILE"
+)
+@json_option
+@pass_session
+def stats(session: Session, asked: AskedStats, form: str | None, output: Path | None, as_json: bool) -> int:
+    """分组统计 group and aggregate at the owners; only partial results travel.
+
+    合计为精确小数。表格中另列公顷（四舍五入两位） Sums are exact; tables also show m² as hectares, half-up.
+    """
+    from node.cli.deliver import deliver_file, deliver_json
+    from node.cli.export import chosen_format
+    from node.cli.groups import deliver_groups
+
+    chosen = chosen_format(form or "", output)
+    if chosen is not None and chosen.name not in ("csv", "parquet"):
+        raise click.UsageError("统计结果写为 csv 或 parquet groups are written as csv or parquet")
+    if as_json and chosen is not None and output is None:
+        raise click.UsageError("--json 与 --format 只取其一 give --json or --format, not both, without -o")
+    with session.client() as mesh:
+        question = asked.question(mesh)
+        answer = mesh.ask(question)
+        try:
+            if chosen is not None:
+                deliver_file(answer, chosen, output, as_json)
+            elif as_json:
+                deliver_json(answer)
+            else:
+                deliver_groups(answer, question, mesh.collection(question.collection))
+        finally:
+            answer.close()
+    return exit_codes.OK if answer.completeness.complete else exit_codes.PARTIAL

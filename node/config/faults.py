@@ -1,0 +1,53 @@
+"""Faults between options, which no option shows alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from node.config.address import is_loopback, is_wildcard
+from node.config.sections import NodeConfig, RegistrySection, TlsSection
+from node.data_directory import DataDirectory
+
+MAX_SOCKET_PATH_BYTES = 107
+"""Longest path of a unix socket on Linux (sun_path, unix(7))."""
+
+
+def faults_between(config: NodeConfig) -> Iterator[str]:
+    """Yield what does not fit together, in both languages, each with its remedy."""
+    yield from _tls_faults("tls", config.tls)
+    yield from _tls_faults("registry", config.registry)
+    yield from _exposure_faults(config)
+    socket = DataDirectory(config.node.data_dir).admin_socket
+    if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
+        yield (
+            f"node.data_dir: 路径过长，{socket} 超过套接字上限 {MAX_SOCKET_PATH_BYTES} 字节，请缩短 "
+            f"too long: the socket's path may have {MAX_SOCKET_PATH_BYTES} bytes, shorten it"
+        )
+
+
+def _tls_faults(name: str, files: TlsSection | RegistrySection) -> Iterator[str]:
+    given: dict[str, Path | None] = {
+        "cert_file": files.cert_file, "key_file": files.key_file, "ca_file": files.ca_file,
+    }  # fmt: skip
+    missing = [option for option, path in given.items() if path is None]
+    if 0 < len(missing) < len(given):
+        yield f"{name}: 三个文件须同时给出，缺 all three files go together, missing: {', '.join(missing)}"
+    for option, path in given.items():
+        if path is not None and not path.is_file():
+            yield f"{name}.{option}: 没有文件 no such file: {path}"
+
+
+def _exposure_faults(config: NodeConfig) -> Iterator[str]:
+    grpc = config.grpc
+    if not is_loopback(grpc.listen) and config.tls.cert_file is None and not grpc.allow_plaintext:
+        yield (
+            f"grpc.listen: {grpc.listen} 可从其他机器访问而未加密：请配置 [tls]，或明示 allow_plaintext = true "
+            "can be reached from other machines without encryption: set [tls], or allow_plaintext = true"
+        )
+    if is_wildcard(grpc.listen) and not grpc.advertise:
+        yield (
+            f"grpc.advertise: listen 为 {grpc.listen} 时须给出其他节点可访问的地址 "
+            f"must be given where listen is {grpc.listen}: the address that other nodes reach"
+        )

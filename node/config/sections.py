@@ -1,0 +1,235 @@
+"""The options of a node: one frozen dataclass a section, each option documented where it is defined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from guotu.model.division import is_node_id
+from node.config.address import address_fault, addresses_fault, optional_address_fault
+from node.config.option import option, section
+
+
+def _node_id_fault(node: str) -> str:
+    if is_node_id(node):
+        return ""
+    return f"{node!r} 应为六位行政区划代码，可加“-单位后缀” must be six digits, optionally '-' and a unit suffix"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSection:
+    """[node]."""
+
+    id: str = option(
+        zh="节点编号：六位行政区划代码（GB/T 2260），同一区划有多个节点时加“-单位后缀”，如 510000-ch。全网唯一。",
+        en="Node id: division code, six digits (GB/T 2260); with a unit suffix (510000-ch) if the division has several "
+        "nodes. Unique in the mesh.",
+        check=_node_id_fault,
+        example="510000",
+    )
+    name: str = option(
+        "",
+        zh="给人看的名称；留空则取行政区划名录中的名称。",
+        en="Name for people; empty: the division's name in the gazetteer.",
+    )
+    data_dir: Path = option(
+        Path("guotu-data"),
+        zh="数据目录（身份密钥、数据库、对象、管理套接字）；相对路径从本文件所在目录算起。只可一个进程使用。",
+        en="Data directory (identity key, database, objects, admin socket); a relative path starts at this file's "
+        "directory. For one process only.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcSection:
+    """[grpc]."""
+
+    listen: str = option(
+        "127.0.0.1:7083",
+        zh="gRPC 监听地址，“主机:端口”。监听非本机地址须配置 [tls]，或明示 allow_plaintext = true。",
+        en='gRPC listens here, "host:port". Other than loopback needs [tls], or allow_plaintext = true.',
+        check=address_fault,
+    )
+    advertise: str = option(
+        "",
+        zh="其他节点访问本节点的地址，写入注册中心；留空则同 listen。",
+        en="Where other nodes reach this one, as the registry tells them; empty: as listen.",
+        check=optional_address_fault,
+    )
+    max_concurrent_questions: int = option(
+        32,
+        zh="同时回答的问题数上限，超出者排队。",
+        en="Most questions answered at once; more wait.",
+        minimum=1,
+        maximum=1024,
+    )
+    default_timeout_s: float = option(
+        60.0,
+        zh="问题未带时限时采用的时限。",
+        en="Deadline of a question that comes without one.",
+        unit="s",
+        minimum=0.1,
+        maximum=86400,
+    )
+    allow_plaintext: bool = option(
+        False,
+        zh="允许在非本机地址上不加密（仅限可信网络或由外部设备加密时）。",
+        en="Listen beyond loopback without TLS (only in a trusted network, or where something else encrypts).",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSection:
+    """[tls]."""
+
+    cert_file: Path | None = option(
+        None,
+        zh="本节点证书链（PEM）。三项同时给出或同时留空。",
+        en="Certificate chain of this node (PEM). Give all three or none.",
+    )
+    key_file: Path | None = option(None, zh="证书私钥（PEM）。", en="Private key of the certificate (PEM).")
+    ca_file: Path | None = option(
+        None,
+        zh="信任的根证书（PEM）；双方互验（mTLS）。",
+        en="Certificates trusted (PEM); both sides prove who they are (mTLS).",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSection:
+    """[metrics]."""
+
+    listen: str = option(
+        "127.0.0.1:9083",
+        zh="Prometheus 指标（/metrics）的监听地址；留空则关闭。",
+        en="Prometheus metrics (/metrics) listen here; empty: off.",
+        check=optional_address_fault,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySection:
+    """[registry]."""
+
+    endpoints: tuple[str, ...] = option(
+        ("127.0.0.1:2379",),
+        zh="etcd 集群各成员地址，“主机:端口”。",
+        en='Members of the etcd cluster, "host:port".',
+        check=addresses_fault,
+    )
+    cert_file: Path | None = option(
+        None,
+        zh="访问 etcd 的客户端证书（PEM）。三项同时给出或同时留空。",
+        en="Client certificate for etcd (PEM). Give all three or none.",
+    )
+    key_file: Path | None = option(None, zh="客户端证书私钥（PEM）。", en="Private key of that certificate (PEM).")
+    ca_file: Path | None = option(None, zh="etcd 的根证书（PEM）。", en="Certificates trusted for etcd (PEM).")
+    lease_ttl_s: int = option(
+        5,
+        zh="注册租约：节点失联后经此时长从名单中消失。",
+        en="Lease of the registration: a silent node leaves the list after it.",
+        unit="s",
+        minimum=2,
+        maximum=600,
+    )
+    wait_s: float = option(
+        30.0,
+        zh="启动时等待 etcd 的最长时间。",
+        en="How long to wait for etcd at start.",
+        unit="s",
+        minimum=0,
+        maximum=86400,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSection:
+    """[store]."""
+
+    kind: str = option(
+        "duckdb",
+        zh="存储引擎：duckdb（内嵌，无须安装）。",
+        en="Store: duckdb (embedded, nothing to install).",
+        choices=("duckdb",),
+    )
+    memory_limit_mib: int = option(
+        1024,
+        zh="存储引擎可用内存上限；超出部分落盘。",
+        en="Most memory for the store; what does not fit goes to disk.",
+        unit="MiB",
+        minimum=64,
+    )
+    threads: int = option(
+        0,
+        zh="存储引擎线程数；0 为处理器核数。",
+        en="Threads of the store; 0: as many as there are cores.",
+        minimum=0,
+        maximum=1024,
+    )
+    readers: int = option(
+        4,
+        zh="同时进行的读取数上限。",
+        en="Most reads at once.",
+        minimum=1,
+        maximum=256,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsSection:
+    """[versions]."""
+
+    keep: int = option(
+        3,
+        zh="每个数据集保留可查询的版本数（含最新版）。",
+        en="Versions of each dataset that stay queryable, the newest included.",
+        minimum=1,
+        maximum=10000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSection:
+    """[ingest]."""
+
+    bounds_tolerance_deg: float = option(
+        0.001,
+        zh="数据范围可超出本区划边界的容差（0.001° 约 100 米）。",
+        en="How far data may reach beyond the division (0.001° is about 100 m).",
+        unit="°",
+        minimum=0,
+        maximum=10,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogSection:
+    """[log]."""
+
+    level: str = option(
+        "info",
+        zh="日志级别。",
+        en="Level of the log.",
+        choices=("debug", "info", "warning", "error"),
+    )
+    format: str = option(
+        "json",
+        zh="日志格式：json（一行一条，便于采集）或 text（便于阅读）。",
+        en="Form of the log: json (one object a line, for collectors) or text (for reading).",
+        choices=("json", "text"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """A node's whole configuration. Paths are absolute once loaded."""
+
+    node: NodeSection = section(NodeSection, zh="本节点", en="This node")
+    grpc: GrpcSection = section(GrpcSection, zh="服务接口", en="Service")
+    tls: TlsSection = section(TlsSection, zh="加密与互验", en="Encryption and mutual proof")
+    metrics: MetricsSection = section(MetricsSection, zh="监控指标", en="Metrics")
+    registry: RegistrySection = section(RegistrySection, zh="注册中心 etcd", en="Registry (etcd)")
+    store: StoreSection = section(StoreSection, zh="存储", en="Store")
+    versions: VersionsSection = section(VersionsSection, zh="版本", en="Versions")
+    ingest: IngestSection = section(IngestSection, zh="入库检查", en="Import")
+    log: LogSection = section(LogSection, zh="日志", en="Log")

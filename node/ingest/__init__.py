@@ -1,0 +1,1 @@
+"""Reading of layers (source side) and their inspection before anything is written (node side)."""

@@ -1,0 +1,1 @@
+"""Questions as SQL text with parameters; nothing here touches the engine."""

@@ -1,0 +1,67 @@
+"""Stages: long work off the event loop, timed, told of, and stopped when nobody waits for it any more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from guotu.model.ports import Clock
+from sync.survey import Advance
+
+Progress = Callable[[str, int, int], None]
+"""Told the stage, the rows done in it and the rows to do; always called in the event loop's thread."""
+Result = TypeVar("Result")
+
+
+class Stages:
+    """The stages of one publish."""
+
+    def __init__(self, clock: Clock, progress: Progress) -> None:
+        self.seconds: dict[str, float] = {}
+        """Time of each stage so far."""
+        self._clock = clock
+        self._progress = progress
+        self._stopped = threading.Event()
+
+    async def compute(self, stage: str, total: int, work: Callable[[Advance], Result]) -> Result:
+        """Run `work` in a thread. If the caller is cancelled, `work` stops when it next tells of progress."""
+        loop, done = asyncio.get_running_loop(), 0
+
+        def advance(rows: int) -> None:
+            nonlocal done
+            if self._stopped.is_set():
+                raise InterruptedError(stage)
+            done += rows
+            loop.call_soon_threadsafe(self._progress, stage, done, total)
+
+        thread = asyncio.to_thread(work, advance)
+        return await self.wait(stage, total, to_the_end(thread, self._stopped.set))
+
+    async def wait(self, stage: str, total: int, work: Awaitable[Result]) -> Result:
+        """Await `work` as a stage."""
+        self._progress(stage, 0, total)
+        result = await self.timed(stage, work)
+        self._progress(stage, total, total)
+        return result
+
+    async def timed(self, stage: str, work: Awaitable[Result]) -> Result:
+        """Await `work` on a stage's account."""
+        start = self._clock.monotonic()
+        try:
+            return await work
+        finally:
+            spent = self._clock.monotonic() - start
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+
+
+async def to_the_end(work: Awaitable[Result], on_cancel: Callable[[], None] = lambda: None) -> Result:
+    """Await `work`; if the caller is cancelled, `work` still ends before the cancellation goes on."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        on_cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise

@@ -1,0 +1,106 @@
+"""Versions: what is published of a dataset."""
+
+from __future__ import annotations
+
+from guotu.model.division import split_dataset
+from guotu.model.errors import CorruptObject, UnknownDataset, UnknownVersion
+from guotu.model.ports import FeatureStore, ObjectStore
+from guotu.model.records import DatasetRecord, VersionInfo
+from sync.manifest import Manifest
+from sync.pointer import Head, list_entries, read_head, read_version
+from sync.signed import SignedManifest, get_manifest
+from sync.signing import verify
+
+
+class Versions:
+    """Reads the versions that a node has published."""
+
+    def __init__(self, objects: ObjectStore, store: FeatureStore, public_key: bytes) -> None:
+        """Set the stores, and the publisher's public key (Ed25519, 32 bytes)."""
+        self._objects = objects
+        self._store = store
+        self._public_key = public_key
+
+    async def list_versions(self, dataset: str) -> list[VersionInfo]:
+        """Return the retained versions, newest first.
+
+        Raises:
+            UnknownDataset: nothing is published under that name.
+            CorruptObject: a manifest is missing or damaged.
+        """
+        head = await self._head(dataset)
+        numbers = (await list_entries(self._objects, dataset)).get(dataset, [])
+        readable = {item.version for item in await self._store.versions() if item.dataset == dataset}
+        retained = [number for number in reversed(numbers) if number <= head.pointer.version]
+        manifests = [(await self.read_manifest(dataset, number)) for number in retained]
+        return [_info(signed, signed.manifest.version in readable) for signed in manifests]
+
+    async def read_manifest(self, dataset: str, version: int = 0) -> SignedManifest:
+        """Return the manifest of a version, 0 for the head, its signature checked.
+
+        Raises:
+            UnknownDataset: nothing is published under that name.
+            UnknownVersion: the version is not retained.
+            CorruptObject: the manifest is missing or damaged, or its signature is not the publisher's.
+        """
+        pointer = (await self._head(dataset)).pointer
+        if version > pointer.version or version < 0:
+            raise UnknownVersion(dataset=dataset, version=version)
+        if version not in (0, pointer.version):
+            entry = await read_version(self._objects, dataset, version)
+            if entry is None:
+                raise UnknownVersion(dataset=dataset, version=version)
+            pointer = entry
+        signed = await get_manifest(self._objects, pointer.manifest)
+        if (signed.manifest.dataset, signed.manifest.version) != (dataset, pointer.version):
+            raise CorruptObject(object=f"manifest {signed.name}", detail=f"not {dataset}@{pointer.version}")
+        if not verify(self._public_key, signed.data, signed.signature):
+            raise CorruptObject(object=f"manifest {signed.name}", detail="the signature is not the publisher's")
+        return signed
+
+    async def _head(self, dataset: str) -> Head:
+        # A name that is not a dataset's cannot be a key either.
+        head = await read_head(self._objects, dataset) if _is_dataset(dataset) else None
+        if head is None:
+            raise UnknownDataset(dataset=dataset)
+        return head
+
+
+def dataset_record(manifest: Manifest) -> DatasetRecord:
+    """Return what the registry is told of a head version."""
+    return DatasetRecord(
+        dataset=manifest.dataset,
+        collection=manifest.collection,
+        node=split_dataset(manifest.dataset)[0],
+        version=manifest.version,
+        rows=manifest.rows,
+        extent=manifest.extent,
+        coverage_wkb=bytes.fromhex(manifest.coverage),
+        territory_m2=manifest.territory_m2,
+        manifest=manifest.name,
+        digest=manifest.digest,
+        published_ms=manifest.published_ms,
+    )
+
+
+def _info(signed: SignedManifest, queryable: bool) -> VersionInfo:
+    manifest = signed.manifest
+    return VersionInfo(
+        dataset=manifest.dataset,
+        version=manifest.version,
+        rows=manifest.rows,
+        published_ms=manifest.published_ms,
+        manifest=signed.name,
+        digest=manifest.digest,
+        queryable=queryable,
+        message=manifest.message,
+        size_bytes=sum(item.size_bytes for item in manifest.objects),
+    )
+
+
+def _is_dataset(dataset: str) -> bool:
+    try:
+        split_dataset(dataset)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,207 @@
+"""Registrations against a real etcd."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from guotu.model.errors import IdentityTaken
+from guotu.wire.records import dataset_from_bytes, node_from_bytes
+from registry.advertiser import Advertised
+from registry.etcd import Etcd
+from registry.etcd_values import Compare, Delete, Put
+from registry.keys import dataset_key, node_key
+from registry.session import Phase, Registration
+from tests.support.etcd import EtcdServer
+from tests.support.eventually import eventually
+from tests.support.records import dataset_record, node_record
+from tests.support.registrant import spawn
+
+
+@pytest.fixture
+async def client(etcd: EtcdServer) -> AsyncIterator[Etcd]:
+    client = Etcd([etcd.endpoint])
+    yield client
+    await client.close()
+
+
+@asynccontextmanager
+async def registered(
+    client: Etcd, node: str = "510000", instance: str = "one", started_ms: int = 1, ttl: int = 2
+) -> AsyncIterator[Registration]:
+    registration = Registration(client, node_record(node, instance, started_ms), ttl)
+    await registration.start()
+    try:
+        yield registration
+    finally:
+        await registration.close()
+
+
+async def holder(client: Etcd, node: str = "510000") -> str:
+    pair = await client.get(node_key(node))
+    return "" if pair is None else node_from_bytes(pair.value).instance
+
+
+async def version(client: Etcd, dataset: str = "510000/dltb") -> int:
+    pair = await client.get(dataset_key(dataset))
+    return 0 if pair is None else dataset_from_bytes(pair.value).version
+
+
+async def remove(client: Etcd, key: bytes) -> None:
+    pair = await client.get(key)
+    assert pair is not None
+    assert await client.transact([Compare(key, pair.mod_revision)], [Delete(key)])
+
+
+async def test_the_record_stands_while_the_node_runs(client: Etcd) -> None:
+    async with registered(client, ttl=1) as registration:
+        assert registration.state.phase is Phase.REGISTERED
+        await asyncio.sleep(2.5)  # longer than the lease, so it lives only if it is kept alive
+        assert await holder(client) == "one"
+    assert await holder(client) == ""
+    assert registration.state.phase is Phase.CLOSED
+
+
+async def test_a_killed_process_s_record_goes_with_its_lease(client: Etcd, etcd: EtcdServer) -> None:
+    process = spawn(etcd.endpoint, "510000", "victim", ttl=2)
+    assert await holder(client) == "victim"
+    process.kill()
+    process.wait()
+    assert await holder(client) == "victim"
+    deadline = time.monotonic() + 6
+    while await holder(client):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+
+
+async def test_two_nodes_cannot_have_one_id(client: Etcd) -> None:
+    async with registered(client, instance="one"):
+        other = Registration(client, node_record("510000", "two"), ttl=1)
+        with pytest.raises(IdentityTaken) as caught:
+            await other.start()
+        assert caught.value.facts == {"node": "510000", "address": "127.0.0.1:7000"}
+        assert await holder(client) == "one"
+        await other.close()
+        assert await holder(client) == "one"
+
+
+async def test_a_free_id_is_waited_for(client: Etcd, etcd: EtcdServer) -> None:
+    process = spawn(etcd.endpoint, "510000", "old", ttl=1)
+    process.kill()
+    process.wait()
+    async with registered(client, instance="new", ttl=2):
+        assert await holder(client) == "new"
+
+
+async def test_the_same_data_directory_takes_its_id_over_at_once(client: Etcd, etcd: EtcdServer) -> None:
+    process = spawn(etcd.endpoint, "510000", "same", ttl=30)
+    process.kill()
+    process.wait()
+    began = time.monotonic()
+    async with registered(client, instance="same", started_ms=2):
+        assert time.monotonic() - began < 1.0
+        assert await holder(client) == "same"
+        # The first process's lease must not take the second one's record with it.
+        assert (await client.get(node_key("510000"))).lease  # type: ignore[union-attr]
+
+
+async def test_the_older_of_two_processes_on_one_data_directory_gives_way(client: Etcd) -> None:
+    async with registered(client, started_ms=1, ttl=1) as older:
+        async with registered(client, started_ms=2, ttl=1) as younger:
+            await eventually(lambda: older.state.phase is Phase.TAKEN)
+            assert "510000" in older.state.detail
+            assert await older.put_dataset(dataset_record("510000", "dltb", 9)) is Advertised.QUEUED
+            assert await younger.put_dataset(dataset_record("510000", "dltb", 1)) is Advertised.STORED
+            await asyncio.sleep(1.0)
+            assert younger.state.phase is Phase.REGISTERED
+            assert await version(client) == 1
+        await eventually(lambda: older.state.phase is Phase.REGISTERED)
+
+
+async def test_a_dataset_never_goes_back(client: Etcd) -> None:
+    async with registered(client) as first:
+        assert await first.put_dataset(dataset_record("510000", "dltb", 3)) is Advertised.STORED
+        assert await first.put_dataset(dataset_record("510000", "dltb", 2)) is Advertised.SUPERSEDED
+        assert await version(client) == 3
+    # Another process knows nothing of what the first one wrote: the registry itself holds the line.
+    async with registered(client) as second:
+        assert await second.put_dataset(dataset_record("510000", "dltb", 2)) is Advertised.SUPERSEDED
+        fork = dataset_record("510000", "dltb", 3, manifest="ff" * 32)
+        assert await second.put_dataset(fork) is Advertised.SUPERSEDED
+        assert await version(client) == 3
+        assert await second.put_dataset(dataset_record("510000", "dltb", 4)) is Advertised.STORED
+        assert await version(client) == 4
+
+
+async def test_datasets_of_others_are_not_advertised(client: Etcd) -> None:
+    async with registered(client) as registration:
+        with pytest.raises(ValueError, match="does not belong"):
+            await registration.put_dataset(dataset_record("510100", "dltb", 1))
+
+
+async def test_who_lost_the_id_writes_nothing(client: Etcd) -> None:
+    async with registered(client, ttl=5) as registration:
+        pair = await client.get(node_key("510000"))
+        assert pair is not None
+        await client.transact([], [Put(node_key("510000"), pair.value)])
+        assert await registration.put_dataset(dataset_record("510000", "dltb", 1)) is Advertised.QUEUED
+        assert await version(client) == 0
+
+
+async def test_a_deleted_record_is_put_back(client: Etcd) -> None:
+    async with registered(client, ttl=1) as registration:
+        await registration.put_dataset(dataset_record("510000", "dltb", 1))
+        await remove(client, dataset_key("510000/dltb"))
+        await remove(client, node_key("510000"))
+        deadline = time.monotonic() + 5
+        while not (await holder(client) and await version(client)):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+async def test_etcd_comes_back_with_its_data(client: Etcd, etcd: EtcdServer) -> None:
+    async with registered(client) as registration:
+        await registration.put_dataset(dataset_record("510000", "dltb", 1))
+        etcd.kill()
+        assert await registration.put_dataset(dataset_record("510000", "dltb", 2)) is Advertised.QUEUED
+        await eventually(lambda: registration.state.phase is Phase.LOST)
+        assert registration.state.datasets_due == 1
+        etcd.start()
+        await eventually(lambda: registration.state.phase is Phase.REGISTERED)
+        await eventually(lambda: registration.state.datasets_due == 0)
+        assert await holder(client) == "one"
+        assert await version(client) == 2
+
+
+async def test_etcd_comes_back_empty(client: Etcd, etcd: EtcdServer) -> None:
+    async with registered(client) as registration:
+        await registration.put_dataset(dataset_record("510000", "dltb", 5))
+        etcd.wipe()
+        deadline = time.monotonic() + 10
+        while not (await holder(client) and await version(client) == 5):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+async def test_a_node_starts_without_etcd_and_registers_later(client: Etcd, etcd: EtcdServer) -> None:
+    etcd.kill()
+    async with registered(client) as registration:
+        assert registration.state.phase is Phase.LOST
+        assert await registration.put_dataset(dataset_record("510000", "dltb", 1)) is Advertised.QUEUED
+        etcd.start()
+        await eventually(lambda: registration.state.phase is Phase.REGISTERED)
+        await eventually(lambda: registration.state.datasets_due == 0)
+        assert await version(client) == 1
+
+
+async def test_closing_without_etcd_takes_its_bound_and_no_longer(client: Etcd, etcd: EtcdServer) -> None:
+    registration = Registration(client, node_record("510000"), ttl=5)
+    await registration.start()
+    etcd.kill()
+    began = time.monotonic()
+    await registration.close(timeout=0.5)
+    assert time.monotonic() - began < 1.0

@@ -1,0 +1,182 @@
+"""Configuration: every option documented, every fault found at once, what is written can be read."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import tomllib
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guotu.model.errors import DirectoryInUse, InvalidConfig
+from node.config import NodeConfig, config_from, config_toml, load_config
+from node.config.option import doc_of
+from node.config.reference import reference
+from node.data_directory import DataDirectory
+
+BASE = Path("/srv/guotu")
+ROOT = Path(__file__).parents[2]
+
+
+def read(**sections: Any) -> NodeConfig:
+    return config_from({"node": {"id": "510000"}, **sections}, BASE, "test.toml")
+
+
+def faults_of(**sections: Any) -> str:
+    with pytest.raises(InvalidConfig) as caught:
+        read(**sections)
+    return str(caught.value.facts["detail"])
+
+
+def every_option() -> list[tuple[str, dataclasses.Field[Any]]]:
+    sections = typing.get_type_hints(NodeConfig)
+    return [(name, item) for name, kind in sections.items() for item in dataclasses.fields(kind)]
+
+
+def test_an_id_is_all_that_a_node_needs() -> None:
+    config = read()
+    assert config.node.id == "510000"
+    assert config.node.data_dir == BASE / "guotu-data"
+    assert (config.grpc.listen, config.metrics.listen) == ("127.0.0.1:7083", "127.0.0.1:9083")
+    assert config.registry.endpoints == ("127.0.0.1:2379",)
+    assert config.registry.lease_ttl_s == 5
+    assert config.versions.keep == 3
+
+
+def test_the_written_file_says_everything_and_reads_back_as_the_defaults() -> None:
+    text = config_toml({"node.id": "510000"})
+    raw = tomllib.loads(text)
+    for section, option in every_option():
+        assert option.name in raw[section]
+        assert doc_of(option).zh in text
+        assert doc_of(option).en in text
+    assert config_from(raw, BASE, "written") == read()
+
+
+def test_what_is_given_to_the_writer_is_read_back() -> None:
+    given = {
+        "node.id": "510100-ch",
+        "node.name": '成都"测绘"',
+        "registry.endpoints": ("a:1", "b:2"),
+        "store.threads": 3,
+    }
+    config = config_from(tomllib.loads(config_toml(given)), BASE, "written")
+    assert (config.node.id, config.node.name) == ("510100-ch", '成都"测绘"')
+    assert config.registry.endpoints == ("a:1", "b:2")
+    assert config.store.threads == 3
+
+
+def test_all_faults_are_told_at_once() -> None:
+    detail = faults_of(
+        node={"id": "51", "nmae": "x"},
+        grcp={},
+        grpc={"listen": "here", "max_concurrent_questions": 0, "allow_plaintext": 1},
+        registry={"endpoints": "a:1", "wait_s": float("nan"), "lease_ttl_s": True},
+        log={"level": "loud"},
+        tls="none",
+    )
+    for where in (
+        "node.id", "node.nmae", "grcp", "grpc.listen", "grpc.max_concurrent_questions", "grpc.allow_plaintext",
+        "registry.endpoints", "registry.wait_s", "registry.lease_ttl_s", "log.level", "tls",
+    ):  # fmt: skip
+        assert f"{where}: " in detail
+    assert "did you mean node.name?" in detail
+    assert "did you mean grpc?" in detail
+
+
+def test_a_node_without_an_id_is_refused() -> None:
+    with pytest.raises(InvalidConfig, match=r"node\.id: 必须给出 must be given"):
+        config_from({}, BASE, "empty.toml")
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:7083", "10.1.2.3:7083", "[::]:7083", "node.example:7083"])
+def test_beyond_loopback_needs_tls_or_an_explicit_word(listen: str) -> None:
+    assert "allow_plaintext = true" in faults_of(grpc={"listen": listen, "advertise": "10.1.2.3:7083"})
+    allowed = {"listen": listen, "advertise": "10.1.2.3:7083", "allow_plaintext": True}
+    assert read(grpc=allowed).grpc.listen == listen
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:7083", "127.9.9.9:0", "localhost:7083", "[::1]:7083"])
+def test_loopback_needs_nothing(listen: str) -> None:
+    assert read(grpc={"listen": listen}).grpc.listen == listen
+
+
+def test_a_wildcard_cannot_be_advertised() -> None:
+    detail = faults_of(grpc={"listen": "0.0.0.0:7083", "allow_plaintext": True})
+    assert "grpc.advertise" in detail
+
+
+def test_tls_files_go_together_and_must_be_there(tmp_path: Path) -> None:
+    cert = tmp_path / "cert.pem"
+    cert.write_text("")
+    assert "missing: key_file, ca_file" in faults_of(tls={"cert_file": str(cert)})
+    both = {"cert_file": str(cert), "key_file": str(tmp_path / "no.pem"), "ca_file": str(cert)}
+    assert "tls.key_file: 没有文件 no such file" in faults_of(tls=both)
+    whole = {"cert_file": str(cert), "key_file": str(cert), "ca_file": str(cert)}
+    config = read(tls=whole, grpc={"listen": "10.1.2.3:7083"})
+    assert config.tls.ca_file == cert
+
+
+def test_a_socket_path_that_is_too_long_is_found_before_it_is_bound() -> None:
+    assert "node.data_dir" in faults_of(node={"id": "510000", "data_dir": "d" * 90})
+    read(node={"id": "510000", "data_dir": "d" * 80})
+
+
+def test_paths_start_at_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "guotu.toml"
+    file.write_text('[node]\nid = "510000"\ndata_dir = "here"\n', encoding="utf-8")
+    assert load_config(file).node.data_dir == tmp_path / "here"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"[node"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "guotu.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InvalidConfig, match=r"guotu\.toml"):
+        load_config(file)
+
+
+def test_the_reference_is_that_of_the_code() -> None:
+    written = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
+    assert written == reference(), "python -m node.config.reference > docs/reference/configuration.md"
+
+
+def test_a_data_directory_is_private_and_keeps_its_instance(tmp_path: Path) -> None:
+    home = DataDirectory(tmp_path / "a" / "b")
+    home.create()
+    instance = home.instance_id()
+    assert len(bytes.fromhex(instance)) == 16
+    assert home.root.stat().st_mode & 0o777 == 0o700
+    home.create()
+    assert home.instance_id() == instance
+    assert list(home.scratch.iterdir()) == []
+
+
+def test_a_data_directory_is_for_one_process(tmp_path: Path) -> None:
+    home = DataDirectory(tmp_path)
+    home.create()
+    hold = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+from node.data_directory import DataDirectory
+with DataDirectory(Path({str(tmp_path)!r})).hold():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )  # fmt: skip
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(DirectoryInUse), home.hold():
+        pass
+    other.kill()
+    other.wait()
+    with home.hold():
+        pass
