@@ -71,8 +71,7 @@ def filtered(collection: Collection, place: Place, area_m2: float) -> Variant:
     where = f"DLBM LIKE '{_CLASS}%' AND TBMJ > {area_m2!r}"
     mesh = Query(collection.id, selection(where, window, None, ""), fields=_FILTER_FIELDS)
     sql = (
-        f"SELECT {outgoing(collection, _FILTER_FIELDS)} FROM {TABLE} "
-        f"WHERE DLBM LIKE $5 AND TBMJ > $6 AND {_IN_WINDOW}"
+        f"SELECT {outgoing(collection, _FILTER_FIELDS)} FROM {TABLE} WHERE DLBM LIKE $5 AND TBMJ > $6 AND {_IN_WINDOW}"
     )
     parameters = (*window, f"{_CLASS}%", area_m2)
     return Variant("filter", place.name, mesh, sql, parameters, (collection.key,))

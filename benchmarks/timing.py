@@ -28,9 +28,7 @@ class Timing:
         return min(self.rounds_ms)
 
 
-def alternate(
-    sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = WARM_UP
-) -> dict[str, Timing]:
+def alternate(sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = WARM_UP) -> dict[str, Timing]:
     """Call each side once a round, in an order that turns round by round; return the times by side.
 
     What a side returns is thrown away outside the measured time.

@@ -25,7 +25,14 @@ def command_of(question: Question, polygon: Path | None = None, explain: bool = 
         words += ["--scope", "self"]
     if question.options.completeness is CompletenessMode.ALLOW_PARTIAL:
         words += ["--partial"]
-    return shlex.join([*words, *(["--analyze"] if explain else [])])
+    return " ".join(map(quoted, [*words, *(["--analyze"] if explain else [])]))
+
+
+def quoted(word: str) -> str:
+    """Return a word as it is typed in a shell: a filter with its single quotes in double ones, if that is safe."""
+    if "'" in word and not set(word) & set('"$`\\!'):
+        return f'"{word}"'
+    return shlex.quote(word)
 
 
 def _query_words(query: Query) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.guard import Guard
 from demo.node_process import guotu_command
 
 _POLL_S = 0.02
@@ -44,15 +45,21 @@ class Finished:
 class _Running:
     """A command under way; its output goes to files."""
 
-    def __init__(self, command: Command, folder: Path) -> None:
+    def __init__(self, command: Command, folder: Path, guard: Guard) -> None:
         self.command = command
+        self._guard = guard
         self._started = time.perf_counter()
         name = command.name.replace("/", "-")
         self._output, self._errors = folder / f"{name}.json", folder / f"{name}.log"
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [guotu_command(), *command.words], stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+                [guotu_command(), *command.words],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
             )
+        guard.watch(self.process.pid)
 
     def finished(self) -> Finished | None:
         """Return how it ended; None if it has not.
@@ -77,10 +84,17 @@ class _Running:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self._guard.forget(self.process.pid)
 
 
-def run_commands(commands: Sequence[Command], folder: Path, at_once: int = 2) -> Iterator[Finished]:
+def run_commands(commands: Sequence[Command], folder: Path, guard: Guard, at_once: int = 2) -> Iterator[Finished]:
     """Run commands (each must print JSON), at most `at_once` together; yield them as they end.
+
+    Args:
+        commands: what to run, in this order.
+        folder: where their output goes.
+        guard: ends them if this program dies.
+        at_once: most that run together.
 
     Raises:
         CommandFailed: one ended with an error; the others are ended then.
@@ -90,7 +104,7 @@ def run_commands(commands: Sequence[Command], folder: Path, at_once: int = 2) ->
     with ExitStack() as ending:
         while waiting or running:
             while waiting and len(running) < at_once:
-                running.append(_Running(waiting.pop(0), folder))
+                running.append(_Running(waiting.pop(0), folder, guard))
                 ending.callback(running[-1].end)
             time.sleep(_POLL_S)
             for item in tuple(running):

@@ -49,8 +49,8 @@ class LocalMesh:
         self.root = root.absolute()
         self._overrides = dict(overrides or {})
         self._ports = PortPool()
-        self._guard = Guard()
-        self.etcd = EtcdProcess(self.root / "etcd", self._ports, self._guard)
+        self.guard = Guard()
+        self.etcd = EtcdProcess(self.root / "etcd", self._ports, self.guard)
         self.nodes: dict[str, NodeProcess] = {}
         for node in nodes:
             self.add(node)
@@ -81,7 +81,7 @@ class LocalMesh:
         if name in self.nodes:
             raise ValueError(f"{name} 已有 is there already")
         options = {**self._overrides, **(overrides or {})}
-        made = NodeProcess.prepare(self.root / name, node, self.etcd.endpoint, self._ports, self._guard, options)
+        made = NodeProcess.prepare(self.root / name, node, self.etcd.endpoint, self._ports, self.guard, options)
         self.nodes[name] = made
         return made
 
@@ -124,7 +124,7 @@ class LocalMesh:
         finally:
             for process in self._processes():
                 process.kill()
-            self._guard.close()
+            self.guard.close()
 
     def pids(self) -> dict[str, int]:
         """Return the ids of the processes that run by name, that of etcd under "etcd"."""
@@ -135,7 +135,7 @@ class LocalMesh:
         for process in self._processes():
             if process.alive:
                 process.release()
-        self._guard.close()
+        self.guard.close()
 
     def _processes(self) -> list[ServerProcess]:
         return [*(node.process for node in self.nodes.values()), self.etcd.process]

@@ -93,9 +93,7 @@ def named_counties() -> DemoQuestion:
 def border_patches() -> DemoQuestion:
     """Patches in a window over a border, with their shapes."""
     question = Query("landcover", Selection(bbox=BORDER))
-    return DemoQuestion(
-        "border", "川渝交界处的图斑，含图形 patches at the border of two provinces, with shapes", question
-    )
+    return DemoQuestion("border", "川渝交界处的图斑，含图形 patches at a border, with their shapes", question)
 
 
 def largest_patches() -> DemoQuestion:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import indent
 from typing import Any
 
 import pyarrow as pa
@@ -18,12 +19,13 @@ from rich.text import Text
 from demo.asking import Asked
 from demo.checks import Check
 from demo.report import STEPS, Report
+from guotu.model.answer import Completeness, Outcome
 from guotu.model.collection import GEOMETRY
 from guotu.model.records import DatasetRecord, NodeRecord
 from node.cli.console import table
 from node.cli.formats.table import cells, is_number
 from node.cli.groups import hectares
-from node.cli.outcomes import completeness_line, outcomes_table
+from node.cli.outcomes import completeness_line
 from node.cli.plan_tree import plan_tree
 from node.cli.wording import count
 from registry.gazetteer import Gazetteer
@@ -31,8 +33,8 @@ from registry.gazetteer import Gazetteer
 _WIDTH = 120
 _INDENT = (0, 0, 0, 2)
 _AREAS = ("area_m2", "sum_area_m2")
-_DIVISIONS = ("province", "adcode", "parent")
-SHOWN_ROWS = 12
+_DIVISIONS = ("adcode", "province", "parent")
+SHOWN_ROWS = 15
 """Rows of an answer that are shown."""
 
 
@@ -52,8 +54,8 @@ class Screen:
         self._console.print(Rule(Text(f"{self._steps}  {title}", "bold"), align="left"))
 
     def say(self, text: str, style: str = "") -> None:
-        """Write a line."""
-        self._show(Text(text, style))
+        """Write lines, not broken by us, so that commands can be copied."""
+        self._console.print(Text(indent(text, "  "), style), soft_wrap=True)
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
@@ -105,7 +107,7 @@ class Screen:
     def members(self, asked: Asked) -> None:
         """Show what became of each member in a question."""
         if asked.completeness is not None:
-            self._show(outcomes_table(asked.completeness))
+            self._show(_members_table(asked.completeness))
             style = "green" if asked.completeness.complete else "bold yellow"
             self.say(completeness_line(asked.completeness), style)
 
@@ -154,9 +156,11 @@ class Screen:
         """Return rows for people: divisions with their name, areas also in hectares."""
         columns: dict[str, Sequence[str]] = {}
         numeric: list[str] = []
+        # A table with names of its own needs no second name beside the code.
+        named = _DIVISIONS[1:] if "name" in shown.column_names else _DIVISIONS
         for field in shown.schema:
             column = shown[field.name]
-            columns[field.name] = self._divisions(column) if field.name in _DIVISIONS else cells(column)
+            columns[field.name] = self._divisions(column) if field.name in named else cells(column)
             if field.name in _AREAS:
                 header = "公顷 ha"
                 columns[header] = [hectares(value) for value in column.to_pylist()]
@@ -170,3 +174,14 @@ class Screen:
 
     def _show(self, what: RenderableType) -> None:
         self._console.print(Padding(what, _INDENT, expand=False))
+
+
+def _members_table(completeness: Completeness) -> Table:
+    """Return what became of each member that was asked."""
+    columns = ("数据集 dataset", "结果 outcome", "原因 reason", "版本 version", "经由 via", "毫秒 ms")
+    rows = [
+        (item.dataset, item.outcome, item.reason, item.version, item.via, f"{item.elapsed_ms:.0f}")
+        for item in completeness.members
+        if item.outcome is not Outcome.PRUNED
+    ]
+    return table("", columns, rows, ("版本 version", "毫秒 ms"))

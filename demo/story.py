@@ -16,7 +16,7 @@ from demo.report import STEPS, Report
 from demo.screen import Screen
 from demo.settling import wait_until
 from demo.source_data import SourceData
-from demo.verdicts import check_answers, check_datasets, check_loss, check_return
+from demo.verdicts import check_datasets, check_features, check_loss, check_return, check_totals
 from guotu.client import Client
 from guotu.model.records import DatasetRecord
 from node.cli.wording import count
@@ -77,7 +77,7 @@ class Story:
         words = ("catalogue", "apply", str(catalogue), "--etcd", self.mesh.etcd.endpoint, "--yes", "--json")
         self.screen.say(f"$ guotu catalogue apply {catalogue.name} --etcd {self.mesh.etcd.endpoint}", "cyan")
         with self.screen.waiting("下发 applying …"):
-            (done,) = run_commands([Command("catalogue", words)], self.folder)
+            (done,) = run_commands([Command("catalogue", words)], self.folder, self.mesh.guard)
             wait_until(self._everyone_knows_the_layers, "各节点收到目录 the catalogue at every node")
         self.screen.say(f"{len(nation.collections())} 个图层 collections, {done.document['edition']}")
 
@@ -92,10 +92,10 @@ class Story:
     def _publish(self, nation: Client) -> None:
         commands = [self._publication(part) for part in self._parts]
         with self.screen.progress("发布 publishing", len(commands)) as step:
-            for done in run_commands(commands, self.folder):
+            for done in run_commands(commands, self.folder, self.mesh.guard):
                 part = next(part for part in self._parts if part.dataset == done.command.name)
                 step(
-                    f"$ guotu publish {part.collection} --from {part.path.name} --config {part.node}/guotu.toml   "
+                    f"$ guotu --config {part.node}/guotu.toml publish {part.collection} --from {part.path.name}   "
                     f"{count(part.rows)} 行 rows, {done.seconds:.1f} s"
                 )
         wanted = {part.dataset for part in self._parts}
@@ -158,7 +158,8 @@ class Story:
         source = SourceData()
         self.report.checks = [
             check_datasets(self._parts, self.report.datasets),
-            *check_answers(self._asked, source),
+            *check_totals(self._asked, source),
+            *check_features(self._asked, source),
             *check_loss(self._asked, source, LOST),
             check_return(self._asked, self.report.datasets, self._returned),
         ]

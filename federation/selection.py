@@ -9,7 +9,7 @@ from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
 
 from federation.filter.bind import bind_filter
-from federation.filter.literals import check_geometry
+from federation.filter.literals import check_geometry, rectangle
 from federation.filter.window import window_of
 from guotu.model.collection import Collection
 from guotu.model.division import is_division, prefix_of
@@ -63,10 +63,11 @@ def _in_bbox(bbox: Extent, collection: Collection) -> Expression:
     )
     if not in_degrees:
         raise InvalidQuestion(part="bbox", detail="xmin,ymin,xmax,ymax must be degrees, longitude first (EPSG:4490)")
-    if bbox.xmin > bbox.xmax or bbox.ymin > bbox.ymax:
-        raise InvalidQuestion(part="bbox", detail="xmin <= xmax and ymin <= ymax are needed")
-    box = shapely.box(bbox.xmin, bbox.ymin, bbox.xmax, bbox.ymax)
-    return Spatial(SpatialRelation.INTERSECTS, bytes(shapely.to_wkb(box, byte_order=1)))
+    try:
+        window = rectangle(bbox)
+    except ValueError as failure:
+        raise InvalidQuestion(part="bbox", detail=str(failure)) from failure
+    return Spatial(SpatialRelation.INTERSECTS, bytes(shapely.to_wkb(window, byte_order=1)))
 
 
 def _within(wkb: bytes, collection: Collection) -> Expression:

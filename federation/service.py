@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import replace
 
 import pyarrow as pa
@@ -63,10 +65,11 @@ class Federation:
                 return scan_frames(self._store, step, collection, retrieval.scan, retrieval.member_schema)
             member = retrieval.member_query(_member_options(question.options, step))
             share = answering.deadline.member_share()
-            return _checked(self._peers.query(step.address, member, share), retrieval.member_schema)
+            return _checked(lambda: self._peers.query(step.address, member, share), retrieval.member_schema)
 
-        async for frame in self._answer(answering, retrieval, open_step):
-            yield frame
+        async with aclosing(self._answer(answering, retrieval, open_step)) as frames:
+            async for frame in frames:
+                yield frame
 
     async def stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
         """Answer a grouping question within `timeout` seconds; see FeatureQuery."""
@@ -81,17 +84,18 @@ class Federation:
                 return group_frames(self._store, step, collection, statistics.grouping, statistics.member_schema)
             member = statistics.member_stats(_member_options(question.options, step))
             share = answering.deadline.member_share()
-            return _checked(self._peers.stats(step.address, member, share), statistics.member_schema)
+            return _checked(lambda: self._peers.stats(step.address, member, share), statistics.member_schema)
 
-        async for frame in self._answer(answering, statistics, open_step):
-            yield frame
+        async with aclosing(self._answer(answering, statistics, open_step)) as frames:
+            async for frame in frames:
+                yield frame
 
     def _answering(self, plan: Plan, options: Options, timeout: float) -> Answering:
         return Answering(plan, options, self._request_id(), Deadline.after(timeout))
 
     async def _answer(
         self, answering: Answering, work: Retrieval | Statistics, open_step: OpenStep
-    ) -> AsyncIterator[Frame]:
+    ) -> AsyncGenerator[Frame, None]:
         try:
             answering.begin(open_step)
             yield answering.header(work.schema)
@@ -102,7 +106,7 @@ class Federation:
             for stream in answering.streams:
                 for notice in stream.notices:
                     yield notice
-            trailer = answering.trailer(work.merged_schema(answering))
+            trailer = answering.trailer(work.segments(answering))
             for member in trailer.completeness.members:
                 self._observe(member)
             yield trailer
@@ -123,7 +127,7 @@ class Federation:
             check_stats(question, collection)
         plan, _ = self._planner.plan(question, collection)
         deadline = Deadline.after(timeout)
-        steps = [await self._explain_step(step, question, deadline) for step in plan.steps]
+        steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
         return replace(plan, steps=tuple(steps))
 
     async def _explain_step(self, step: PlanStep, question: Question, deadline: Deadline) -> PlanStep:
@@ -156,13 +160,14 @@ class Federation:
 
 
 def _member_options(options: Options, step: PlanStep) -> Options:
-    """A member is asked with the scope of its step, at the versions pinned here."""
-    return replace(options, scope=step.scope, cut=dict(step.cut))
+    """A member is asked with the scope of its step, at the versions known here."""
+    return replace(options, scope=step.scope, cut=dict(step.versions))
 
 
-async def _checked(frames: AsyncIterator[Frame], schema: pa.Schema) -> AsyncIterator[Frame]:
-    """Pass a member's frames on if its schema is ours."""
-    async for frame in frames:
-        if isinstance(frame, Header) and not frame.schema.equals(schema):
-            raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
-        yield frame
+async def _checked(ask: Callable[[], AsyncIterator[Frame]], schema: pa.Schema) -> AsyncIterator[Frame]:
+    """Ask a member and pass its frames on if its schema is ours; asking belongs to the member's own part."""
+    async with aclosing(ask()) as frames:  # type: ignore[type-var]
+        async for frame in frames:
+            if isinstance(frame, Header) and not frame.schema.equals(schema):
+                raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
+            yield frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from federation.execution.groups import lower
 from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.crs import MESH_CRS, authority_code, resolve_crs
 from guotu.model.division import split_dataset
@@ -62,13 +63,15 @@ def check_stats(stats: Stats, collection: Collection) -> None:
         UnknownField: a field does not exist.
     """
     _bounded("group_by", len(stats.group_by), MAX_GROUP_COLUMNS)
-    _bounded("aggregates", len(stats.aggregates), MAX_AGGREGATES)
     if not stats.aggregates:
         raise InvalidQuestion(part="aggregates", detail="at least one is needed")
-    names = [*stats.group_by, *(item.alias for item in stats.aggregates)]
-    if len(set(names)) != len(names):
-        raise InvalidQuestion(part="aggregates", detail=f"a column name stands twice: {', '.join(names)}")
-    for item in stats.aggregates:
+    lowered = lower(stats.aggregates)
+    _bounded("aggregates (an average counts as two)", len(lowered), MAX_AGGREGATES)
+    for names in ([item.alias for item in stats.aggregates], [item.alias for item in lowered]):
+        columns = [*stats.group_by, *names]
+        if len(set(columns)) != len(columns):
+            raise InvalidQuestion(part="aggregates", detail=f"a column name stands twice: {', '.join(columns)}")
+    for item in (*stats.aggregates, *lowered):
         if not _ALIAS.fullmatch(item.alias):
             raise InvalidQuestion(part="aggregates", detail=f"{item.alias!r} cannot be a column name")
         if not item.field and item.function is not AggregateFunction.COUNT:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +17,7 @@ from typing import Any, Self
 import shapely
 
 from guotu.answering import Answer
-from guotu.model.answer import Trailer
+from guotu.model.answer import Frame, Trailer
 from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
 from guotu.model.errors import InvalidQuestion, UnknownCollection
@@ -67,7 +67,11 @@ class Client:
 
     def ask(self, question: Question, timeout: float | None = None) -> Answer:
         """Ask a question given as a value; `timeout` in seconds."""
-        return Answer(self._calls.ask(question, timeout))
+        return Answer(self.frames(question, timeout))
+
+    def frames(self, question: Question, timeout: float | None = None) -> Iterator[Frame]:
+        """Yield the frames of an answer as they come; closing the iterator cancels the question."""
+        return self._calls.ask(question, timeout)
 
     def query(
         self,

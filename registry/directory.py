@@ -31,7 +31,8 @@ class DirectoryOptions:
     """How a directory follows the registry; times in seconds."""
 
     reconcile: float = 60.0
-    """Between full reads, give or take a fifth; stretched where a full read takes more than a hundredth of it."""
+    """Between full reads, give or take a fifth; stretched so that they take no more than `read_share` of the time."""
+    read_share: float = 0.01
     probe: float = 1.0
     """Between questions to etcd whether it is there."""
     stale_after: float = 2.0
@@ -180,7 +181,7 @@ class EtcdDirectory:
         taken = self._follower.read_seconds
         if self._follower.doubtful:
             return max(self._options.doubt_seconds / (2 * self._options.doubt_reads), taken)
-        regular = max(self._options.reconcile, 100 * taken)
+        regular = max(self._options.reconcile, taken / self._options.read_share)
         return min(regular, max(1.0, 10 * taken)) if self._follower.broken else regular
 
     async def _save_on(self) -> None:

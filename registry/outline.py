@@ -29,9 +29,9 @@ def pack_outline(wkb: bytes) -> bytes:
     """Return a polygon or multipolygon in the short form; any other bytes with one byte before them."""
     try:
         counts, spans = _walk(wkb)
-        coordinates = np.concatenate([np.frombuffer(wkb, "<f8", 2 * points, at) for at, points in spans])
-        return _pack(wkb[1], counts, coordinates) or _RAW + wkb
-    except (struct.error, ValueError, IndexError):
+        rings = [np.frombuffer(wkb, "<f8", 2 * points, at) for at, points in spans]
+        return _pack(wkb[1], counts, rings[0] if len(rings) == 1 else np.concatenate(rings)) or _RAW + wkb
+    except (struct.error, ValueError, IndexError, OverflowError):
         return _RAW + wkb
 
 
@@ -42,11 +42,13 @@ def unpack_outline(data: bytes) -> bytes:
     kind, width, length = _HEADER.unpack_from(data)
     counts = struct.unpack_from(f"<{length}H", data, _HEADER.size)
     at = _HEADER.size + 2 * length
-    steps = np.frombuffer(data, _WIDTHS[width], -1, at + _START.size).reshape(-1, 2)
-    vertices = np.empty((len(steps) + 1, 2), np.int64)
-    vertices[0] = _START.unpack_from(data, at)
-    vertices[1:] = steps
-    return _wkb(kind, counts, (np.cumsum(vertices, axis=0) / _STEPS).tobytes())
+    steps = np.frombuffer(data, _WIDTHS[width], -1, at + _START.size)
+    vertices = np.empty(len(steps) + 2)
+    vertices[:2] = _START.unpack_from(data, at)
+    vertices[2:] = steps
+    cells = np.add.accumulate(vertices.reshape(-1, 2), axis=0)
+    cells /= _STEPS
+    return _wkb(kind, counts, cells.tobytes())
 
 
 def _walk(wkb: bytes) -> tuple[list[int], list[tuple[int, int]]]:
@@ -80,15 +82,17 @@ def _walk(wkb: bytes) -> tuple[list[int], list[tuple[int, int]]]:
 def _pack(kind: int, counts: list[int], coordinates: NDArray[np.float64]) -> bytes | None:
     """Return the short form; None if a vertex is off the grid."""
     with np.errstate(invalid="ignore", over="ignore"):
-        cells = np.rint(coordinates * _STEPS).astype(np.int64)
-    if (cells / _STEPS).tobytes() != coordinates.tobytes():
+        # Adding 0.0 makes -0.0 differ from what is checked, as it has no whole number of its own.
+        cells = np.rint(coordinates * _STEPS) + 0.0
+        if (cells / _STEPS).tobytes() != coordinates.tobytes():
+            return None
+        steps = cells[2:] - cells[:-2]
+    reach = max(steps.max(initial=0), -steps.min(initial=0))
+    width = next((width for width in _WIDTHS if reach < 1 << (8 * width - 1)), None)
+    if width is None:
         return None
-    vertices = cells.reshape(-1, 2)
-    steps = np.diff(vertices, axis=0)
-    reach = int(np.abs(steps).max(initial=0))
-    width = 1 if reach < 1 << 7 else 2 if reach < 1 << 15 else 4
     numbers = struct.pack(f"<{len(counts)}H", *counts)
-    start = _START.pack(*vertices[0].tolist())
+    start = _START.pack(int(cells[0]), int(cells[1]))
     return _HEADER.pack(kind, width, len(counts)) + numbers + start + steps.astype(_WIDTHS[width]).tobytes()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from guotu.model.records import DatasetRecord
 from registry.packing import unpack_record
@@ -21,9 +22,10 @@ class HotRecords:
         return known[1] if known is not None and known[0] is packed else None
 
     def keep(self, dataset: str, packed: bytes, record: DatasetRecord) -> None:
-        """Keep a record; where the limit is reached all others go, those in use come back when looked at."""
+        """Keep a record; where the limit is reached the oldest go, those in use come back when looked at."""
         if len(self._records) >= self._limit:
-            self._records.clear()
+            for oldest in list(islice(self._records, 1 + self._limit // 8)):
+                del self._records[oldest]
         self._records[dataset] = (packed, record)
 
 

@@ -101,11 +101,10 @@ class _Reconciliation:
         self._dropped += [(pointer.dataset, pointer.version) for pointer in gone]
 
     async def drop_strays(self) -> None:
-        """Drop what the store holds of versions that nobody took, but of no dataset whose head is unknown."""
+        """Drop what the store holds of versions that nobody took."""
         taken = await list_entries(self._objects)
-        unknown = self._failed.keys() - self._heads.keys()
         for item in await self._store.versions():
-            if item.dataset not in unknown and item.version not in taken.get(item.dataset, []):
+            if item.version not in taken.get(item.dataset, []):
                 await self._store.drop(item.dataset, item.version)
                 self._dropped.append((item.dataset, item.version))
 

@@ -57,11 +57,17 @@ class Stages:
 
 
 async def to_the_end(work: Awaitable[Result], on_cancel: Callable[[], None] = lambda: None) -> Result:
-    """Await `work`; if the caller is cancelled, `work` still ends before the cancellation goes on."""
+    """Await `work`; if the caller is cancelled, however often, `work` still ends before the cancellation goes on."""
     task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        on_cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            on_cancel()
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()
+    raise cancelled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from federation.execution.deadline import Deadline
 from federation.execution.member import MemberStream
 from federation.execution.outcomes import StepResult, sorted_outcomes
 from federation.execution.tally import Tally
-from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Trailer
+from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Segment, Trailer
 from guotu.model.digest import result_digest
 from guotu.model.errors import IncompleteAnswer, NobodyAnswered
 from guotu.model.plan import Decision, Plan, PlanStep
@@ -90,9 +91,8 @@ class Answering:
         outcomes = sorted_outcomes(self.results(), self.plan)
         return Completeness(self.options.completeness, outcomes, self.plan.stale_registry, self.plan.directory_as_of_ms)
 
-    def trailer(self, merged_schema: pa.Schema | None) -> Trailer:
-        """Return the last frame; `merged_schema` is given if rows were merged here."""
-        segments = self.tally.segments(self.streams, merged_schema)
+    def trailer(self, segments: tuple[Segment, ...]) -> Trailer:
+        """Return the last frame."""
         return Trailer(
             completeness=self.completeness(),
             rows=self.tally.rows,
@@ -125,8 +125,7 @@ class Answering:
 
     async def close(self) -> None:
         """Stop all members."""
-        for stream in self.streams:
-            await stream.cancel()
+        await asyncio.gather(*[stream.cancel() for stream in self.streams], return_exceptions=True)
 
 
 def _answered(member: MemberOutcome) -> bool:

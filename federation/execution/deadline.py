@@ -29,3 +29,10 @@ class Deadline:
         """Seconds that a member gets: a little less than what is left, so that its lateness can still be reported."""
         left = self.remaining()
         return left - min(left * _RESERVE_SHARE, _MOST_RESERVE_S)
+
+    def patience(self) -> float:
+        """Seconds that a member has to give a sign of life, which takes it no work: half of its share.
+
+        Rows go out in member order, so others wait behind a silent member; this leaves them the other half.
+        """
+        return self.member_share() / 2

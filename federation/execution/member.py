@@ -7,12 +7,15 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import structlog
+
 from federation.execution.deadline import Deadline
 from federation.execution.outcomes import StepResult
 from guotu.model.answer import Batch, Frame, Notice, Trailer
 from guotu.model.errors import DeadlineExceeded, GuotuError, Internal
-from guotu.model.plan import PlanStep
+from guotu.model.plan import Decision, PlanStep
 
+_log = structlog.get_logger(__name__)
 _READ_AHEAD = 4
 """Batches (about 1 MiB each) that wait for the merge."""
 
@@ -37,35 +40,61 @@ class MemberStream:
     async def _run(self) -> None:
         try:
             async with asyncio.timeout(self._deadline.member_share()), aclosing(self._frames) as frames:  # type: ignore[type-var]
+                await self._first_sign(frames)
                 async for frame in frames:
                     await self._take(frame)
             if self._trailer is None:
-                self._failure = Internal(detail="the member ended its answer without a trailer")
+                self._fail(Internal(detail="the member ended its answer without a trailer"))
         except TimeoutError:
-            self._failure = DeadlineExceeded(node=self.step.node, seconds=round(self._deadline.seconds, 3))
+            self._fail(DeadlineExceeded(node=self.step.node, seconds=round(self._elapsed_s(), 3)))
         except GuotuError as failure:
-            self._failure = failure
+            self._fail(failure)
+        except Exception as failure:
+            _log.error("member_failed", node=self.step.node, exc_info=failure)
+            self._fail(Internal(detail=f"the member could not be read: {type(failure).__name__}"))
         self._ended = True
-        self._elapsed_ms = (time.perf_counter() - self._started) * 1000
+        self._elapsed_ms = self._elapsed_s() * 1000
         await self._queue.put(None)
+
+    async def _first_sign(self, frames: AsyncIterator[Frame]) -> None:
+        """Take the first frame; another node sends it before it does any work."""
+        patience = None if self.step.decision is Decision.LOCAL else self._deadline.patience()
+        async with asyncio.timeout(patience):
+            frame = await anext(frames, None)
+        if frame is not None:
+            await self._take(frame)
 
     async def _take(self, frame: Frame) -> None:
         if isinstance(frame, Batch):
-            self._delivered.add(frame.dataset)
             await self._queue.put(frame)
         elif isinstance(frame, Trailer):
             self._trailer = frame
         elif isinstance(frame, Notice):
             self.notices.append(frame)
 
+    def _fail(self, failure: GuotuError) -> None:
+        """Note a failure; one after the trailer changes nothing: the trailer has told what became of the member."""
+        if self._trailer is None:
+            self._failure = failure
+
+    def _elapsed_s(self) -> float:
+        return time.perf_counter() - self._started
+
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield the member's rows; ends early, without raising, where the member was lost."""
-        while (batch := await self._queue.get()) is not None:
+        while (batch := await self.next_batch()) is not None:
             yield batch
 
     async def next_batch(self) -> Batch | None:
-        """Return the next rows; None at the end, also where the member was lost."""
-        return await self._queue.get()
+        """Return the next rows; None (once) at the end, also where the member was lost."""
+        batch = await self._queue.get()
+        if batch is not None:
+            self._delivered.add(batch.dataset)
+        return batch
+
+    def withhold(self) -> None:
+        """Note that the rows read are not in the answer."""
+        self._delivered.clear()
 
     @property
     def failed(self) -> bool:
@@ -77,15 +106,14 @@ class MemberStream:
         """Return what became of the step; a stream still running counts as not needed."""
         return StepResult(
             step=self.step,
-            elapsed_ms=self._elapsed_ms or (time.perf_counter() - self._started) * 1000,
+            elapsed_ms=self._elapsed_ms or self._elapsed_s() * 1000,
             trailer=self._trailer,
             failure=self._failure,
             needed=self._ended,
             delivered=frozenset(self._delivered),
         )
 
-    async def cancel(self) -> None:
-        """Stop reading; the member is told."""
-        if not self._task.done():
-            self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+    def cancel(self) -> asyncio.Task[None]:
+        """Begin to stop reading, which tells the member; returns the task that ends when that is done."""
+        self._task.cancel()
+        return self._task

@@ -31,7 +31,11 @@ class StepResult:
     needed: bool = True
     """False if it was cancelled because the answer was complete, or had failed, without it."""
     delivered: frozenset[str] = frozenset()
-    """Datasets of which rows were seen."""
+    """Datasets of which rows were seen; an empty name if rows were merged from several."""
+
+    def saw(self, dataset: str) -> bool:
+        """Tell whether rows of a dataset were, or may have been, seen."""
+        return dataset in self.delivered or "" in self.delivered
 
 
 def outcome_of(failure: errors.GuotuError, stale_registry: bool) -> Outcome:
@@ -67,7 +71,7 @@ def _via(member: MemberOutcome, result: StepResult) -> MemberOutcome:
 def _assumed(expected: ExpectedDataset, result: StepResult, plan: Plan) -> MemberOutcome:
     node = expected.dataset.split("/")[0]
     outcome, reason, detail = _verdict(expected, result, plan)
-    truncated = not outcome.whole and expected.dataset in result.delivered
+    truncated = not outcome.whole and result.saw(expected.dataset)
     if truncated and outcome is not Outcome.TIMED_OUT:
         outcome, reason = Outcome.FAILED, LOST_MID_STREAM
     return MemberOutcome(
@@ -91,7 +95,7 @@ def _verdict(expected: ExpectedDataset, result: StepResult, plan: Plan) -> tuple
     if result.failure is not None:
         failure = result.failure
         return outcome_of(failure, plan.stale_registry), failure.reason, failure.english
-    if not result.needed and expected.dataset in result.delivered:
+    if not result.needed and result.saw(expected.dataset):
         return Outcome.ANSWERED, "STOPPED_EARLY", "stopped when the answer was full"
     if not result.needed:
         return Outcome.PRUNED, NOT_NEEDED, "not asked for: the answer was decided without it"

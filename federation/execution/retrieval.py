@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from federation.execution.answering import Answering
 from federation.execution.ordered import OrderedMerge
+from federation.execution.tally import segments_of
 from federation.selection import BoundSelection
-from guotu.model.answer import Batch, Frame
+from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import Collection
 from guotu.model.ports import Scan
 from guotu.model.question import CompletenessMode, Options, Query, SortKey
@@ -35,15 +36,25 @@ class Retrieval:
         relaxed = replace(options, completeness=CompletenessMode.ALLOW_PARTIAL)
         return replace(self._query, fields=self.scan.fields, options=relaxed)
 
-    def merged_schema(self, answering: Answering) -> pa.Schema | None:
-        """Return the schema that rows are digested with here; None if they pass through as members digested them."""
-        several = len(answering.streams) > 1
-        changed = several and (bool(self._keys) or self._query.limit > 0)
-        return self.schema if changed or self.schema != self.member_schema else None
+    @property
+    def _one_run(self) -> bool:
+        """Tell whether the rows are one run without origin: sorted or limited, however many members it takes."""
+        return bool(self._keys) or self._query.limit > 0
+
+    def _passes_through(self, answering: Answering) -> bool:
+        """Tell whether rows go out as members sent and digested them."""
+        return self.schema == self.member_schema and not (self._one_run and len(answering.streams) > 1)
+
+    def segments(self, answering: Answering) -> tuple[Segment, ...]:
+        """Return the runs of rows sent; they depend on the question and its cut, not on who was asked."""
+        if not self._passes_through(answering):
+            return answering.tally.merged(self.schema)
+        segments = segments_of(answering.streams)
+        return tuple(replace(part, dataset="", version=0) for part in segments) if self._one_run else segments
 
     async def frames(self, answering: Answering) -> AsyncIterator[Frame]:
         """Yield the rows."""
-        if self.merged_schema(answering) is None:
+        if self._passes_through(answering):
             async for batch in self._pass_through(answering):
                 answering.tally.count(batch.rows)
                 yield batch

@@ -10,7 +10,7 @@ import pyarrow as pa
 from federation.execution.answering import Answering
 from federation.execution.groups import finish, lower, merge_groups
 from federation.selection import BoundSelection
-from guotu.model.answer import Batch, Frame
+from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import Collection
 from guotu.model.grouping import grouping_schema
 from guotu.model.ports import Grouping
@@ -33,9 +33,9 @@ class Statistics:
         relaxed = replace(options, completeness=CompletenessMode.ALLOW_PARTIAL)
         return replace(self._stats, aggregates=self._lowered, options=relaxed)
 
-    def merged_schema(self, answering: Answering) -> pa.Schema:
-        """Return the schema that groups are digested with; they are always merged here."""
-        return self.schema
+    def segments(self, answering: Answering) -> tuple[Segment, ...]:
+        """Return the one run of groups: they are always merged here."""
+        return answering.tally.merged(self.schema)
 
     async def frames(self, answering: Answering) -> AsyncIterator[Frame]:
         """Yield the groups, sorted; those of a member count only once its trailer has come."""
@@ -44,7 +44,9 @@ class Statistics:
             batches = [batch.rows async for batch in stream.batches()]
             if answering.doomed:
                 return
-            if stream.result().trailer is not None:
+            if stream.result().trailer is None:
+                stream.withhold()
+            else:
                 parts.append(pa.Table.from_batches(batches, self.member_schema))
         if answering.involved and not parts:
             return

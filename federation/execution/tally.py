@@ -31,10 +31,13 @@ class Tally:
             self._merged = SegmentDigest(batch.schema)
         self._merged.update(batch)
 
-    def segments(self, streams: Iterable[MemberStream], merged_schema: pa.Schema | None) -> tuple[Segment, ...]:
-        """Return the segments sent: one if merged here (`merged_schema` is given), else those of the members."""
-        if merged_schema is not None:
-            digest = self._merged or SegmentDigest(merged_schema)
-            return (Segment("", 0, digest.rows, digest.digest()),)
-        trailers = (stream.result().trailer for stream in streams)
-        return tuple(segment for trailer in trailers if trailer for segment in trailer.segments)
+    def merged(self, schema: pa.Schema) -> tuple[Segment, ...]:
+        """Return the one segment of what was merged here, which has this schema."""
+        digest = self._merged or SegmentDigest(schema)
+        return (Segment("", 0, digest.rows, digest.digest()),)
+
+
+def segments_of(streams: Iterable[MemberStream]) -> tuple[Segment, ...]:
+    """Return the segments that members told of, in their order."""
+    trailers = (stream.result().trailer for stream in streams)
+    return tuple(segment for trailer in trailers if trailer for segment in trailer.segments)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
-from federation.filter.literals import bind_geometry, bind_literal
-from federation.filter.text import MAX_DEPTH, parse_filter
+from federation.filter.grammar import MAX_DEPTH, MAX_TERMS
+from federation.filter.literals import bind_geometry, bind_literal, bind_text, shown
+from federation.filter.text import parse_filter
 from guotu.model.collection import GEOMETRY, Collection, Field, FieldType
 from guotu.model.errors import InvalidFilter, UnknownField
 from guotu.model.expression import (
@@ -45,7 +45,10 @@ def bind_filter(text: str, collection: Collection) -> Expression:
         UnknownField: it names a field that the collection does not have.
         TooLarge: it is longer than MAX_FILTER_BYTES.
     """
-    return _Binder(collection).bind(parse_filter(text), 0)
+    try:
+        return _Binder(collection).bind(parse_filter(text), 0)
+    except RecursionError as failure:
+        raise InvalidFilter(where="line 1", detail=f"nested deeper than {MAX_DEPTH}") from failure
 
 
 class _Binder:
@@ -53,9 +56,10 @@ class _Binder:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self._terms = 0
         self._operators: dict[str, Callable[[list[Any], str, int], Expression]] = {
-            "and": lambda args, _, depth: And(tuple(self.bind(arg, depth) for arg in args)),
-            "or": lambda args, _, depth: Or(tuple(self.bind(arg, depth) for arg in args)),
+            "and": lambda args, where, depth: self._junction(And, args, where, depth),
+            "or": lambda args, where, depth: self._junction(Or, args, where, depth),
             "not": lambda args, where, depth: Not(self.bind(_one(args, where), depth)),
             "between": self._between,
             "in": self._in,
@@ -67,6 +71,9 @@ class _Binder:
         """Bind a subtree."""
         if depth > MAX_DEPTH:
             raise InvalidFilter(where="line 1", detail=f"nested deeper than {MAX_DEPTH}")
+        self._terms += 1
+        if self._terms > MAX_TERMS:
+            raise InvalidFilter(where="line 1", detail=f"more than {MAX_TERMS} conditions; use IN")
         if isinstance(node, bool):
             return Always(node)
         where = _excerpt(node)
@@ -85,7 +92,13 @@ class _Binder:
         if name in (relation.value for relation in SpatialRelation):
             return self._spatial(SpatialRelation(name), args, where)
         known = ", ".join([*self._operators, *_MIRRORED, *(item.value for item in SpatialRelation), *_TEMPORAL])
-        raise InvalidFilter(where=where, detail=f"operator {name!r} is not supported; supported: {known}")
+        raise InvalidFilter(where=where, detail=f"operator {name[:60]!r} is not supported; supported: {known}")
+
+    def _junction(self, kind: type[And] | type[Or], args: list[Any], where: str, depth: int) -> Expression:
+        if not args:
+            raise InvalidFilter(where=where, detail="at least one condition is needed")
+        parts = tuple(self.bind(arg, depth) for arg in args)
+        return parts[0] if len(parts) == 1 else kind(parts)
 
     def _bare_property(self, node: Any, where: str) -> Expression:
         if isinstance(node, dict) and "property" in node:
@@ -95,6 +108,8 @@ class _Binder:
         raise InvalidFilter(where=where, detail="a condition is needed here")
 
     def _field(self, node: Any, where: str) -> Field:
+        if isinstance(node, dict) and isinstance(node.get("op"), str):
+            raise InvalidFilter(where=where, detail=f"{shown(node['op'])} cannot stand here, only a field or a value")
         if not isinstance(node, dict) or not isinstance(node.get("property"), str):
             raise InvalidFilter(where=where, detail="the name of a field is needed on one side")
         name = node["property"]
@@ -132,7 +147,7 @@ class _Binder:
     def _in(self, args: list[Any], where: str, depth: int) -> Expression:
         needle, values = _two(args, where)
         field = self._field(needle, where)
-        if not isinstance(values, list):
+        if not isinstance(values, list) or not values:
             raise InvalidFilter(where=where, detail="IN needs a list of values")
         return In(field.name, tuple(bind_literal(field, value, where) for value in values))
 
@@ -141,7 +156,7 @@ class _Binder:
         field = self._field(subject, where)
         if field.type is not FieldType.TEXT or not isinstance(pattern, str):
             raise InvalidFilter(where=where, detail=f"LIKE needs a text field and a text; {field.name} is {field.type}")
-        return Like(field.name, pattern)
+        return Like(field.name, bind_text(pattern, where))
 
     def _is_null(self, args: list[Any], where: str, depth: int) -> Expression:
         return IsNull(self._field(_one(args, where), where).name)
@@ -178,8 +193,7 @@ def _excerpt(node: Any) -> str:
     """Say which part of the filter is meant, shortly: "DLBM = 5"."""
     match node:
         case {"op": str(op), "args": [{"property": str(name)}, *rest]}:
-            value = json.dumps(rest[0] if len(rest) == 1 else rest, ensure_ascii=False)
-            return f"{name} {op} {value[:60]}"
+            return f"{name} {op} {shown(rest[0] if len(rest) == 1 else rest)}"[:120]
         case {"op": str(op)}:
-            return op
-    return json.dumps(node, ensure_ascii=False, default=str)[:60]
+            return op[:60]
+    return shown(node)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from datetime import date
 from typing import Any
 
@@ -13,8 +15,12 @@ from shapely.geometry.base import BaseGeometry
 from guotu.model.collection import Field, FieldType
 from guotu.model.errors import InvalidFilter
 from guotu.model.expression import Scalar
+from guotu.model.records import Extent
 
 _EXACT_INTEGERS = 2**53
+_INT64 = 2**63
+_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T00:00(?::00(?:\.0*)?)?Z?)?")
+"""A day, or its first moment: fields are dates, and any other moment would compare wrongly with them."""
 
 
 def bind_literal(field: Field, value: Any, where: str) -> Scalar:
@@ -25,69 +31,116 @@ def bind_literal(field: Field, value: Any, where: str) -> Scalar:
     """
     match field.type:
         case FieldType.TEXT if isinstance(value, str):
-            return value
+            return bind_text(value, where)
         case FieldType.BOOLEAN if isinstance(value, bool):
             return value
         case FieldType.DATE if isinstance(value, dict | str):
             return _date(field, value, where)
         case FieldType.INTEGER | FieldType.DECIMAL | FieldType.DOUBLE if _is_number(value):
-            return _number(value, where)
+            return _number(field, value, where)
     needed = {FieldType.TEXT: "text in single quotes", FieldType.DATE: "DATE('yyyy-mm-dd')"}.get(
         field.type, "true or false" if field.type is FieldType.BOOLEAN else "a number"
     )
-    raise InvalidFilter(
-        where=where, detail=f"{field.name} is {field.type} and is compared with {value!r}; {needed} is needed"
-    )
+    detail = f"{field.name} is {field.type} and is compared with {shown(value)}; {needed} is needed"
+    raise InvalidFilter(where=where, detail=detail)
+
+
+def bind_text(value: str, where: str) -> str:
+    """Return a text that every store takes.
+
+    Raises:
+        InvalidFilter: it holds the character NUL.
+    """
+    if "\0" in value:
+        raise InvalidFilter(where=where, detail="a text cannot hold the character NUL")
+    return value
+
+
+def shown(value: Any) -> str:
+    """Return a literal or a part of the tree for a message, short."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)[:60]
+    except RecursionError:
+        return "something nested"
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _number(value: float, where: str) -> int | float:
-    """Whole numbers become integers; the text parser has read them as doubles."""
-    if isinstance(value, float) and value.is_integer():
-        if abs(value) >= _EXACT_INTEGERS:
-            raise InvalidFilter(where=where, detail="a number of more than 15 digits cannot be told exactly")
-        return int(value)
-    if value != value or value in (float("inf"), float("-inf")):
+def _number(field: Field, value: float, where: str) -> int | float:
+    """Whole numbers become integers, so that 5 and 5.0 are one."""
+    if isinstance(value, int):
+        if not -_INT64 <= value < _INT64:
+            raise InvalidFilter(where=where, detail="a number of more than 64 bits")
+        return value
+    if not math.isfinite(value):
         raise InvalidFilter(where=where, detail="not a finite number")
+    if value.is_integer() and abs(value) < _EXACT_INTEGERS:
+        return int(value)
+    if value.is_integer() and field.type is FieldType.INTEGER:
+        raise InvalidFilter(
+            where=where, detail="a whole number of more than 15 digits is needed without point or exponent"
+        )
     return value
 
 
 def _date(field: Field, value: Any, where: str) -> date:
-    text = value.get("date") or value.get("timestamp", "") if isinstance(value, dict) else value
+    text = value.get("date", value.get("timestamp")) if isinstance(value, dict) else value
+    day = _DAY.fullmatch(text) if isinstance(text, str) else None
     try:
-        return date.fromisoformat(str(text)[:10])
-    except ValueError as failure:
-        raise InvalidFilter(where=where, detail=f"{field.name} is a date and {text!r} is none") from failure
+        if day is not None:
+            return date.fromisoformat(day[1])
+    except ValueError:
+        pass
+    detail = f"{field.name} is a date and is compared with {shown(text or value)}; DATE('yyyy-mm-dd') is needed"
+    raise InvalidFilter(where=where, detail=detail)
 
 
 def bind_geometry(value: Any, where: str) -> bytes:
-    """Return a GeoJSON geometry or {"bbox": [xmin, ymin, xmax, ymax]} as WKB (EPSG:4490, lon/lat).
+    """Return a geometry, as shapely's, GeoJSON or {"bbox": [xmin, ymin, xmax, ymax]}, as WKB (EPSG:4490, lon/lat).
 
     Raises:
         InvalidFilter: it is no geometry, broken, empty or not in degrees.
     """
+    if isinstance(value, BaseGeometry):
+        return check_geometry(value, where)
     try:
-        if isinstance(value, dict) and "bbox" in value:
-            corners = [float(number) for number in value["bbox"]]
-            geometry: BaseGeometry = _box(corners)
+        if isinstance(value, dict) and isinstance(value.get("bbox"), list):
+            geometry = _box([float(number) for number in value["bbox"]])
         else:
             geometry = shapely.from_geojson(json.dumps(value))
-    except (GEOSException, TypeError, ValueError, IndexError) as failure:
+    except (GEOSException, TypeError, ValueError, RecursionError) as failure:
         raise InvalidFilter(where=where, detail=f"not a geometry: {failure}") from failure
     return check_geometry(geometry, where)
 
 
 def _box(corners: list[float]) -> BaseGeometry:
     """Return the rectangle of 4 numbers, or of 6 with heights."""
-    xmin, ymin, xmax, ymax = corners if len(corners) == 4 else (corners[0], corners[1], corners[3], corners[4])
-    return shapely.box(xmin, ymin, xmax, ymax)
+    if len(corners) not in (4, 6):
+        raise ValueError("a box has four numbers, or six with heights")
+    top = len(corners) // 2
+    return rectangle(Extent(corners[0], corners[1], corners[top], corners[top + 1]))
+
+
+def rectangle(extent: Extent) -> BaseGeometry:
+    """Return a rectangle (EPSG:4490, lon/lat); a point or a line if it has no width or height.
+
+    Raises:
+        ValueError: a minimum is above its maximum, or a number is NaN.
+    """
+    if not (extent.xmin <= extent.xmax and extent.ymin <= extent.ymax):
+        raise ValueError("xmin <= xmax and ymin <= ymax are needed")
+    low, high = (extent.xmin, extent.ymin), (extent.xmax, extent.ymax)
+    if low == high:
+        return shapely.Point(low)
+    if extent.xmin == extent.xmax or extent.ymin == extent.ymax:
+        return shapely.LineString([low, high])
+    return shapely.box(*low, *high)
 
 
 def check_geometry(geometry: BaseGeometry | None, where: str) -> bytes:
-    """Return the WKB of a usable literal.
+    """Return the WKB of a usable literal, without heights: relations are of the plane.
 
     Raises:
         InvalidFilter: it is missing, empty, broken or not in degrees.
@@ -99,4 +152,4 @@ def check_geometry(geometry: BaseGeometry | None, where: str) -> bytes:
     xmin, ymin, xmax, ymax = geometry.bounds
     if not (-180 <= xmin <= xmax <= 180 and -90 <= ymin <= ymax <= 90):
         raise InvalidFilter(where=where, detail="coordinates must be degrees, longitude first (EPSG:4490)")
-    return bytes(shapely.to_wkb(geometry, byte_order=1, include_srid=False))
+    return bytes(shapely.to_wkb(shapely.force_2d(geometry), byte_order=1, include_srid=False))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
+
 import shapely
 
 from guotu.model.expression import (
@@ -21,23 +24,24 @@ from guotu.model.expression import (
 )
 
 _MAX_VALUES = 5
+_PLAIN = re.compile(r"(?!(?:and|or|not|like|in|is|null|between|true|false)\Z)[^\W\d]\w*", re.IGNORECASE)
 
 
 def phrase(expression: Expression) -> str:
-    """Return a phrase close to CQL2 text; long lists and geometries are cut short."""
+    """Return CQL2 text of an expression, except that long lists and geometries are cut short."""
     match expression:
         case Compare(field, operator, value):
-            return f"{field} {operator} {_value(value)}"
+            return f"{_name(field)} {operator} {_value(value)}"
         case CompareFields(field, operator, other):
-            return f"{field} {operator} {other}"
+            return f"{_name(field)} {operator} {_name(other)}"
         case Between(field, low, high):
-            return f"{field} BETWEEN {_value(low)} AND {_value(high)}"
+            return f"{_name(field)} BETWEEN {_value(low)} AND {_value(high)}"
         case In(field, values):
-            return f"{field} IN ({_values(values)})"
+            return f"{_name(field)} IN ({_values(values)})"
         case Like(field, pattern):
-            return f"{field} LIKE {_value(pattern)}"
+            return f"{_name(field)} LIKE {_value(pattern)}"
         case IsNull(field):
-            return f"{field} IS NULL"
+            return f"{_name(field)} IS NULL"
         case Spatial(relation, wkb):
             return f"{relation.upper()}(geometry, {_geometry(wkb)})"
         case And(parts):
@@ -54,10 +58,16 @@ def _grouped(part: Expression) -> str:
     return f"({phrase(part)})" if isinstance(part, And | Or) else phrase(part)
 
 
+def _name(field: str) -> str:
+    return field if _PLAIN.fullmatch(field) else '"' + field.replace('"', '""') + '"'
+
+
 def _value(value: Scalar) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
-    return str(value)
+    if isinstance(value, date):
+        return f"DATE('{value.isoformat()}')"
+    return str(value).upper() if isinstance(value, bool) else repr(value)
 
 
 def _values(values: tuple[Scalar, ...]) -> str:

@@ -21,7 +21,8 @@ def window_of(expression: Expression | None) -> BaseGeometry | None:
             return _tightest(windows)
         case Or(parts) if parts:
             alternatives = [window_of(part) for part in parts]
-            return None if any(item is None for item in alternatives) else shapely.union_all(alternatives)
+            # A collection, not a union: overlaying would round coordinates, and the bound would not be one any more.
+            return None if any(item is None for item in alternatives) else shapely.geometrycollections(alternatives)
         case Always(False):
             return shapely.Polygon()
     return None

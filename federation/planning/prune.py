@@ -1,6 +1,6 @@
-"""Pruning rules: advertised facts only; each decision returns (keep, reason).
+"""Pruning rules: advertised facts only; each decision is (keep, reason).
 
-The rules are an ordered tuple of small functions; the first that has a reason to drop a dataset decides.
+The rules are an ordered tuple of small functions over many datasets at a time; the first that drops a dataset decides.
 """
 
 from __future__ import annotations
@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from federation.planning.candidates import Candidates, division_range
 from federation.selection import BoundSelection
-from guotu.model.division import contains, node_division
-from guotu.model.records import DatasetRecord, Extent
+from guotu.model.records import DatasetRecord
 
 MAY_MATCH = "MAY_MATCH"
+Indices = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,6 @@ class Prunable:
     """A selection made ready for many tests."""
 
     window: BaseGeometry | None
-    extent: Extent | None
     division: str
     nothing: bool
     """True if the filter cannot match anything anywhere."""
@@ -33,58 +36,83 @@ class Prunable:
         """Prepare a selection."""
         window = selection.window
         if window is None:
-            return cls(None, None, selection.division, False)
+            return cls(None, selection.division, False)
         if window.is_empty:
-            return cls(None, None, selection.division, True)
+            return cls(None, selection.division, True)
         shapely.prepare(window)
-        return cls(window, Extent(*window.bounds), selection.division, False)
+        return cls(window, selection.division, False)
 
 
-Rule = Callable[[Prunable, DatasetRecord], str]
-"""Returns a stable reason to drop the dataset; empty to keep it."""
+Rule = Callable[[Prunable, Candidates, Indices], Mask]
+"""Tells which of the candidates with the given indices, shape (m,), to drop."""
 
 
-def nothing_can_match(selection: Prunable, record: DatasetRecord) -> str:
+def nothing_can_match(selection: Prunable, datasets: Candidates, at: Indices) -> Mask:
     """The filter is false everywhere."""
-    return "FILTER_IS_FALSE" if selection.nothing else ""
+    return np.full(len(at), selection.nothing)
 
 
-def empty_version(selection: Prunable, record: DatasetRecord) -> str:
+def empty_version(selection: Prunable, datasets: Candidates, at: Indices) -> Mask:
     """The dataset has no rows."""
-    return "EMPTY" if record.rows == 0 else ""
+    empty: Mask = datasets.rows[at] == 0
+    return empty
 
 
-def outside_division(selection: Prunable, record: DatasetRecord) -> str:
+def outside_division(selection: Prunable, datasets: Candidates, at: Indices) -> Mask:
     """Owner's division and the division asked for have nothing in common."""
     if not selection.division:
-        return ""
-    owner = node_division(record.node)
-    related = contains(owner, selection.division) or contains(selection.division, owner)
-    return "" if related else "OUTSIDE_DIVISION"
+        return np.zeros(len(at), np.bool_)
+    low, high = division_range(selection.division)
+    owners = datasets.divisions[at]
+    return (owners[:, 0] > high) | (owners[:, 1] < low)
 
 
-def outside_extent(selection: Prunable, record: DatasetRecord) -> str:
+def outside_extent(selection: Prunable, datasets: Candidates, at: Indices) -> Mask:
     """The window does not meet the advertised extent."""
-    if selection.extent is None or record.extent is None:
-        return ""
-    return "" if selection.extent.intersects(record.extent) else "OUTSIDE_WINDOW"
+    if selection.window is None:
+        return np.zeros(len(at), np.bool_)
+    xmin, ymin, xmax, ymax = selection.window.bounds
+    extents = datasets.extents[at]
+    # Comparisons with NaN are false: what has no extent is kept.
+    return (extents[:, 0] > xmax) | (extents[:, 1] > ymax) | (extents[:, 2] < xmin) | (extents[:, 3] < ymin)
 
 
-def outside_coverage(selection: Prunable, record: DatasetRecord) -> str:
+def outside_coverage(selection: Prunable, datasets: Candidates, at: Indices) -> Mask:
     """The window does not meet the advertised coverage, which covers every feature."""
-    if selection.window is None or not record.coverage_wkb:
-        return ""
-    meets = shapely.intersects(selection.window, shapely.from_wkb(record.coverage_wkb))
-    return "" if meets else "OUTSIDE_COVERAGE"
+    if selection.window is None:
+        return np.zeros(len(at), np.bool_)
+    outside = np.zeros(len(at), np.bool_)
+    # Where the window covers the extent it meets every feature: most coverages need not be read.
+    open_question = np.flatnonzero(~shapely.covers(selection.window, shapely.box(*datasets.extents[at].T)))
+    coverages = datasets.coverages(at[open_question])
+    outside[open_question] = ~(shapely.is_missing(coverages) | shapely.intersects(selection.window, coverages))
+    return outside
 
 
-RULES: tuple[Rule, ...] = (nothing_can_match, empty_version, outside_division, outside_extent, outside_coverage)
+RULES: tuple[tuple[str, Rule], ...] = (
+    ("FILTER_IS_FALSE", nothing_can_match),
+    ("EMPTY", empty_version),
+    ("OUTSIDE_DIVISION", outside_division),
+    ("OUTSIDE_WINDOW", outside_extent),
+    ("OUTSIDE_COVERAGE", outside_coverage),
+)
+REASONS = (MAY_MATCH, *(reason for reason, _ in RULES))
+OF_ANY_VERSION = frozenset({"FILTER_IS_FALSE", "OUTSIDE_DIVISION"})
+"""Reasons that do not depend on what the head version holds."""
+
+
+def decide_all(selection: Prunable, datasets: Candidates) -> NDArray[np.int8]:
+    """Return the number of each dataset's reason in REASONS, shape (n,); 0 is keep."""
+    verdicts = np.zeros(len(datasets), np.int8)
+    kept = np.arange(len(datasets))
+    for number, (_, rule) in enumerate(RULES, start=1):
+        dropped = rule(selection, datasets, kept)
+        verdicts[kept[dropped]] = number
+        kept = kept[~dropped]
+    return verdicts
 
 
 def decide(selection: Prunable, record: DatasetRecord) -> tuple[bool, str]:
     """Return (keep, reason) for one dataset."""
-    for rule in RULES:
-        reason = rule(selection, record)
-        if reason:
-            return False, reason
-    return True, MAY_MATCH
+    number = int(decide_all(selection, Candidates([record]))[0])
+    return number == 0, REASONS[number]

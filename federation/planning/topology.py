@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from guotu.model.division import DivisionLevel, at_level, node_division
 from guotu.model.records import NodeRecord
@@ -26,9 +27,10 @@ class Topology:
         return next((above for above in _ancestors(node) if above in self.nodes), None)
 
     def step(self, root: str, owner: str) -> str | None:
-        """Return the child of `root` through which `owner` is reached, `owner` itself included.
+        """Return the child of `root` through which `owner` is reached: the highest registered node between the two.
 
-        None if `owner` is not below `root`. An owner that is not registered is its own step.
+        None if `owner` is not below `root`. With no registered node between, `owner` is its own step, be it
+        registered or not. It does not matter whether `root` is registered: it is the one that asks.
         """
         key = (root, owner)
         if key not in self._steps:
@@ -36,14 +38,14 @@ class Topology:
         return self._steps[key]
 
     def _find_step(self, root: str, owner: str) -> str | None:
-        if root not in _ancestors(owner):
+        above = _ancestors(owner)
+        if root not in above:
             return None
-        current = owner
-        while (above := self.parent(current)) is not None and above != root:
-            current = above
-        return current if above == root else owner
+        between = above[: above.index(root)]
+        return next((node for node in reversed(between) if node in self.nodes), owner)
 
 
+@lru_cache(maxsize=8192)
 def _ancestors(node: str) -> tuple[str, ...]:
     """Return the main nodes that may stand above a node, nearest first."""
     division = node_division(node)

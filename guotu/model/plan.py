@@ -52,6 +52,11 @@ class PlanStep:
         return {item.dataset: item.version for item in self.expected if item.keep}
 
     @property
+    def versions(self) -> Cut:
+        """Versions of all datasets expected through the member, those pruned included."""
+        return {item.dataset: item.version for item in self.expected}
+
+    @property
     def advertised_rows(self) -> int:
         """Rows that the registry advertises for the datasets kept."""
         return sum(item.rows for item in self.expected if item.keep)
@@ -73,5 +78,5 @@ class Plan:
 
     @property
     def cut(self) -> dict[str, int]:
-        """Versions that the answer will be computed from."""
-        return {name: version for step in self.steps for name, version in step.cut.items()}
+        """Versions that the answer will be computed from; those pruned too, as they were looked at to prune them."""
+        return {name: version for step in self.steps for name, version in step.versions.items()}

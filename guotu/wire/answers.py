@@ -24,6 +24,7 @@ _OUTCOMES = {
     model.Outcome.FAILED: common_pb2.OUTCOME_FAILED,
     model.Outcome.STALE_REGISTRY: common_pb2.OUTCOME_STALE_REGISTRY,
 }
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError)
 _OUTCOMES_BACK = {value: key for key, value in _OUTCOMES.items()}
 
 
@@ -99,12 +100,16 @@ def _header_to_proto(header: model.Header) -> query_pb2.AnswerHeader:
 
 
 def _header_from_proto(header: query_pb2.AnswerHeader) -> model.Header:
+    try:
+        schema = pa.ipc.read_schema(pa.py_buffer(header.arrow_schema))
+    except _UNREADABLE as failure:
+        raise Internal(detail=f"the peer sent a schema that cannot be read: {failure}") from failure
     return model.Header(
         request_id=header.request_id,
         node=header.node,
         plan=plan_from_proto(header.plan),
         cut=dict(header.cut.versions),
-        schema=pa.ipc.read_schema(pa.py_buffer(header.arrow_schema)),
+        schema=schema,
     )
 
 
@@ -163,7 +168,7 @@ class FrameReader:
         """Return the frame.
 
         Raises:
-            Internal: the peer sent rows before its header, or something that is no frame.
+            Internal: the peer sent rows before its header, rows or a schema that are not sound, or no frame at all.
         """
         kind = response.WhichOneof("frame")
         if kind == "header":
@@ -185,6 +190,10 @@ class FrameReader:
         encoded = batch.arrow_batch
         try:
             rows = pa.ipc.read_record_batch(pa.py_buffer(encoded), self._schema)
-        except (pa.ArrowInvalid, OSError) as failure:
+            # Offsets that point outside would be followed later, into memory that is not ours.
+            rows.validate(full=True)
+        except _UNREADABLE as failure:
             raise Internal(detail=f"the peer sent a batch that cannot be read: {failure}") from failure
+        if rows.num_rows != batch.rows:
+            raise Internal(detail=f"the peer sent a batch of {rows.num_rows} rows and said {batch.rows}")
         return model.Batch(batch.dataset, rows, encoded)

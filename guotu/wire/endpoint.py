@@ -42,6 +42,7 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_metadata_size", 64 << 10),
     ("grpc.enable_retries", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 3_000),  # also how long one attempt to connect may take
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.http2.lookahead_bytes", 4 << 20),
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import grpc.aio
@@ -21,7 +20,10 @@ from guotu.wire.request_id import METADATA_KEY, current_request_id
 from guotu.wire.status import error_of_call
 from guotu.wire.versions import version_from_proto
 
-RequestT = TypeVar("RequestT", query_pb2.QueryRequest, query_pb2.AggregateRequest)
+Responses = (
+    grpc.aio.UnaryStreamCall[query_pb2.QueryRequest, query_pb2.QueryResponse]
+    | grpc.aio.UnaryStreamCall[query_pb2.AggregateRequest, query_pb2.AggregateResponse]
+)
 
 
 class GrpcPeers:
@@ -31,26 +33,52 @@ class GrpcPeers:
         self._tls = tls
         self._channels: dict[str, grpc.aio.Channel] = {}
 
-    def _channel(self, address: str) -> grpc.aio.Channel:
-        if address not in self._channels:
-            self._channels[address] = async_channel(address, self._tls)
-        return self._channels[address]
+    async def _channel(self, address: str) -> grpc.aio.Channel:
+        """Return a channel that will try to connect at once.
+
+        One that waits between attempts would fail the call unseen, also where the peer has just come back; it is
+        replaced, so that each question costs one honest attempt.
+        """
+        kept = self._channels.get(address)
+        if kept is not None and kept.get_state() is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            return kept
+        fresh = self._channels[address] = async_channel(address, self._tls)
+        if kept is not None:
+            await kept.close()
+        return fresh
 
     def query(self, address: str, question: Query, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node; `timeout` in seconds. Raises what the node raised, or NodeUnavailable."""
-        stub = query_pb2_grpc.QueryServiceStub(self._channel(address))
-        call = stub.Query(query_to_proto(question), timeout=timeout, metadata=_metadata())
-        return _frames(call, address)
+        request, metadata = query_to_proto(question), _metadata()
+
+        def call(channel: grpc.aio.Channel) -> Responses:
+            return query_pb2_grpc.QueryServiceStub(channel).Query(request, timeout=timeout, metadata=metadata)
+
+        return self._frames(address, call)
 
     def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node; `timeout` in seconds. Raises what the node raised, or NodeUnavailable."""
-        stub = query_pb2_grpc.QueryServiceStub(self._channel(address))
-        call = stub.Aggregate(stats_to_proto(question), timeout=timeout, metadata=_metadata())
-        return _frames(call, address)
+        request, metadata = stats_to_proto(question), _metadata()
+
+        def call(channel: grpc.aio.Channel) -> Responses:
+            return query_pb2_grpc.QueryServiceStub(channel).Aggregate(request, timeout=timeout, metadata=metadata)
+
+        return self._frames(address, call)
+
+    async def _frames(self, address: str, start: Callable[[grpc.aio.Channel], Responses]) -> AsyncIterator[Frame]:
+        reader = FrameReader()
+        call = start(await self._channel(address))
+        try:
+            async for response in call:
+                yield reader.read(response)
+        except grpc.aio.AioRpcError as failure:
+            raise error_of_call(failure, address) from failure
+        finally:
+            call.cancel()
 
     async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:
         """Ask a node how it would answer."""
-        stub = query_pb2_grpc.QueryServiceStub(self._channel(address))
+        stub = query_pb2_grpc.QueryServiceStub(await self._channel(address))
         request = explain_to_proto(question, analyze=False)
         try:
             response = await stub.Explain(request, timeout=timeout, metadata=_metadata())
@@ -60,7 +88,7 @@ class GrpcPeers:
 
     async def versions(self, address: str, dataset: str, timeout: float | None) -> list[VersionInfo]:
         """Ask an owner for the retained versions of its dataset."""
-        stub = version_pb2_grpc.VersionServiceStub(self._channel(address))
+        stub = version_pb2_grpc.VersionServiceStub(await self._channel(address))
         request = version_pb2.ListVersionsRequest(dataset=dataset)
         try:
             response = await stub.ListVersions(request, timeout=timeout, metadata=_metadata())
@@ -77,18 +105,3 @@ class GrpcPeers:
 
 def _metadata() -> tuple[tuple[str, str], ...]:
     return ((METADATA_KEY, current_request_id()),)
-
-
-async def _frames(
-    call: grpc.aio.UnaryStreamCall[RequestT, query_pb2.QueryResponse]
-    | grpc.aio.UnaryStreamCall[RequestT, query_pb2.AggregateResponse],
-    address: str,
-) -> AsyncIterator[Frame]:
-    reader = FrameReader()
-    try:
-        async for response in call:
-            yield reader.read(response)
-    except grpc.aio.AioRpcError as failure:
-        raise error_of_call(failure, address) from failure
-    finally:
-        call.cancel()

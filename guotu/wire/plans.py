@@ -33,7 +33,7 @@ def _step_from_proto(step: query_pb2.PlanStep) -> PlanStep:
     rows = [step.advertised_rows] + [0] * (len(versions) - 1)
     return PlanStep(
         node=step.node,
-        decision=_DECISIONS_BACK[step.decision],
+        decision=_DECISIONS_BACK.get(step.decision, Decision.ASK),
         reason=step.reason,
         detail=step.detail,
         address=step.address,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import cast
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from guotu.model import errors
@@ -41,13 +43,18 @@ def grpc_code(error: type[errors.GuotuError]) -> grpc.StatusCode:
 def status_of(error: errors.GuotuError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
     """Return (code, message, trailing metadata) for `context.abort`."""
     code = grpc_code(type(error))
-    status = status_pb2.Status(code=code.value[0], message=error.english[:_MAX_DETAIL])
+    status = status_pb2.Status(code=code.value[0], message=_sendable(error.english))
     numbers = [name for name, value in error.facts.items() if not isinstance(value, str)]
-    metadata = {name: str(value)[:_MAX_DETAIL] for name, value in error.facts.items()}
+    metadata = {name: _sendable(str(value)) for name, value in error.facts.items()}
     metadata[_NUMBERS] = json.dumps(numbers)
     _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
-    _attach(status, error_details_pb2.LocalizedMessage(locale="zh-CN", message=error.chinese[:_MAX_DETAIL]))
+    _attach(status, error_details_pb2.LocalizedMessage(locale="zh-CN", message=_sendable(error.chinese)))
     return code, status.message, ((_DETAILS_KEY, status.SerializeToString()),)
+
+
+def _sendable(text: str) -> str:
+    """Return a text that fits into a status; a path, say, may hold what is no character."""
+    return text[:_MAX_DETAIL].encode(errors="replace").decode()
 
 
 def _attach(
@@ -71,7 +78,8 @@ def error_from(
     """
     info = _error_info(trailing or ())
     if info is not None:
-        return errors.error_class(info.reason)(**_facts(info))
+        known = errors.error_class(info.reason)
+        return known(**_facts(info)) if known.reason == info.reason else errors.Internal(detail=message or info.reason)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.DeadlineExceeded(node=address, seconds="-")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
@@ -91,16 +99,34 @@ def _error_info(trailing: Iterable[tuple[str, str | bytes]]) -> error_details_pb
     for key, value in trailing:
         if key != _DETAILS_KEY or not isinstance(value, bytes):
             continue
-        for detail in status_pb2.Status.FromString(value).details:
-            info = error_details_pb2.ErrorInfo()
-            if detail.Unpack(info) and info.domain == DOMAIN:
-                return info
+        try:
+            details = status_pb2.Status.FromString(value).details
+            infos = [_unpacked(detail) for detail in details if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)]
+        except DecodeError:
+            return None
+        return next((info for info in infos if info.domain == DOMAIN), None)
     return None
 
 
+def _unpacked(detail: any_pb2.Any) -> error_details_pb2.ErrorInfo:
+    info = error_details_pb2.ErrorInfo()
+    detail.Unpack(info)
+    return info
+
+
 def _facts(info: error_details_pb2.ErrorInfo) -> dict[str, errors.Fact]:
-    facts: dict[str, errors.Fact] = dict(info.metadata)
-    for name in json.loads(str(facts.pop(_NUMBERS, "[]"))):
-        text = str(facts[name])
-        facts[name] = float(text) if "." in text or "e" in text else int(text)
+    """Return the facts; a number that cannot be read as one, from a peer of another kind, stays a text."""
+    texts = {name: text for name, text in info.metadata.items() if name != "self"}
+    numbers = texts.pop(_NUMBERS, "[]")
+    facts: dict[str, errors.Fact] = dict(texts)
+    with suppress(ValueError, TypeError, RecursionError):
+        for name in set(json.loads(numbers)) & texts.keys():
+            facts[name] = _number(texts[name])
     return facts
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)

@@ -16,14 +16,18 @@ from node.cli.json_option import json_option
     epilog=examples(
         "guotu catalogue apply $(guotu catalogue path) --etcd 10.0.0.1:2379",
         "guotu catalogue apply catalogue-2027.toml --dry-run",
-        "guotu catalogue show",
+        "guotu catalogue show dltb-draft.toml",
     ),
 )
 def catalogue() -> None:
     """全国数据目录：先看差异，再写入注册中心 the catalogue of collections: see what changes, then put it in force."""
 
 
-@catalogue.command("path", short_help="随软件安装的目录文件 the catalogue installed with guotu")
+@catalogue.command(
+    "path",
+    short_help="随软件安装的目录文件 the catalogue installed with guotu",
+    epilog=examples("guotu catalogue path"),
+)
 @json_option
 def path(as_json: bool) -> None:
     """显示随软件安装的全国数据目录文件的位置 print where the installed national catalogue is."""

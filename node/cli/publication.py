@@ -14,6 +14,7 @@ from guotu.model.division import dataset_id
 from guotu.model.errors import InvalidConfig, InvalidQuestion, NodeUnavailable
 from guotu.model.records import DatasetRecord, NodeRecord
 from guotu.wire.admin import AdminClient, PublishHeader, PublishResult
+from node.cli.background import in_background
 from node.cli.publish_progress import PublishProgressBars
 from node.cli.read_back import connect_to, read_back
 from node.config import NodeConfig
@@ -116,7 +117,7 @@ class _Sending:
     def run(self, admin: AdminClient) -> Publication:
         try:
             with PublishProgressBars() as bars:
-                for frame in admin.publish(self._header(), self._batches()):
+                for frame in in_background(lambda: admin.publish(self._header(), self._batches())):
                     if isinstance(frame, PublishResult):
                         return self._publication(frame)
                     bars.update(frame)

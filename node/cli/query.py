@@ -56,11 +56,9 @@ def query(session: Session, asked: AskedQuery, form: str | None, output: Path | 
         raise click.UsageError("--json 与 --format 只取其一 give --json or --format, not both, without -o")
     on_screen = chosen is None and not as_json
     with session.client() as mesh:
-        answer = mesh.ask(asked.question(mesh, PREVIEW_ROWS if on_screen else 0))
-        try:
+        question = asked.question(mesh, PREVIEW_ROWS if on_screen else 0)
+        with session.answer(mesh, question) as answer:
             _deliver(answer, chosen, output, as_json)
-        finally:
-            answer.close()
     return exit_codes.OK if answer.completeness.complete else exit_codes.PARTIAL
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
@@ -39,11 +39,19 @@ class Rows:
         return sum(step.advertised_rows for step in self.answer.plan.steps)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Yield the batches.
+        """Return the batches.
 
-        Raises: as `guotu.answering.Answer`.
+        Raises (while iterating): as `guotu.answering.Answer`.
         """
+        batches = self._guarded()
+        # A signal that comes while foreign code runs is raised at the first step of ours: by now inside the guard.
+        next(batches)
+        return cast("Iterator[pa.RecordBatch]", batches)
+
+    def _guarded(self) -> Iterator[pa.RecordBatch | None]:
+        """Yield once before the batches, then the batches."""
         try:
+            yield None
             for batch in self.answer:
                 self.count += batch.num_rows
                 if self._watch is not None:

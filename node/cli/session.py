@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from guotu.answering import Answer
     from guotu.client import Client
+    from guotu.model.question import Question
     from node.config import NodeConfig
 
 
@@ -41,6 +45,21 @@ class Session:
             )
         except OSError as failure:
             raise InvalidQuestion(part="--tls", detail=str(failure)) from failure
+
+    @contextmanager
+    def answer(self, mesh: Client, question: Question) -> Iterator[Answer]:
+        """Ask a question; leaving early cancels it.
+
+        Raises: as `guotu.answering.Answer`.
+        """
+        from guotu.answering import Answer
+        from node.cli.background import in_background
+
+        answer = Answer(in_background(lambda: mesh.frames(question)))
+        try:
+            yield answer
+        finally:
+            answer.close()
 
     def config(self) -> NodeConfig:
         """Return the operator's configuration.

@@ -50,14 +50,11 @@ def stats(session: Session, asked: AskedStats, form: str | None, output: Path | 
         raise click.UsageError("--json 与 --format 只取其一 give --json or --format, not both, without -o")
     with session.client() as mesh:
         question = asked.question(mesh)
-        answer = mesh.ask(question)
-        try:
+        with session.answer(mesh, question) as answer:
             if chosen is not None:
                 deliver_file(answer, chosen, output, as_json)
             elif as_json:
                 deliver_json(answer)
             else:
                 deliver_groups(answer, question, mesh.collection(question.collection))
-        finally:
-            answer.close()
     return exit_codes.OK if answer.completeness.complete else exit_codes.PARTIAL

@@ -25,7 +25,10 @@ def to_dates(column: pa.Array, notes: Notes) -> pa.Array:
     if pa.types.is_timestamp(kind):
         return _local(column).cast(pa.date32(), safe=False)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return _from_text(pc.cast(column, pa.int64(), safe=False).cast(pa.string()), column, notes)
+        numbers = column.cast(pa.float64(), safe=False)
+        column = pc.if_else(pc.is_nan(numbers), None, column)
+        whole = pc.if_else(pc.equal(pc.round(numbers), numbers), numbers, 0.0)
+        return _from_text(whole.cast(pa.int64(), safe=False).cast(pa.string()), column, notes)
     if pa.types.is_string(kind):
         return _from_text(column, column, notes)
     notes.note(FaultKind.WRONG_TYPE, as_mask(column.is_valid()), column, "date")

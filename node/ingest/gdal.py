@@ -27,7 +27,7 @@ from node.ingest.encoding import (
     normalise_encoding,
 )
 from node.ingest.kinds import FaultKind
-from node.ingest.reader import ROWS_PER_READ, LayerFacts, UnreadableLayer
+from node.ingest.reader import ROWS_PER_READ, LayerFacts, UnreadableLayer, plain_type
 from node.ingest.tally import Mask, Tally, as_mask
 
 _SHAPEFILE = "ESRI Shapefile"
@@ -107,8 +107,7 @@ class GdalReader:
             return found
 
     def _describe(self, container: Container, info: dict[str, Any]) -> LayerFacts:
-        with _translated(), self._stream([self._names[name] for name in self._names], False) as (_, stream):
-            types = [stream.schema.field(own).type for own in self._names.values()]
+        types = self._types()
         facts = LayerFacts(
             layer=self._layer,
             driver=info["driver"],
@@ -121,6 +120,14 @@ class GdalReader:
         )
         assumed = facts.driver in ("GeoJSON", "GeoJSONSeq") and not _names_crs(container)
         return replace(facts, crs_stated=not assumed)
+
+    def _types(self) -> list[pa.DataType]:
+        """Return the Arrow types of the columns, as the stream has them."""
+        if not self._names:
+            return []
+        own = list(self._names.values())
+        with _translated(), self._stream(own, False) as (_, stream):
+            return [plain_type(stream.schema.field(name).type) for name in own]
 
     def _choose(self, container: Container, option: str | None) -> EncodingChoice:
         if not self._is_shapefile:

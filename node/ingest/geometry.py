@@ -127,7 +127,7 @@ class GeometryInspector:
         before = geometries[broken | closed]
         after = before.copy()
         invalid = broken[broken | closed]
-        after[invalid] = _keep(shapely.make_valid(before[invalid], method="structure"), _DIMENSION[self._kind])
+        after[invalid] = _keep(_valid(before[invalid]), _DIMENSION[self._kind])
         lost = shapely.is_empty(after) | ~shapely.is_valid(after)
         rows = np.flatnonzero(broken | closed)
         failed = np.zeros(len(geometries), dtype=np.bool_)
@@ -181,6 +181,11 @@ def _close_one(wkb: bytes) -> shapely.Geometry | None:
         return shapely.from_wkb(wkb, on_invalid="fix")
     except (shapely.errors.ShapelyError, ValueError):
         return None
+
+
+def _valid(geometries: Objects) -> Objects:
+    valid: Objects = shapely.make_valid(geometries, method="structure", keep_collapsed=False)
+    return valid
 
 
 def _keep(geometries: Objects, dimension: int) -> Objects:

@@ -70,6 +70,8 @@ class Inspector:
     def begin(self, schema: pa.Schema) -> None:
         """Compare the columns that will come with the collection's; `take` does so itself for the first batch."""
         self._incoming = schema
+        if self._knows(UNREAD):
+            return
         for field in self._collection.fields:
             if field.name not in schema.names:
                 required = not field.nullable or field.name == self._collection.key

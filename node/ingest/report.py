@@ -153,7 +153,13 @@ def sort_findings(findings: Iterable[Fault]) -> tuple[tuple[Fault, ...], tuple[F
 
 
 def _merge(known: Sequence[Fault], more: Sequence[Fault]) -> tuple[Fault, ...]:
-    return tuple(sorted(dict.fromkeys([*known, *more]), key=_rank))
+    """Join findings; of two that say the same, the one of more rows is the later."""
+    latest: dict[tuple[FaultKind, str, str], Fault] = {}
+    for fault in (*known, *more):
+        place = (fault.kind, fault.field, fault.detail)
+        if place not in latest or fault.count > latest[place].count:
+            latest[place] = fault
+    return tuple(sorted(latest.values(), key=_rank))
 
 
 def _rank(fault: Fault) -> tuple[int, str, str]:

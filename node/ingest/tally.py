@@ -114,4 +114,4 @@ def shorten(value: object) -> str:
 
 def _distinct(values: pa.Array, mask: Mask) -> list[str]:
     some = values.filter(pa.array(mask))[:1000]
-    return [shorten(value) for value in dict.fromkeys(some.to_pylist())][:EXAMPLES]
+    return list(dict.fromkeys(shorten(value) for value in some.to_pylist()))[:EXAMPLES]

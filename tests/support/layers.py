@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
+import struct
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,6 @@ import shapely
 
 from guotu.model.collection import CodeList, Collection, Family, Field, FieldType, GeometryType
 from guotu.model.crs import crs_projjson, transform_geometries
-from node.ingest.inspect import Inspector
-from node.ingest.report import ImportReport
-from node.ingest.source import LayerSource, open_source
-from registry.gazetteer import Gazetteer
 
 COUNTY = "510104"
 CITY = "510100"
@@ -96,18 +94,19 @@ class Rows:
 def good_rows(count: int = 8) -> Rows:
     """Return rows that satisfy `PARCELS` at the node of `COUNTY`; the last has every nullable field null."""
     last = [*range(count - 1)]
+    none = [None] * min(count, 1)
     columns: dict[str, list[Any]] = {
         "BSM": [f"5101042110{row:08d}" for row in range(count)],
         "DLBM": [("0101", "0102", "0103")[row % 3] for row in range(count)],
-        "DLMC": [*[("水田", "水浇地", "旱地")[row % 3] for row in last], None],
+        "DLMC": [*[("水田", "水浇地", "旱地")[row % 3] for row in last], *none],
         "ZLDWDM": ["5101040010010000000"] * count,
         "TBMJ": [round(1000.1 + row * 13.37, 2) for row in range(count)],
-        "KCXS": [*[round(0.1203 + row / 10000, 4) for row in last], None],
-        "PD": [*[row / 8 for row in last], None],
-        "GDDB": [*[(1, 2, 15)[row % 3] for row in last], None],
-        "SJNF": [*[2025 for _ in last], None],
-        "GXRQ": [*[date(2025, 1 + row % 12, 31 if row % 12 == 0 else 28) for row in last], None],
-        "SFHC": [*[row % 2 == 0 for row in last], None],
+        "KCXS": [*[round(0.1203 + row / 10000, 4) for row in last], *none],
+        "PD": [*[row / 8 for row in last], *none],
+        "GDDB": [*[(1, 2, 15)[row % 3] for row in last], *none],
+        "SJNF": [*[2025 for _ in last], *none],
+        "GXRQ": [*[date(2025, 1 + row % 12, 31 if row % 12 == 0 else 28) for row in last], *none],
+        "SFHC": [*[row % 2 == 0 for row in last], *none],
     }
     return Rows(columns, squares(count))
 
@@ -117,6 +116,12 @@ def squares(count: int, west: float = WEST, south: float = SOUTH, size: float = 
     left = west + np.arange(count) % 100 * size * 2
     bottom = south + np.arange(count) // 100 * size * 2
     return list(shapely.box(left, bottom, left + size, bottom + size))
+
+
+def bowtie(west: float = 104.07, south: float = 30.56, size: float = 0.001) -> shapely.Polygon:
+    """Return a polygon whose ring crosses itself."""
+    corners = [(0, 0), (size, size), (size, 0), (0, size)]
+    return shapely.Polygon([(west + x, south + y) for x, y in corners])
 
 
 def projected(rows: Rows, crs: str) -> Rows:
@@ -202,12 +207,22 @@ def write_shapefile(
     return path
 
 
-def write_parquet(path: Path, rows: Rows, *, crs: Any = "EPSG:4490", encoding: str = "WKB", geo: bool = True) -> Path:
+def write_parquet(
+    path: Path,
+    rows: Rows,
+    *,
+    crs: Any = "EPSG:4490",
+    encoding: str = "WKB",
+    geo: bool = True,
+    bbox: Sequence[float] = (),
+) -> Path:
     """Write GeoParquet; `crs` "absent" leaves the key out, None states that it is not known."""
     table = pa.table({**rows.columns, "geometry": pa.array(wkb_of(rows.shapes), pa.binary())})
     column: dict[str, Any] = {"encoding": encoding, "geometry_types": []}
     if crs != "absent":
         column["crs"] = crs and crs_projjson(crs)
+    if bbox:
+        column["bbox"] = list(bbox)
     metadata = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
     pq.write_table(table.replace_schema_metadata({"geo": json.dumps(metadata)} if geo else {}), path)
     return path
@@ -218,44 +233,22 @@ def write_csv(path: Path, rows: Rows, *, encoding: str = "utf-8") -> Path:
     with path.open("w", newline="", encoding=encoding) as stream:
         writer = csv.writer(stream)
         writer.writerow(rows.columns)
-        writer.writerows([["" if value is None else value for value in row] for row in zip(*rows.columns.values(), strict=True)])
+        writer.writerows(
+            [["" if value is None else value for value in row] for row in zip(*rows.columns.values(), strict=True)]
+        )
     return path
 
 
-@lru_cache
-def gazetteer_bounds() -> pa.Table:
-    """Return the boxes of all divisions."""
-    return Gazetteer.load().bounds_table()
-
-
-def inspect_layer(
-    source: LayerSource, collection: Collection = PARCELS, division: str = COUNTY, **options: Any
-) -> tuple[ImportReport, pa.Table]:
-    """Do what a publish does: send the rows from the source to the inspector; returns its report and the rows."""
-    kept = []
-    with Inspector(
-        collection,
-        division,
-        gazetteer_bounds(),
-        source=str(source.describe),
-        source_faults=[*source.faults, *source.notices],
-        **options,
-    ) as inspector:
-        inspector.begin(source.schema)
-        for batch in source.batches():
-            inspected = inspector.take(batch)
-            kept += [] if inspected is None else [inspected]
-        report = inspector.finish().joined([*source.faults, *source.notices])
-    return report, pa.Table.from_batches(kept) if kept else pa.table({})
-
-
-def inspect_file(
-    path: Path,
-    collection: Collection = PARCELS,
-    division: str = COUNTY,
-    *,
-    inspector: Mapping[str, Any] = {},
-    **options: Any,
-) -> tuple[ImportReport, pa.Table]:
-    """Open a file and inspect it; `options` are those of `open_source`, `inspector` those of the inspector."""
-    return inspect_layer(open_source(path, collection, **options), collection, division, **inspector)
+def write_curve(path: Path, row: int, centre: tuple[float, float], radius: float) -> Path:
+    """Make one geometry of a GeoPackage (without spatial index) a circle: a curve polygon of one circular string."""
+    x, y = centre
+    points = [(x - radius, y), (x, y + radius), (x + radius, y), (x, y - radius), (x - radius, y)]
+    arc = struct.pack("<BII", 1, 8, len(points)) + b"".join(struct.pack("<dd", *point) for point in points)
+    with closing(sqlite3.connect(path)) as file:
+        ((table, column),) = file.execute("select table_name, column_name from gpkg_geometry_columns").fetchall()
+        ((blob,),) = file.execute(f"select {column} from {table} limit 1").fetchall()
+        header = blob[:3] + b"\x01" + blob[4:8]
+        curve = header + struct.pack("<BII", 1, 10, 1) + arc
+        file.execute(f"update {table} set {column} = ? where fid = ?", (curve, row + 1))
+        file.commit()
+    return path

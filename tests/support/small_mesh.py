@@ -17,6 +17,7 @@ from demo.node_process import guotu_command
 
 DATA = Path("demo/data")
 NODES = ("100000", "510000", "510100", "500000")
+_KEYS = {"county.parquet": "adcode", "landcover_2019.parquet": "bsm"}
 OWNED = {"510000": ("51",), "510100": ("5101",), "500000": ("50",)}
 
 
@@ -63,7 +64,7 @@ def write_part(source: str, node: str, target: Path) -> int:
     table = pq.read_table(DATA / source)
     mine = [owner_of(code) == node for code in table["adcode"].to_pylist()]
     part = table.filter(mine)
-    write_geofile(part, target)
+    write_geofile(part, target, _KEYS[source])
     return int(part.num_rows)
 
 

@@ -83,6 +83,13 @@ def test_chunk_facts(tmp_path: Path) -> None:
     assert chunks[-1].size_bytes >= 20_000
 
 
+@pytest.mark.parametrize("count", [300, 500, 700, 900, 1100, 1300])
+def test_the_last_chunk_is_not_a_scrap(tmp_path: Path, count: int) -> None:
+    _, chunks = lay_out(tmp_path, parcels(count), limits=SMALL)
+    assert sum(chunk.rows for chunk in chunks) == count
+    assert len(chunks) == 1 or chunks[-1].size_bytes >= 30_000
+
+
 def test_survey_facts(tmp_path: Path) -> None:
     rows = parcels(2500)
     found, _ = lay_out(tmp_path, rows)

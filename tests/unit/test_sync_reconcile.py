@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from guotu.model.errors import CorruptObject, InvalidCatalogue, UnknownCollection
-from sync.pointer import head_key, read_head, version_key
+from sync.pointer import head_key, list_entries, read_head, version_key
 from sync.publish import STEPS
 from sync.reconcile import reconcile
 from tests.support.publish_parts import Parts
@@ -127,6 +127,7 @@ async def check_after_kill(folder: Path, step: str, versions: list[tuple[str, in
     assert await readable(parts) == versions
     head = await read_head(parts.objects, DATASET)
     assert (head.pointer.version if head else 0) == len(versions)
+    assert (await list_entries(parts.objects)).get(DATASET, []) == [version for _, version, _ in versions]
     listed = await parts.versions.list_versions(DATASET) if versions else []
     assert [(item.dataset, item.version, item.rows) for item in listed] == versions[::-1]
     assert all(item.queryable for item in listed)

@@ -19,10 +19,13 @@ def write(rows: Rows, target: IO[bytes]) -> None:
     """Write all rows to a binary stream, in row groups of about 50,000 rows."""
     with pa.parquet.ParquetWriter(target, rows.schema, compression="zstd") as writer:
         pending: list[pa.RecordBatch] = []
+        held = 0
         for batch in rows:
             pending.append(batch)
-            if sum(part.num_rows for part in pending) >= _GROUP_ROWS:
+            held += batch.num_rows
+            if held >= _GROUP_ROWS:
                 _flush(writer, pending, rows.schema)
+                held = 0
         _flush(writer, pending, rows.schema)
         writer.add_key_value_metadata(_metadata(rows))
 

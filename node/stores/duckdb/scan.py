@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import duckdb
@@ -15,7 +14,6 @@ from guotu.model.ports import Scan
 from guotu.model.schema import arrow_schema
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.failures import engine_faults
-from node.stores.duckdb.session import Session
 from node.stores.duckdb.sql.retrieval import Statement, scan_statement
 from node.stores.duckdb.tables import VersionTable
 
@@ -91,12 +89,3 @@ def rows_of(table: VersionTable, collection: Collection, scan: Scan) -> Rows:
     rows = int(_BATCH_BYTES / max(table.row_bytes(tuple(schema.names)), 1.0))
     shape = Shape(schema, min(max(rows, _LEAST_ROWS), _MOST_ROWS), scan.crs)
     return Rows(scan_statement(table.name, collection, scan), shape, table)
-
-
-async def batches(session: Session, rows: Rows) -> AsyncGenerator[pa.RecordBatch, None]:
-    """Yield batches, the next one being drawn while the caller is busy with the one before."""
-    pending = session.start(rows.draw)
-    while (batch := await pending) is not None:
-        pending = session.start(rows.draw)
-        if batch.num_rows:
-            yield batch

@@ -15,7 +15,7 @@ _INTERRUPT_AGAIN_SECONDS = 0.002
 
 
 class Session:
-    """Work of one caller with the engine. Steps must be awaited in turn; stopping may come at any time."""
+    """Work of one caller with the engine. Steps begin one after the other; the end may come at any time."""
 
     def __init__(self, cursor: Cursor, threads: Executor) -> None:
         self._cursor = cursor
@@ -37,22 +37,29 @@ class Session:
         awaited.add_done_callback(_look)
         return awaited
 
-    def _run(self, work: Callable[[Cursor], T]) -> T:
-        try:
-            return work(self._cursor)
-        except Exception:
-            if self._stopped:  # the engine was interrupted, so its fault is no fault
-                raise StoreFailure(detail="the store was closed") from None
-            raise
-
-    async def stop(self) -> None:
-        """Interrupt the step under way, wait for its end and close the cursor; once done, nothing happens again."""
+    async def interrupt(self) -> None:
+        """Make the step under way end with StoreFailure, and let none begin after it."""
         self._stopped = True
-        while self._step is not None and not self._step.cancel() and not self._step.done():
+        while self._step is not None and not self._step.done():
             # Again and again, because the engine forgets an interrupt that comes just before a statement begins.
             self._cursor.interrupt()
             await asyncio.sleep(_INTERRUPT_AGAIN_SECONDS)
+
+    async def end(self) -> None:
+        """Interrupt the step under way, for which nobody waits any more, and close the cursor."""
+        if self._step is not None:
+            self._step.cancel()  # it may still queue for a thread
+        await self.interrupt()
         self._cursor.close()
+
+    def _run(self, work: Callable[[Cursor], T]) -> T:
+        try:
+            if not self._stopped:
+                return work(self._cursor)
+        except Exception:
+            if not self._stopped:
+                raise
+        raise StoreFailure(detail="the store was closed") from None
 
 
 def _look(awaited: asyncio.Future[Any]) -> None:

@@ -30,7 +30,6 @@ class Sessions:
         self._writer = ThreadPoolExecutor(1, "store-write")
         self._writing = asyncio.Lock()
         self._open: set[Session] = set()
-        self._stopping: set[asyncio.Task[None]] = set()
         self._idle = Idle(self._relax, options.idle_seconds)
         self._closed = False
 
@@ -50,9 +49,8 @@ class Sessions:
         """End all sessions, then the engine; the file is free for others on return."""
         await self._idle.close()
         self._closed = True
-        await asyncio.gather(*(session.stop() for session in self._open))
-        while self._stopping:
-            await asyncio.wait(self._stopping)
+        await asyncio.gather(*(session.interrupt() for session in self._open))
+        await asyncio.gather(*(self._end(session) for session in tuple(self._open)))
         for threads in (self._readers, self._writer):
             threads.shutdown()
         self._base.close()
@@ -69,12 +67,10 @@ class Sessions:
             await self._end(session)
 
     async def _end(self, session: Session) -> None:
-        """Stop a session for good, even if the caller is cancelled once more meanwhile."""
-        stopping = asyncio.get_running_loop().create_task(session.stop())
-        self._stopping.add(stopping)
-        stopping.add_done_callback(self._stopping.discard)
-        stopping.add_done_callback(lambda _: self._open.discard(session))
-        await asyncio.shield(stopping)
+        """End a session, even if the caller is cancelled once more meanwhile."""
+        ending = asyncio.get_running_loop().create_task(session.end())
+        ending.add_done_callback(lambda _: self._open.discard(session))
+        await asyncio.shield(ending)
 
     async def _relax(self) -> None:
         async with self._session(self._writer) as session:

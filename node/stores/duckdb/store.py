@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +20,7 @@ from node.stores.duckdb.aggregate import Groups
 from node.stores.duckdb.connection import Cursor, connect
 from node.stores.duckdb.failures import engine_faults
 from node.stores.duckdb.options import DuckDbOptions
-from node.stores.duckdb.scan import batches, rows_of
+from node.stores.duckdb.scan import rows_of
 from node.stores.duckdb.sessions import Sessions
 from node.stores.duckdb.staging import stage
 from node.stores.duckdb.tables import State, VersionTable
@@ -107,8 +106,10 @@ class DuckDbStore:
             StoreFailure: the engine failed, or the store was closed.
         """
         rows = rows_of(self._table(dataset, version), collection, scan)
-        async with self._open_sessions.read() as session, aclosing(batches(session, rows)) as stream:
-            async for batch in stream:
+        async with self._open_sessions.read() as session:
+            pending = session.start(rows.draw)
+            while (batch := await pending) is not None:
+                pending = session.start(rows.draw)  # while the caller is busy with the one before
                 yield batch
 
     async def aggregate(self, dataset: str, version: int, collection: Collection, grouping: Grouping) -> pa.Table:
@@ -135,10 +136,12 @@ class DuckDbStore:
     @property
     def _open_sessions(self) -> Sessions:
         if self._sessions is None:
-            raise StoreFailure(detail="the store is not open")
+            raise _not_open()
         return self._sessions
 
     def _table(self, dataset: str, version: int) -> VersionTable:
+        if self._sessions is None:
+            raise _not_open()
         table = self._active.get((dataset, version))
         if table is None:
             raise UnknownVersion(dataset=dataset, version=version)
@@ -162,6 +165,10 @@ class DuckDbStore:
 
         async with self._open_sessions.write() as session:
             return await session.start(run)
+
+
+def _not_open() -> StoreFailure:
+    return StoreFailure(detail="the store is not open")
 
 
 def _open(options: DuckDbOptions) -> Cursor:

@@ -19,18 +19,26 @@ def exact_number(field: Field, value: Scalar) -> Decimal:
     Raises:
         InvalidFilter: it is not a number.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        raise misfit(field, "a number")
-    return Decimal(value) if isinstance(value, int) else Decimal(repr(value))
+    match value:
+        case bool():
+            raise misfit(field, "a number")
+        case int():
+            return Decimal(value)
+        case float() if not math.isnan(value):
+            return Decimal(repr(value))
+    raise misfit(field, "a number")
 
 
 def double(field: Field, value: Scalar) -> float:
     """Return a literal for a DOUBLE field.
 
     Raises:
-        InvalidFilter: it is not a number.
+        InvalidFilter: it is not a number, or too large for a double.
     """
-    return float(exact_number(field, value))
+    try:
+        return float(exact_number(field, value))
+    except OverflowError:
+        raise misfit(field, "a number that a double can hold") from None
 
 
 def plain(field: Field, value: Scalar) -> str | bool | date:

@@ -1,0 +1,55 @@
+"""The benchmarks run from end to end on a little data; what they measure is not judged here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUESTIONS = {"retrieve", "filter", "group_by", "count"}
+STAGES = {"read", "validate", "digest", "layout", "write", "load", "commit", "waiting", "total"}
+
+
+def run_benchmark(name: str, folder: Path, *options: str) -> dict[str, Any]:
+    out = folder / f"{name}.json"
+    command = [sys.executable, "-m", "benchmarks", name, "--out", str(out), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, env={**os.environ, "COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr
+    assert "guotu benchmark" in done.stdout
+    return dict(json.loads(out.read_text(encoding="utf-8")))
+
+
+@pytest.mark.timeout(300)
+def test_federation_compares_the_mesh_with_one_engine(tmp_path: Path) -> None:
+    result = run_benchmark("federation", tmp_path, "--rows", "20000", "--rounds", "2", "--settle", "0")
+
+    assert set(result["ratio_to_single_engine"]) == QUESTIONS
+    assert all(ratio > 0 for ratio in result["ratio_to_single_engine"].values())
+    assert {type(within) for within in result["within_budget"].values()} == {bool}
+    for question in QUESTIONS:
+        times = result["milliseconds"][question]
+        expected = times["mesh"] / times["single_engine"]
+        assert result["ratio_to_single_engine"][question] == pytest.approx(expected, rel=0.01)
+        assert all(variant["rows"] > 0 for variant in result["variants"][question].values())
+    assert len(result["resident_mib"]) == 7
+    assert all(node["peak"] >= node["at_rest"] * 0.5 > 0 for node in result["resident_mib"].values())
+    assert result["stream_everything"]["rows"] == result["rows"] == sum(result["rows_by_node"].values())
+    assert set(result["publish"]["seconds"]) == STAGES
+    assert result["publish"]["rows"] == result["rows"] >= 20_000
+
+
+@pytest.mark.timeout(300)
+def test_publish_measures_every_stage_of_every_format(tmp_path: Path) -> None:
+    result = run_benchmark("publish", tmp_path, "--rows", "2000")
+
+    for name in ("geoparquet", "gpkg"):
+        measured = result[name]
+        assert measured["rows"] == pytest.approx(2000, rel=0.05)
+        assert set(measured["seconds"]) == STAGES
+        assert measured["seconds"]["total"] >= measured["seconds"]["digest"] > 0
+        assert measured["node_peak_mib"] > 0

@@ -1,0 +1,80 @@
+"""The parts of the benchmarks that decide what a number means."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pyarrow as pa
+import pytest
+
+from benchmarks.agreement import Disagreement, require_same
+from benchmarks.budget import within_budget
+from benchmarks.memory import MemoryWatch, growth_mib, late_growth_mib, peak_mib, reset_peak, resident_mib
+from benchmarks.owners import OWNERS, owner_of
+from benchmarks.parcels import read_counties
+from benchmarks.timing import Timing, alternate
+
+
+def test_sides_take_turns_and_the_warm_up_is_not_counted() -> None:
+    calls: list[str] = []
+    times = alternate({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=3, warm_up=1)
+
+    assert "".join(calls) == "abbaabba"
+    assert {name: len(timing.rounds_ms) for name, timing in times.items()} == {"a": 3, "b": 3}
+
+
+def test_a_side_that_takes_longer_measures_longer() -> None:
+    times = alternate({"slow": lambda: time.sleep(0.02), "fast": lambda: None}, rounds=3, warm_up=0)
+
+    assert times["slow"].median_ms >= 20 > times["fast"].best_ms
+
+
+def test_one_disturbed_round_does_not_move_the_median() -> None:
+    assert Timing((5.0, 900.0, 4.0)).median_ms == 5.0
+
+
+@pytest.mark.parametrize(
+    ("mesh_ms", "engine_ms", "within"),
+    [(49.9, 19.9, True), (50.1, 19.9, False), (26.0, 20.0, True), (26.1, 20.0, False), (130.0, 100.0, True)],
+)
+def test_short_questions_have_a_budget_of_their_own(mesh_ms: float, engine_ms: float, within: bool) -> None:
+    assert within_budget(mesh_ms, engine_ms) is within
+
+
+def test_resident_memory_follows_what_a_process_holds() -> None:
+    pid = os.getpid()
+    reset_peak(pid)
+    before = resident_mib(pid)
+    with MemoryWatch({"me": pid}, every_s=0.01) as watch:
+        held = bytearray(os.urandom(1 << 20) * 64)
+        time.sleep(0.05)
+    assert resident_mib(pid) - before > 60
+    assert peak_mib(pid) - before > 60
+    assert growth_mib(watch.samples["me"]) > 60
+    del held
+
+
+def test_memory_that_rose_early_and_stayed_is_flat() -> None:
+    assert late_growth_mib([100.0, 180.0, 181.0, 180.5, 180.0, 181.0]) == 0.0
+    assert late_growth_mib([100.0, 110.0, 120.0, 130.0]) == 20.0
+
+
+def test_every_county_has_the_nearest_owner() -> None:
+    assert {owner_of(county.adcode) for county in read_counties()} == set(OWNERS)
+    assert owner_of("510104") == "510100"
+    assert owner_of("510300") == "510000"
+    with pytest.raises(ValueError, match="110101"):
+        owner_of("110101")
+
+
+def test_answers_are_the_same_rows_in_any_order_and_nothing_less() -> None:
+    left = pa.table({"key": ["a", "b"], "value": [1.5, None]})
+    assert require_same("q", left, left.take([1, 0]), ["key"]) == 2
+    for other in (
+        left.slice(0, 1),
+        left.rename_columns(["key", "other"]),
+        pa.table({"key": ["a", "b"], "value": [1.5, 0.0]}),
+    ):
+        with pytest.raises(Disagreement):
+            require_same("q", left, other, ["key"])
