@@ -9,47 +9,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
 
-from guotu.model.ports import DirectoryView
+from benchmarks.registry_questions import plans, selections, timings
 from registry.directory import DirectoryOptions, EtcdDirectory
 from registry.etcd import Etcd
-
-Question = Callable[[DirectoryView], object]
-_REPEAT = 21
-
-
-def select_nation(view: DirectoryView) -> object:
-    """List all datasets of one collection."""
-    return list(view.datasets["layer_00"].values())
-
-
-def select_province(view: DirectoryView) -> object:
-    """List the datasets of one collection in one province."""
-    shelf = view.datasets["layer_01"]
-    return [shelf[dataset] for dataset in shelf if dataset.startswith("51")]
-
-
-QUESTIONS: Mapping[str, Question] = {"nation": select_nation, "province": select_province}
-
-
-def timings(view: DirectoryView, questions: Mapping[str, Question]) -> dict[str, dict[str, float]]:
-    """Return milliseconds of each question on a view: the first time, and the median of later times."""
-    result = {}
-    for name, question in questions.items():
-        taken = []
-        for _ in range(_REPEAT):
-            began = time.perf_counter()
-            question(view)
-            taken.append((time.perf_counter() - began) * 1000)
-        result[name] = {"first": taken[0], "median": statistics.median(taken[1:])}
-    return result
 
 
 def resident_mib() -> float:
@@ -98,7 +66,12 @@ async def follow(endpoint: str, cache: Path) -> None:
     watching = asyncio.create_task(watch_nodes(directory, seen))
     await asyncio.to_thread(sys.stdin.read)
     watching.cancel()
-    last = {"seen": seen, "select_ms": timings(directory.view(), QUESTIONS), "rss_after_mib": resident_mib()}
+    last = {
+        "seen": seen,
+        "select_ms": timings(selections(directory.view())),
+        "plan_ms": timings(plans(directory)),
+        "rss_after_mib": resident_mib(),
+    }
     began = time.monotonic()
     await directory.close()
     last |= {"save_s": time.monotonic() - began, "stale": directory.view().stale}

@@ -123,7 +123,7 @@ class _Binder:
 
     def _compare(self, name: str, args: list[Any], where: str) -> Expression:
         left, right = _two(args, where)
-        if not _is_property(left):
+        if _is_property(right) and not _is_property(left):
             left, right, name = right, left, _MIRRORED[name]
         field = self._field(left, where)
         if _is_property(right):

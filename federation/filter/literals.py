@@ -79,9 +79,7 @@ def _number(field: Field, value: float, where: str) -> int | float:
     if value.is_integer() and abs(value) < _EXACT_INTEGERS:
         return int(value)
     if value.is_integer() and field.type is FieldType.INTEGER:
-        raise InvalidFilter(
-            where=where, detail="a whole number of more than 15 digits is needed without point or exponent"
-        )
+        raise InvalidFilter(where=where, detail="whole numbers beyond 2^53 must have no point and no exponent")
     return value
 
 

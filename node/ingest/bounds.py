@@ -91,6 +91,8 @@ class BoundsWatch:
         return boxes, names
 
     def _note_afar(self, bounds: Floats, afar: Mask, notes: Notes) -> None:
+        if not afar.any():
+            return
         labels = label_rows(bounds)
         for label in np.unique(labels[afar]):
             notes.note(FaultKind.COORDINATES_OUT_OF_RANGE, afar & (labels == label), detail=describe_label(int(label)))

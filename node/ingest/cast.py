@@ -70,7 +70,7 @@ class FieldCaster:
         """Make null of text that is empty or white space: files that cannot keep a null write it so."""
         if not pa.types.is_string(column.type):
             return column
-        blank = as_mask(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(column)), 0))
+        blank = as_mask(pc.or_(pc.equal(pc.binary_length(column), 0), pc.utf8_is_space(column)))
         if not blank.any():
             return column
         if not self._is_key and self.field.nullable:

@@ -71,7 +71,8 @@ class GeometryInspector:
     def parse(self, shapes: pa.Array) -> Parsed:
         """Parse one batch of WKB and test what can be; touches nothing else, so that it may run beside other work."""
         raw = shapes.to_numpy(zero_copy_only=False)
-        geometries: Objects = shapely.from_wkb(raw, on_invalid="ignore")
+        with np.errstate(invalid="ignore"):  # NaN is told of later
+            geometries: Objects = shapely.from_wkb(raw, on_invalid="ignore")
         closed = np.zeros(len(raw), dtype=np.bool_)
         unread = shapely.is_missing(geometries) & as_mask(shapes.is_valid())
         if self._repair and unread.any():

@@ -59,5 +59,6 @@ class Placer:
 
 
 def _parsed(shapes: pa.Array) -> Objects:
-    parsed: Objects = shapely.from_wkb(shapes.to_numpy(zero_copy_only=False), on_invalid="ignore")
+    with np.errstate(invalid="ignore"):  # NaN is the inspector's to tell
+        parsed: Objects = shapely.from_wkb(shapes.to_numpy(zero_copy_only=False), on_invalid="ignore")
     return parsed

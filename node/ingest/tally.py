@@ -102,7 +102,8 @@ class Notes:
 
 def as_mask(values: pa.Array | pa.ChunkedArray) -> Mask:
     """Return an Arrow boolean array as a numpy mask; null is False."""
-    mask: Mask = np.asarray(pc.fill_null(values, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+    known = pc.fill_null(values, False) if values.null_count else values
+    mask: Mask = np.asarray(known.to_numpy(zero_copy_only=False), dtype=np.bool_)
     return mask
 
 

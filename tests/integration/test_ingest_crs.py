@@ -166,3 +166,11 @@ def test_an_extent_that_lies_is_found_out(tmp_path: Path):
     report, table = inspect_file(path)
     assert {K.MIXED_CRS, K.COORDINATES_OUT_OF_RANGE} <= set(kinds(report))
     assert table.num_rows == 0
+
+
+def test_a_row_that_cannot_be_transformed_is_told_by_its_key(tmp_path: Path):
+    rows = projected(good_rows(20), "EPSG:4544")
+    path = gpkg(tmp_path, rows.shape_at(7, shapely.box(9e15, 9e15, 9.1e15, 9.1e15)), crs="EPSG:4544")
+    fault = found(path, K.COORDINATES_OUT_OF_RANGE)
+    assert (fault.count, fault.keys) == (1, ("510104211000000007",))
+    assert kinds(inspect_file(path)[0]) == {K.COORDINATES_OUT_OF_RANGE: 1}

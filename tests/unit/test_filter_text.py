@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from typing import Any
 
 import cql2
@@ -19,7 +20,7 @@ from federation.filter.bind import bind_filter
 from federation.filter.grammar import MAX_DEPTH, MAX_TERMS
 from federation.filter.phrase import phrase
 from federation.filter.text import parse_filter
-from guotu.model.errors import InvalidFilter, TooLarge
+from guotu.model.errors import GuotuError, InvalidFilter, TooLarge
 from guotu.model.expression import Expression, Like
 from guotu.model.question import MAX_FILTER_BYTES
 from tests.support.federation_parts import EXPRESSIONS, PARCELS
@@ -135,21 +136,30 @@ _CONDITIONS = st.builds(
     _VALUES,
     _VALUES,
 )
+_FORMS = st.sampled_from(["({}) AND {}", "({}) OR ({})", "NOT ({}) AND ({})"])
 _TEXTS = st.recursive(
-    _CONDITIONS,
-    lambda part: (
-        st.builds("({} AND {})".format, part, part)
-        | st.builds("{} OR ({})".format, part, part)
-        | st.builds("NOT ({})".format, part)
-    ),
-    max_leaves=8,
+    _CONDITIONS, lambda part: st.builds(lambda form, one, two: form.format(one, two), _FORMS, part, part), max_leaves=8
 )
+
+
+def flat(tree: Any) -> Any:
+    """Return a tree in which no AND is directly in an AND, no OR in an OR."""
+    if not isinstance(tree, dict) or "args" not in tree:
+        return tree
+    parts = [flat(part) for part in tree["args"]]
+    if tree["op"] in ("and", "or"):
+        parts = [
+            inner
+            for part in parts
+            for inner in (part["args"] if isinstance(part, dict) and part.get("op") == tree["op"] else [part])
+        ]
+    return {"op": tree["op"], "args": parts}
 
 
 @given(_TEXTS)
 def test_another_parser_reads_the_same(text: str) -> None:
-    """The `cql2` package (Rust) is the oracle; it reads all numbers as doubles."""
-    assert parse_filter(text) == cql2.parse_text(text).to_json()
+    """The `cql2` package (Rust) is the oracle; it reads all numbers as doubles and makes chains flat."""
+    assert flat(parse_filter(text)) == flat(cql2.parse_text(text).to_json())
 
 
 WRONG = [
@@ -175,7 +185,7 @@ WRONG = [
     ("S_WITHIN(geometry, POLYGON((0 0,1 1)))", "line 1, column 20", "not a geometry"),
     ("S_WITHIN(geometry, POLYGON((0 0,1 1", "line 1, column 20", "not closed"),
     ("a = " + "9" * 65, "line 1, column 5", "at most 64 characters"),
-    ("中文 = 'x' AND 中", "line 1, column 16", ""),
+    ("备注 = '水田' AND 备注 = ", "line 1, column 20", "a field or a value is expected"),
     ('{"op": "=", "args": [}', "line 1, column 22", "not JSON"),
     ('{\n"op" "="}', "line 2, column 6", "not JSON"),
     ('{"op": "=", "args": [{"property": "a"}, NaN]}', "line 1", "not JSON"),
@@ -189,8 +199,7 @@ WRONG = [
 def test_a_fault_says_where(text: str, where: str, detail: str) -> None:
     with pytest.raises(InvalidFilter) as refusal:
         bind_filter(text, PARCELS)
-    if detail:
-        assert refusal.value.facts["where"] == where
+    assert refusal.value.facts["where"] == where
     assert detail in str(refusal.value.facts["detail"])
 
 
@@ -284,7 +293,5 @@ def test_hostile_filters_neither_end_nor_stop_the_process() -> None:
 
 @given(st.text(max_size=60) | st.text("()'\"=ANDORNOTab1.,-{}[]: ", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
+    with suppress(GuotuError):
         bind_filter(text, PARCELS)
-    except Exception as refusal:
-        assert type(refusal).__module__ == "guotu.model.errors", refusal

@@ -24,6 +24,7 @@ FAMILIES = {
     GeometryType.POLYGON: (SQUARE, shapely.MultiPolygon([SQUARE, OTHER])),
 }
 DEGREES = st.floats(104.0, 104.1).map(lambda value: round(value, 4))
+RINGS = st.lists(st.tuples(DEGREES, DEGREES.map(lambda x: x - 74)), min_size=3, max_size=7)
 
 
 def inspect(
