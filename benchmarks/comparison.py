@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.agreement import require_same
 from benchmarks.budget import within_budget
+from benchmarks.processor import cpu_ms, own_cpu_ms
 from benchmarks.questions import Variant, names
 from benchmarks.single_engine import SingleEngine
-from benchmarks.timing import Timing, alternate
+from benchmarks.timing import Side, Timing, alternate
 from guotu.client import Client
 
 MESH, ENGINE = "mesh", "single_engine"
@@ -27,18 +28,25 @@ class Compared:
     engine: Timing
 
     def document(self) -> dict[str, Any]:
-        """Return rows, and the median and the best milliseconds of both sides."""
+        """Return rows, and of both sides the median and the best milliseconds and the mean processor time.
+
+        The mesh's processor time is that of all its nodes and of the client.
+        """
         return {
             "rows": self.rows,
             "mesh_ms": round(self.mesh.median_ms, 2),
             "single_engine_ms": round(self.engine.median_ms, 2),
             "mesh_best_ms": round(self.mesh.best_ms, 2),
             "single_engine_best_ms": round(self.engine.best_ms, 2),
+            "mesh_cpu_ms": round(self.mesh.cpu_ms, 1),
+            "single_engine_cpu_ms": round(self.engine.cpu_ms, 1),
         }
 
 
-def compare(client: Client, engine: SingleEngine, variant: Variant, rounds: int) -> Compared:
+def compare(client: Client, nodes: Collection[int], engine: SingleEngine, variant: Variant, rounds: int) -> Compared:
     """Check that both sides give the same answer, then measure them in turns.
+
+    `nodes` are the process ids of the mesh.
 
     Raises:
         Disagreement: they do not.
@@ -46,8 +54,8 @@ def compare(client: Client, engine: SingleEngine, variant: Variant, rounds: int)
     found, expected = variant.ask_mesh(client), variant.ask_engine(engine)
     rows = require_same(f"{variant.question}, {variant.name}", found, expected, variant.key)
     del found, expected
-    sides = {MESH: lambda: variant.ask_mesh(client), ENGINE: lambda: variant.ask_engine(engine)}
-    times = alternate(sides, rounds)
+    mesh = Side(lambda: variant.ask_mesh(client), lambda: cpu_ms(nodes) + own_cpu_ms())
+    times = alternate({MESH: mesh, ENGINE: Side(lambda: variant.ask_engine(engine), own_cpu_ms)}, rounds)
     return Compared(variant, rows, times[MESH], times[ENGINE])
 
 

@@ -120,10 +120,10 @@ class _Measuring:
 
     def _compare(self) -> list[Compared]:
         area = self._engine.fetch(f"SELECT quantile_disc(TBMJ, 0.5)::DOUBLE AS area FROM {TABLE}")["area"][0].as_py()
-        results = []
+        results, nodes = [], pids(self._mesh).values()
         with self._mesh.client(NATION, timeout=_QUESTION_S) as nation:
             for variant in variants(self._collection, area):
-                results.append(compare(nation, self._engine, variant, self._rounds))
+                results.append(compare(nation, nodes, self._engine, variant, self._rounds))
                 told = results[-1].document()
                 self._narrator.say(
                     f"{variant.question}, {variant.name}: {told['rows']:,} 行 rows, {told['mesh_ms']} ms, "

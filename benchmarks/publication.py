@@ -82,5 +82,5 @@ def rates(published: Sequence[Published]) -> dict[str, Any]:
 
 def _run(mesh: LocalMesh, node: str, name: str, words: tuple[str, ...]) -> Any:
     command = Command(f"{node}-{name}", ("--config", str(mesh.config(node)), *words))
-    (done,) = run_commands([command], mesh.root / "commands")
+    (done,) = run_commands([command], mesh.root / "commands", mesh.guard)
     return done.document

@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -66,7 +67,8 @@ async def follow(endpoint: str, cache: Path) -> None:
     watching = asyncio.create_task(watch_nodes(directory, seen))
     await asyncio.to_thread(sys.stdin.read)
     watching.cancel()
-    last = {
+    last: dict[str, Any] = {
+        "stale": directory.view().stale,
         "seen": seen,
         "select_ms": timings(selections(directory.view())),
         "plan_ms": timings(plans(directory)),
@@ -74,7 +76,7 @@ async def follow(endpoint: str, cache: Path) -> None:
     }
     began = time.monotonic()
     await directory.close()
-    last |= {"save_s": time.monotonic() - began, "stale": directory.view().stale}
+    last["save_s"] = time.monotonic() - began
     await etcd.close()
     print(json.dumps(last), flush=True)
 

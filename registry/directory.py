@@ -35,8 +35,8 @@ class DirectoryOptions:
     read_share: float = 0.01
     probe: float = 1.0
     """Between questions to etcd whether it is there."""
-    stale_after: float = 2.0
-    """Without agreement for this long, the view says that it is stale."""
+    stale_after: float = 1.5
+    """Once etcd has not answered for this long, the view says that it is stale."""
     batch: float = 0.02
     """Between one view and the next; changes in between come together."""
     doubt_reads: int = 3
@@ -66,7 +66,7 @@ class EtcdDirectory:
         doubt = Doubt(self._options.doubt_reads, self._options.doubt_seconds, lasting=COLLECTIONS.decode())
         self._follower = Follower(etcd, self._holdings, doubt, self._changed)
         self._view = DirectoryView(nodes={}, datasets={}, stale=True, as_of_ms=0)
-        self._agreed = float("-inf")
+        self._missed: float | None = float("-inf")
         self._agreed_ms = 0
         self._first = asyncio.Event()
         self._publishing: asyncio.TimerHandle | None = None
@@ -115,23 +115,29 @@ class EtcdDirectory:
 
     def _changed(self) -> None:
         """Hear that holdings changed or that the watch stands; a view follows shortly."""
-        self._agree()
+        self._compare(answered=True)
         self._dirty = True
         if self._publishing is None:
             self._publishing = asyncio.get_running_loop().call_later(self._options.batch, self._publish)
 
-    def _agree(self) -> None:
-        """Note that the holdings are what etcd has, if a watch stands and the last full read is believed."""
-        if self._follower.standing and not self._follower.doubtful:
-            self._agreed, self._agreed_ms = time.monotonic(), time.time_ns() // 1_000_000
+    def _compare(self, answered: bool) -> None:
+        """Note whether the holdings are what etcd has: it answers, a watch stands, the last full read is believed.
+
+        Staleness counts from the first time that they were not. Silence of this process itself (a busy event loop) is
+        not taken for silence of etcd.
+        """
+        if answered and self._follower.standing and not self._follower.doubtful:
+            self._missed, self._agreed_ms = None, time.time_ns() // 1_000_000
             self._first.set()
+        elif self._missed is None:
+            self._missed = time.monotonic()
 
     def _publish(self) -> None:
         """Make the holdings the view, once they have been read in full."""
         if self._publishing is not None:
             self._publishing.cancel()
             self._publishing = None
-        stale = time.monotonic() - self._agreed > self._options.stale_after
+        stale = self._missed is not None and time.monotonic() - self._missed > self._options.stale_after
         if stale != self._view.stale:
             (_log.warning if stale else _log.info)("directory", stale=stale, as_of_ms=self._agreed_ms)
         if self._agreed_ms:
@@ -151,6 +157,7 @@ class EtcdDirectory:
                 failures = 1 if time.monotonic() - began > 5 else failures + 1
                 log = _log.warning if failures == 1 else _log.debug
                 log("registry_watch_broken", detail=str(failure.facts["detail"]), failures=failures)
+                self._compare(answered=False)
                 if failures >= self._etcd.endpoint_count:
                     self._first.set()
             await asyncio.sleep(min(1.0, 0.1 + 0.1 * failures) * random.uniform(0.5, 1.5))
@@ -158,13 +165,17 @@ class EtcdDirectory:
     async def _probe_on(self) -> None:
         """Ask etcd whether it is there, more often while it is not, and say so in the view."""
         while True:
-            with contextlib.suppress(RegistryUnavailable):
-                header = await self._etcd.probe(self._options.probe)
-                if header.cluster == self._holdings.cluster and header.revision >= self._holdings.revision:
-                    self._agree()
+            self._compare(answered=await self._answers())
             self._publish()
-            late = time.monotonic() - self._agreed > self._options.probe / 2
-            await asyncio.sleep(self._options.probe / (4 if late else 1))
+            await asyncio.sleep(self._options.probe / (1 if self._missed is None else 4))
+
+    async def _answers(self) -> bool:
+        """Tell whether etcd answers, with the history that is followed."""
+        try:
+            header = await self._etcd.probe(self._options.probe)
+        except RegistryUnavailable:
+            return False
+        return header.cluster == self._holdings.cluster and header.revision >= self._holdings.revision
 
     async def _reconcile_on(self) -> None:
         """Read everything from time to time, soon after the watch broke, and again while a read is in doubt."""

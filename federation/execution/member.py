@@ -92,6 +92,11 @@ class MemberStream:
             self._delivered.add(batch.dataset)
         return batch
 
+    @property
+    def ready(self) -> bool:
+        """Tell whether `next_batch` would return at once."""
+        return not self._queue.empty()
+
     def withhold(self) -> None:
         """Note that the rows read are not in the answer."""
         self._delivered.clear()

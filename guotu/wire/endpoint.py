@@ -42,7 +42,8 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_metadata_size", 64 << 10),
     ("grpc.enable_retries", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 3_000),  # also how long one attempt to connect may take
+    # Channels of one address would share a subchannel and with it the wait between attempts to connect.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.http2.lookahead_bytes", 4 << 20),
 )

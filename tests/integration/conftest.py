@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.mesh import LocalMesh
-from tests.support.small_mesh import make_mesh
+from tests.support.small_mesh import NODES, heal, make_mesh
 
 
 def _root() -> Path:
@@ -28,14 +28,21 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMesh]:
     shutil.rmtree(root)
 
 
-@pytest.fixture
-def own_mesh(tmp_path: Path) -> Iterator[LocalMesh]:
-    """A mesh of four nodes with data, for one test to break."""
+@pytest.fixture(scope="module")
+def breakable_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMesh]:
+    """A mesh of four nodes with data, for one module's tests to break and heal."""
     root = _root()
-    made = make_mesh(root, tmp_path)
+    made = make_mesh(root, tmp_path_factory.mktemp("parts"))
     yield made
     made.close()
     shutil.rmtree(root)
+
+
+@pytest.fixture
+def own_mesh(breakable_mesh: LocalMesh) -> Iterator[LocalMesh]:
+    """The breakable mesh, whole at the beginning and made whole again at the end."""
+    yield breakable_mesh
+    heal(breakable_mesh, NODES)
 
 
 @pytest.fixture

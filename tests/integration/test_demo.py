@@ -1,16 +1,17 @@
-"""`python -m demo` as a newcomer runs it: what it finds, how it ends, and that its checks can fail."""
+"""`python -m demo` as a newcomer runs it: what it finds, what it shows, and that nothing is left."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 
 import pyarrow.parquet as pq
 import pytest
 
 from demo.owners import LAYERS, NODES
-from tests.support.demo_sandbox import Ran, make_sandbox
+from tests.support.demo_sandbox import Ran, new_sandbox
 
 pytestmark = pytest.mark.timeout(600)
 CHECKS = {
@@ -20,13 +21,13 @@ CHECKS = {
 
 
 @pytest.fixture(scope="module")
-def ran() -> Ran:
+def ran() -> Iterator[Ran]:
     """One run from beginning to end."""
-    sandbox = make_sandbox()
-    path = sandbox.home / "out" / "report.json"
-    done = sandbox.run("--report", str(path))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Ran(sandbox, done.stdout, json.loads(path.read_text(encoding="utf-8")))
+    with new_sandbox() as sandbox:
+        path = sandbox.home / "out" / "report.json"
+        done = sandbox.run("--report", str(path))
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield Ran(sandbox, done.stdout, json.loads(path.read_text(encoding="utf-8")))
 
 
 def test_leaves_nothing_behind(ran: Ran) -> None:

@@ -21,14 +21,15 @@ from demo.kept import birth
 from demo.mesh import LocalMesh
 from demo.node_process import guotu_command
 from demo.owners import NODES
-from tests.support.demo_sandbox import DEMO, Ran, Sandbox, make_sandbox
+from tests.support.demo_sandbox import DEMO, Ran, Sandbox, new_sandbox
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
-def sandbox() -> Sandbox:
-    return make_sandbox()
+def sandbox() -> Iterator[Sandbox]:
+    with new_sandbox() as made:
+        yield made
 
 
 # --- left running
@@ -37,15 +38,15 @@ def sandbox() -> Sandbox:
 @pytest.fixture(scope="module")
 def kept() -> Iterator[Ran]:
     """A mesh that was left running."""
-    sandbox = make_sandbox()
-    try:
-        done = sandbox.run("--keep", "--report", "report.json")
-        assert done.returncode == 0, done.stdout + done.stderr
-        report = json.loads((sandbox.home / "report.json").read_text(encoding="utf-8"))
-        yield Ran(sandbox, done.stdout, report)
-    finally:
-        sandbox.run("--stop")
-    assert sandbox.processes() == []
+    with new_sandbox() as sandbox:
+        try:
+            done = sandbox.run("--keep", "--report", "report.json")
+            assert done.returncode == 0, done.stdout + done.stderr
+            report = json.loads((sandbox.home / "report.json").read_text(encoding="utf-8"))
+            yield Ran(sandbox, done.stdout, report)
+        finally:
+            sandbox.run("--stop")
+        assert sandbox.processes() == []
 
 
 def ask_again(ran: Ran, command: str) -> Any:
@@ -100,7 +101,7 @@ def test_ends_clean_when_interrupted(sandbox: Sandbox, number: signal.Signals, c
     with process:
         assert process.stdout is not None
         for line in process.stdout:
-            if "guotu publish" in line or " publish county " in line:
+            if " publish county " in line:
                 break
         if number is signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does

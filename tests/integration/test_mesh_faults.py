@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,7 @@ import pytest
 from demo.mesh import LocalMesh
 from guotu.model import errors
 from guotu.model.answer import Outcome
-from tests.support.small_mesh import apply_catalogue, publish_part, run_guotu
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.1)
+from tests.support.small_mesh import apply_catalogue, eventually, publish_part, run_guotu
 
 
 def node_names(mesh: LocalMesh, asked: str = "100000") -> set[str]:

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,12 +49,15 @@ class Sandbox:
         assert list(self.temp.iterdir()) == []
 
 
-def make_sandbox() -> Sandbox:
+@contextmanager
+def new_sandbox() -> Iterator[Sandbox]:
+    """A sandbox that is gone afterwards."""
     # Short: sockets lie below it.
-    folder = Path(tempfile.mkdtemp(prefix="gd-"))
-    (folder / "tmp").mkdir()
-    (folder / "home").mkdir()
-    return Sandbox(folder / "tmp", folder / "home")
+    with tempfile.TemporaryDirectory(prefix="gd-") as folder:
+        made = Sandbox(Path(folder) / "tmp", Path(folder) / "home")
+        made.temp.mkdir()
+        made.home.mkdir()
+        yield made
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import pyarrow.parquet as pq
 from demo.geofile import write_geofile
 from demo.mesh import LocalMesh
 from demo.node_process import guotu_command
+from guotu.model.errors import Unavailable
 
 DATA = Path("demo/data")
 NODES = ("100000", "510000", "510100", "500000")
@@ -89,7 +94,45 @@ def make_mesh(root: Path, folder: Path) -> LocalMesh:
     mesh = LocalMesh(root, NODES, {"registry.lease_ttl_s": 2})
     mesh.start()
     apply_catalogue(mesh)
-    for node in OWNED:
-        publish_part(mesh, node, "county", "county.parquet", folder)
-        publish_part(mesh, node, "landcover", "landcover_2019.parquet", folder)
+    parts = [
+        (node, collection, source)
+        for node in OWNED
+        for collection, source in (("county", "county.parquet"), ("landcover", "landcover_2019.parquet"))
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda part: publish_part(mesh, *part, folder), parts))
+    eventually(lambda: is_whole(mesh, NODES, len(parts)))
     return mesh
+
+
+def is_whole(mesh: LocalMesh, nodes: tuple[str, ...], datasets: int) -> bool:
+    """Tell whether every node sees exactly these nodes and so many datasets, fresh from etcd."""
+    for node in nodes:
+        with mesh.client(node) as client:
+            if client.node().stale_registry or {record.node for record in client.nodes()} != set(nodes):
+                return False
+    with mesh.client("100000") as client:
+        return len(client.datasets()) == datasets
+
+
+def heal(mesh: LocalMesh, nodes: tuple[str, ...]) -> None:
+    """Make a mesh whole again, whatever a test did to it."""
+    if not mesh.etcd.process.alive:
+        mesh.start_etcd()
+    for name, node in mesh.nodes.items():
+        if name not in nodes:
+            mesh.stop(name)
+        elif not node.process.alive:
+            mesh.start_node(name)
+    eventually(lambda: is_whole(mesh, nodes, 2 * len(OWNED)))
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for a condition; a node that does not answer yet counts as not yet true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(Unavailable):
+            if condition():
+                return
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.1)

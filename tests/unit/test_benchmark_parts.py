@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 import pyarrow as pa
 import pytest
@@ -13,25 +14,36 @@ from benchmarks.budget import within_budget
 from benchmarks.memory import MemoryWatch, growth_mib, late_growth_mib, peak_mib, reset_peak, resident_mib
 from benchmarks.owners import OWNERS, owner_of
 from benchmarks.parcels import read_counties
-from benchmarks.timing import Timing, alternate
+from benchmarks.processor import cpu_ms, own_cpu_ms
+from benchmarks.timing import Side, Timing, alternate
 
 
 def test_sides_take_turns_and_the_warm_up_is_not_counted() -> None:
     calls: list[str] = []
-    times = alternate({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=3, warm_up=1)
+    sides = {name: Side(partial(calls.append, name), own_cpu_ms) for name in ("a", "b")}
+    times = alternate(sides, rounds=3, warm_up=1)
 
-    assert "".join(calls) == "abbaabba"
+    assert "".join(calls) == "ababbaab"
     assert {name: len(timing.rounds_ms) for name, timing in times.items()} == {"a": 3, "b": 3}
 
 
-def test_a_side_that_takes_longer_measures_longer() -> None:
-    times = alternate({"slow": lambda: time.sleep(0.02), "fast": lambda: None}, rounds=3, warm_up=0)
+def test_waiting_takes_time_and_work_takes_the_processor_too() -> None:
+    def work() -> None:
+        ends = time.process_time() + 0.05
+        while time.process_time() < ends:
+            pass
 
-    assert times["slow"].median_ms >= 20 > times["fast"].best_ms
+    sides = {"waits": Side(lambda: time.sleep(0.05), own_cpu_ms), "works": Side(work, own_cpu_ms)}
+    times = alternate(sides, rounds=2, warm_up=0)
+
+    assert times["waits"].best_ms >= 50
+    assert times["works"].best_ms >= 49
+    assert times["waits"].cpu_ms < 25 < 45 < times["works"].cpu_ms
+    assert cpu_ms([os.getpid()]) > 90
 
 
 def test_one_disturbed_round_does_not_move_the_median() -> None:
-    assert Timing((5.0, 900.0, 4.0)).median_ms == 5.0
+    assert Timing([5.0, 900.0, 4.0]).median_ms == 5.0
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,7 @@ def blob(lon: float, lat: float, radius: float) -> shapely.Geometry:
     """A wavy outline with a vertex every few hundred metres."""
     angle = np.linspace(0, 2 * np.pi, 240, endpoint=False)
     reach = radius * (1 + 0.25 * np.sin(3 * angle) + 0.1 * np.sin(11 * angle))
-    return shapely.polygons(
-        np.round(np.stack([lon + reach * np.cos(angle), lat + reach * np.sin(angle)], 1), 6)
-    )
+    return shapely.polygons(np.round(np.stack([lon + reach * np.cos(angle), lat + reach * np.sin(angle)], 1), 6))
 
 
 def counties() -> list[County]:
@@ -64,10 +62,7 @@ def test_the_same_seed_gives_the_same_bytes(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_county_is_reproducible_by_itself(path: Path) -> None:
-    at = {
-        county.adcode: (county, count)
-        for county, count in zip(counties(), allocate(counties(), 300), strict=True)
-    }
+    at = {county.adcode: (county, count) for county, count in zip(counties(), allocate(counties(), 300), strict=True)}
     for adcode, table in generate(path, 300, seed=3):
         county, count = at[adcode]
         assert generate_county(county, int(count), 3).equals(table)

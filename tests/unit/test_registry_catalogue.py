@@ -5,7 +5,14 @@ import pytest
 
 from guotu.model.collection import CodeList, Collection, Field, FieldType
 from guotu.model.errors import InvalidCatalogue
-from registry.catalogue import CatalogueFile, Change, ChangeKind, diff_catalogue, national_catalogue_path, parse_catalogue
+from registry.catalogue import (
+    CatalogueFile,
+    Change,
+    ChangeKind,
+    diff_catalogue,
+    national_catalogue_path,
+    parse_catalogue,
+)
 
 HEAD = """
 edition = "1"

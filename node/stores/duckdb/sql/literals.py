@@ -30,15 +30,12 @@ def exact_number(field: Field, value: Scalar) -> Decimal:
 
 
 def double(field: Field, value: Scalar) -> float:
-    """Return a literal for a DOUBLE field.
+    """Return a literal for a DOUBLE field, infinite if it is beyond what a double can hold.
 
     Raises:
-        InvalidFilter: it is not a number, or too large for a double.
+        InvalidFilter: it is not a number.
     """
-    try:
-        return float(exact_number(field, value))
-    except OverflowError:
-        raise misfit(field, "a number that a double can hold") from None
+    return float(exact_number(field, value))
 
 
 def plain(field: Field, value: Scalar) -> str | bool | date:

@@ -1,0 +1,135 @@
+"""The etcd client against a real etcd: bounds, endpoints, TLS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from guotu.model.errors import InvalidConfig, RegistryUnavailable
+from guotu.wire.endpoint import TlsFiles
+from registry.directory import DirectoryOptions, EtcdDirectory
+from registry.etcd import Etcd
+from registry.etcd_values import Compare, Put
+from registry.session import Phase, Registration
+from tests.support.etcd import EtcdServer, EtcdTls, free_port
+from tests.support.eventually import eventually
+from tests.support.records import node_record
+from tests.support.relay import Relay
+
+QUICK = DirectoryOptions(reconcile=1.0)
+
+
+async def test_waiting_says_what_it_waits_for_and_ends() -> None:
+    endpoint = f"127.0.0.1:{free_port()}"
+    client = Etcd([endpoint])
+    heard: list[str] = []
+    began = time.monotonic()
+    with pytest.raises(RegistryUnavailable) as caught:
+        await client.wait_ready(1.0, heard.append)
+    assert 0.5 < time.monotonic() - began < 2.0
+    assert heard
+    assert endpoint in heard[0]
+    assert caught.value.facts["endpoints"] == endpoint
+    await client.close()
+
+
+async def test_waiting_ends_as_soon_as_etcd_is_there(etcd: EtcdServer) -> None:
+    client = Etcd([etcd.endpoint])
+    etcd.kill()
+    etcd.start()
+    assert (await client.wait_ready(10.0)).revision > 0
+    await client.close()
+
+
+def test_an_endpoint_is_needed() -> None:
+    with pytest.raises(InvalidConfig):
+        Etcd([])
+
+
+async def test_a_silent_etcd_costs_no_more_than_the_timeout(etcd: EtcdServer) -> None:
+    async with Relay(etcd.endpoint) as relay:
+        client = Etcd([relay.endpoint], timeout=0.5)
+        lease = await client.grant(60)
+        relay.silence()
+        for call in (
+            client.get(b"x"),
+            client.probe(),
+            client.grant(5),
+            client.keep_alive(lease),
+            client.revoke(lease, 0.5),
+        ):
+            began = time.monotonic()
+            with pytest.raises(RegistryUnavailable):
+                await call
+            assert time.monotonic() - began < 1.5
+        began = time.monotonic()
+        with pytest.raises(RegistryUnavailable):
+            await client.transact([Compare(b"x", 0)], [Put(b"x", b"")])
+        assert time.monotonic() - began < 1.5
+        await client.close()
+
+
+@pytest.mark.parametrize("silent", [True, False])
+async def test_when_one_endpoint_is_lost_all_goes_on_over_the_next(etcd: EtcdServer, silent: bool) -> None:
+    writer = Etcd([etcd.endpoint])
+    async with Relay(etcd.endpoint) as relay:
+        client = Etcd([f"http://{relay.endpoint}", f"http://{etcd.endpoint}"], timeout=1.0)
+        directory = EtcdDirectory(client, None, QUICK)
+        await directory.start()
+        registration = Registration(client, node_record("510000"), ttl=3)
+        await registration.start()
+        await eventually(lambda: "510000" in directory.view().nodes)
+        if silent:
+            relay.silence()
+        else:
+            await relay.refuse()
+        other = Registration(writer, node_record("540000"), ttl=5)
+        await other.start()
+        await eventually(lambda: "540000" in directory.view().nodes)
+        await eventually(lambda: not directory.view().stale)
+        assert registration.state.phase is Phase.REGISTERED
+        assert "510000" in directory.view().nodes
+        for part in (registration, other):
+            await part.close()
+        await directory.close()
+        await client.close()
+    await writer.close()
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[tuple[EtcdServer, TlsFiles]]:
+    """An etcd that serves TLS and demands certificates, and what a client shows it."""
+    authority = trustme.CA()
+    leaf = authority.issue_cert("127.0.0.1", "localhost")
+    ca, cert, key = (tmp_path / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    authority.cert_pem.write_to_path(ca)
+    leaf.private_key_pem.write_to_path(key)
+    leaf.cert_chain_pems[0].write_to_path(cert)
+    server = EtcdServer(tmp_path / "etcd", EtcdTls(ca, cert, key))
+    server.start()
+    yield server, TlsFiles(cert=cert, key=key, ca=ca)
+    server.kill()
+
+
+async def test_everything_works_over_tls(secure: tuple[EtcdServer, TlsFiles]) -> None:
+    server, files = secure
+    client = Etcd([f"https://{server.endpoint}"], files)
+    registration = Registration(client, node_record("510000"))
+    await registration.start()
+    directory = EtcdDirectory(client, None, QUICK)
+    await directory.start()
+    assert "510000" in directory.view().nodes
+    await directory.close()
+    await registration.close()
+    await client.close()
+
+
+async def test_without_a_certificate_there_is_no_registry(secure: tuple[EtcdServer, TlsFiles]) -> None:
+    client = Etcd([secure[0].endpoint])
+    with pytest.raises(RegistryUnavailable):
+        await client.wait_ready(1.0)
+    await client.close()

@@ -1,0 +1,178 @@
+"""SQL of the DuckDB store: exact comparisons, parameters, quoting; and faults without values."""
+
+from datetime import date
+from decimal import Decimal
+
+import duckdb
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guotu.model.collection import Collection, Family, Field, FieldType, GeometryType
+from guotu.model.errors import InvalidQuestion, StoreFailure
+from guotu.model.expression import And, Compare, Comparison, Expression, In, Like, Spatial, SpatialRelation
+from guotu.model.ports import Grouping, Scan
+from guotu.model.question import Aggregate, AggregateFunction, SortKey
+from node.stores.duckdb.failures import describe, engine_faults
+from node.stores.duckdb.sql.expressions import where_clause
+from node.stores.duckdb.sql.grouping import grouping_statement
+from node.stores.duckdb.sql.numbers import exact_range, settle
+from node.stores.duckdb.sql.parameters import Parameters
+from node.stores.duckdb.sql.retrieval import scan_statement
+from node.stores.duckdb.sql.types import table_columns
+from tests.support.features import sample_collection
+
+COLLECTION = sample_collection()
+HUNDREDTHS = Field("x", "x", FieldType.DECIMAL, width=5, decimals=2)
+INTEGER = Field("n", "n", FieldType.INTEGER)
+OUTCOMES = {
+    Comparison.EQ: lambda x, y: x == y,
+    Comparison.NE: lambda x, y: x != y,
+    Comparison.LT: lambda x, y: x < y,
+    Comparison.LE: lambda x, y: x <= y,
+    Comparison.GT: lambda x, y: x > y,
+    Comparison.GE: lambda x, y: x >= y,
+}
+
+
+def where(expression: Expression) -> tuple[str, list[object]]:
+    parameters = Parameters()
+    return where_clause(COLLECTION, expression, parameters), list(parameters.values)
+
+
+@given(
+    st.decimals("-999.99", "999.99", places=2),
+    st.sampled_from(Comparison),
+    st.floats(-1100, 1100).map(lambda x: Decimal(repr(round(x, 4)))) | st.floats(allow_nan=False).map(Decimal),
+)
+def test_a_settled_comparison_has_the_same_outcome(value: Decimal, sign: Comparison, literal: Decimal) -> None:
+    held = exact_range(HUNDREDTHS)
+    settled = settle(sign, literal, held)
+    outcome = settled if isinstance(settled, bool) else OUTCOMES[settled[0]](value, settled[1])
+    assert outcome == OUTCOMES[sign](value, literal)
+
+
+@pytest.mark.parametrize(
+    ("sign", "literal", "settled"),
+    [
+        (Comparison.GT, "12.345", (Comparison.GT, Decimal("12.34"))),
+        (Comparison.GE, "12.345", (Comparison.GE, Decimal("12.35"))),
+        (Comparison.LT, "-12.345", (Comparison.LT, Decimal("-12.34"))),
+        (Comparison.LE, "-12.345", (Comparison.LE, Decimal("-12.35"))),
+        (Comparison.EQ, "12.34", (Comparison.EQ, Decimal("12.34"))),
+        (Comparison.EQ, "12.345", False),
+        (Comparison.NE, "12.345", True),
+        (Comparison.LT, "1000", True),
+        (Comparison.GT, "Infinity", False),
+        (Comparison.GE, "-1E+400", True),
+    ],
+)
+def test_comparisons_with_what_a_column_cannot_hold(sign: Comparison, literal: str, settled: object) -> None:
+    assert settle(sign, Decimal(literal), exact_range(HUNDREDTHS)) == settled
+
+
+def test_bound_numbers_have_the_digits_of_their_column() -> None:
+    # The engine's client reads Decimal("1E+3") as 1.00, so no exponent above zero may reach it.
+    for literal, expected in ((1000.0, "1000"), (1e18, "1000000000000000000")):
+        settled = settle(Comparison.EQ, Decimal(repr(literal)), exact_range(INTEGER))
+        assert not isinstance(settled, bool)
+        assert str(settled[1]) == expected
+
+
+def test_values_travel_beside_the_text() -> None:
+    text, values = where(And((Compare("DLBM", Comparison.EQ, "secret"), Like("BSM", "51%"), In("GDDB", (5, 6)))))
+    assert text == (
+        ' WHERE ((f."DLBM" = $1::VARCHAR) AND (f."BSM" LIKE $2::VARCHAR ESCAPE \'\\\')'
+        ' AND (f."GDDB" IN (SELECT unnest($3::BIGINT[]))))'
+    )
+    assert values == ["secret", "51%", [5, 6]]
+
+
+def test_names_are_quoted() -> None:
+    odd = 'a"b; DROP'
+    fields = (Field(odd, odd, FieldType.DATE),)
+    collection = Collection("x", Family.STATUS, "", "", GeometryType.NONE, odd, fields)
+    filter = Compare(odd, Comparison.LT, date(2024, 1, 1))
+    statement = scan_statement('t"', collection, Scan((odd,), filter, (SortKey(odd, True),), 5))
+    assert statement.text == (
+        'SELECT f."a""b; DROP" FROM "t""" AS f WHERE (f."a""b; DROP" < $1::DATE)'
+        ' ORDER BY f."a""b; DROP" DESC NULLS LAST, f."a""b; DROP" ASC NULLS LAST LIMIT $2::BIGINT'
+    )
+    assert statement.parameters == [date(2024, 1, 1), 5]
+
+
+@pytest.mark.parametrize(
+    ("wkt", "shortcut"),
+    [
+        ("POLYGON((0 0,2 0,2 1,0 1,0 0))", True),
+        ("POLYGON((2 1,2 0,0 0,0 1,2 1))", True),
+        ("POLYGON((0 0,2 0,2 1,0 0))", False),
+        ("POLYGON((0 0,1 -1,2 0,1 1,0 0))", False),
+        ("POLYGON((0 0,2 1,2 0,0 1,0 0))", False),
+        ("POLYGON((0 0,2 0,2 1,0 1,0 0),(0.5 0.5,1 0.5,1 0.7,0.5 0.5))", False),
+        ("POLYGON EMPTY", False),
+        ("POINT(1 1)", False),
+    ],
+)
+def test_only_a_window_spares_the_exact_test(wkt: str, shortcut: bool) -> None:
+    wkb = shapely.to_wkb(shapely.from_wkt(wkt))
+    for relation in (SpatialRelation.INTERSECTS, SpatialRelation.WITHIN):
+        text, _ = where(Spatial(relation, wkb))
+        assert (" OR ST_" in text) is shortcut
+    for relation in (SpatialRelation.CONTAINS, SpatialRelation.DISJOINT):
+        text, _ = where(Spatial(relation, wkb))
+        assert 'f."_xmin" ' in text
+        assert 'ST_GeomFromWKB(f."geometry")' in text
+
+
+def test_a_geometry_reaches_the_engine_in_one_form() -> None:
+    shape = shapely.set_srid(shapely.from_wkt("POLYGON Z((0 0 9,2 0 9,2 1 9,0 0 9))"), 4490)
+    odd = shapely.to_wkb(shape, byte_order=0, flavor="extended", include_srid=True)
+    _, values = where(Spatial(SpatialRelation.INTERSECTS, odd))
+    assert values == [0.0, 0.0, 2.0, 1.0, shapely.to_wkb(shapely.force_2d(shape), byte_order=1)]
+
+
+def test_decimals_are_kept_as_such() -> None:
+    columns = table_columns(COLLECTION)
+    assert columns["TBMJ"] == "DECIMAL(15,2)"
+    assert [name for name in columns if name.startswith("_")] == ["_xmin", "_ymin", "_xmax", "_ymax"]
+    assert "geometry" not in table_columns(sample_collection(GeometryType.NONE))
+
+
+def test_an_aggregation_asks_for_one_group_more_than_allowed() -> None:
+    total = Aggregate(AggregateFunction.SUM, "KCXS", "total")
+    statement = grouping_statement("t", COLLECTION, Grouping(("prefecture", "TBMJ"), (total,), max_groups=9))
+    assert statement.text == (
+        "SELECT left(left(f.\"ZLDWDM\", 4) || '000000', 6), f.\"TBMJ\"::DOUBLE, "
+        'sum(f."KCXS"::DECIMAL(38,9))::DECIMAL(38,9) FROM "t" AS f GROUP BY 1, 2 LIMIT $1::BIGINT'
+    )
+    assert statement.parameters == [10]
+
+
+def test_a_mean_is_not_for_stores() -> None:
+    with pytest.raises(InvalidQuestion):
+        grouping_statement("t", COLLECTION, Grouping((), (Aggregate(AggregateFunction.AVG, "TBMJ", "mean"),)))
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("SELECT 'top secret'::INTEGER", "Conversion Error"),
+        ("SELECT * FROM top_secret", "Catalog Error"),
+        ("SELECT error('top secret')", "Invalid Input Error"),
+        ("SELECT * FROM read_parquet('/top/secret.parquet')", "IO Error"),
+    ],
+)
+def test_faults_of_the_engine_tell_their_kind_and_no_values(sql: str, kind: str) -> None:
+    with pytest.raises(StoreFailure) as raised, engine_faults("reading 510000/tb@1"):
+        duckdb.connect().execute(sql).fetchall()
+    assert str(raised.value.facts["detail"]).startswith(f"reading 510000/tb@1: {kind}")
+    assert "secret" not in raised.value.message
+    assert raised.value.__cause__ is None
+
+
+def test_faults_that_come_through_arrow_and_from_the_system() -> None:
+    assert describe(OSError("Out of Memory Error: 17 secrets")).startswith("Out of Memory Error;")
+    assert describe(FileNotFoundError(2, "No such file or directory", "/secret")) == "No such file or directory"
+    assert describe(OSError("secret")) == "OSError"
