@@ -35,10 +35,10 @@ class LocalMesh:
     """
 
     def __init__(self, root: Path, nodes: Iterable[str] = (), overrides: Mapping[str, Any] | None = None) -> None:
-        """Prepare etcd and nodes below `root` (a short path, which may hold an earlier mesh's leftovers no more).
+        """Prepare etcd and nodes below `root`, a short path.
 
         Args:
-            root: folder of the mesh; each node has a folder of its own in it.
+            root: folder of the mesh; each node has a folder of its own in it, with its configuration, data and log.
             nodes: node ids.
             overrides: options of every node's configuration, by "section.option".
 

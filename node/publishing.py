@@ -100,7 +100,6 @@ class PublishDesk:
         if dataset in self._busy:
             head = self._holdings.records().get(collection.id)
             raise PublishConflict(dataset=dataset, version=head.version + 1 if head else 1)
-        self._busy.add(dataset)
         inspector = Inspector(
             collection,
             self._holdings.division,
@@ -114,6 +113,7 @@ class PublishDesk:
         )
         inspector.begin(order.schema)
         spool = Spool(self._scratch / f"{order.write_id}.arrow", arrow_schema(collection))
+        self._busy.add(dataset)
         return PublishSession(self, order, collection, inspector, spool, progress)
 
     def release(self, collection: Collection) -> None:

@@ -53,7 +53,7 @@ class Claim:
                     return
             elif time.monotonic() + _POLL > deadline:
                 raise IdentityTaken(node=self._record.node, address=holder.address)
-            await asyncio.sleep(_POLL if holder else 0)
+            await asyncio.sleep(_POLL)
 
     async def refresh(self) -> bool:
         """Keep the lease alive; False, and the claim is lost, if it is gone."""

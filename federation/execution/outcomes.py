@@ -72,7 +72,7 @@ def _assumed(expected: ExpectedDataset, result: StepResult, plan: Plan) -> Membe
     node = expected.dataset.split("/")[0]
     outcome, reason, detail = _verdict(expected, result, plan)
     truncated = not outcome.whole and result.saw(expected.dataset)
-    if truncated and outcome is not Outcome.TIMED_OUT:
+    if truncated and result.failure is not None and outcome is not Outcome.TIMED_OUT:
         outcome, reason = Outcome.FAILED, LOST_MID_STREAM
     return MemberOutcome(
         node=node,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from node.cli.stop_signal import check_stop
+
 T = TypeVar("T")
 
 AHEAD = 4
@@ -37,6 +39,7 @@ def in_background(source: Callable[[], Iterable[T]]) -> Iterator[T]:
     threading.Thread(target=_read, args=(source, items, turns), daemon=True).start()
     try:
         while not isinstance(item := items.get(), _End):
+            check_stop()
             turns.put(True)
             yield item
         if item.failure is not None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -25,6 +23,7 @@ from node.cli.publish import publish
 from node.cli.query import query
 from node.cli.session import Session
 from node.cli.stats import stats
+from node.cli.stop_signal import StopSignal
 from node.cli.versions import versions
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -112,12 +111,7 @@ for _command in (node, nodes, collections, datasets, versions, query, stats, exp
     program.add_command(_command)
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    """End like an error does, so that unfinished files are removed."""
-    raise SystemExit(exit_codes.TERMINATED)
-
-
 def main() -> None:
     """Run the command line; entry point of the script `guotu`."""
-    signal.signal(signal.SIGTERM, _terminate)
+    StopSignal().install()
     program(prog_name="guotu")

@@ -28,7 +28,7 @@ from guotu.model.expression import (
 )
 from guotu.model.ports import FeatureStore, Scan
 from guotu.model.schema import arrow_schema
-from tests.support.features import sample_collection, write_chunks
+from tests.support.features import parcels, sample_collection, write_chunks
 from tests.support.stores import fetch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -211,6 +211,18 @@ async def test_spatial_relations(
     assert await keys(filled, spatial) == expected
     # where there is no geometry, a relation neither holds nor does not
     assert await keys(filled, Not(spatial)) == "".join(key for key in "abcdfg" if key not in expected)
+
+
+async def test_what_runs_along_the_edge_of_a_window_is_not_within(features: FeatureStore, tmp_path: Path) -> None:
+    lines = sample_collection(GeometryType.LINE)
+    table = parcels(3)
+    shapes = [shapely.LineString(ends) for ends in ([(0, 0), (0, 2)], [(0, 0), (2, 2)], [(1, 1), (1, 2)])]
+    table = table.set_column(9, table.schema.field("geometry"), pa.array(shapely.to_wkb(shapes), pa.binary()))
+    await features.stage(DATASET, 1, lines, write_chunks(tmp_path, table, 3))
+    await features.activate(DATASET, 1)
+    window = shapely.to_wkb(shapely.box(0, 0, 2, 2))
+    found = await fetch(features, lines, Scan(("BSM",), filter=Spatial(SpatialRelation.WITHIN, window)))
+    assert found["BSM"].to_pylist() == table["BSM"].to_pylist()[1:]
 
 
 MISFITS = [

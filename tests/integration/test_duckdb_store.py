@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from guotu.model.errors import DirectoryInUse, StoreFailure
@@ -119,9 +119,7 @@ async def test_chunks_may_have_any_path(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_chunks_from_another_file_system_are_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_chunks_from_another_file_system_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
@@ -134,7 +132,7 @@ async def test_chunks_from_another_file_system_are_copied(
 async def test_a_chunk_without_a_covering_gets_its_boxes_computed(tmp_path: Path) -> None:
     covered = write_chunks(tmp_path / "a", parcels(500), 500)
     bare = tmp_path / "bare.parquet"
-    pa.parquet.write_table(parcels(500), bare)
+    pq.write_table(parcels(500), bare)
     boxes = []
     for place, chunks in enumerate((covered, [bare])):
         options = DuckDbOptions(tmp_path / str(place) / "store.duckdb")
@@ -157,9 +155,11 @@ async def test_a_list_in_a_filter_leaves_the_order_of_rows_alone(tmp_path: Path,
     await store.close()
 
 
-def resident_mib() -> float:
-    with Path("/proc/self/statm").open() as statm:
-        return int(statm.read().split()[1]) * 4096 / (1 << 20)
+def buffers_mib(store: DuckDbStore) -> float:
+    """What the engine's buffers take; asked behind the store's back, since a question would count as work."""
+    assert store._sessions
+    row = store._sessions._base.cursor().execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone()
+    return float(row[0]) / (1 << 20) if row else 0.0
 
 
 async def test_memory_is_given_back_when_idle_and_the_store_goes_on(tmp_path: Path) -> None:
@@ -167,10 +167,9 @@ async def test_memory_is_given_back_when_idle_and_the_store_goes_on(tmp_path: Pa
     options = DuckDbOptions(tmp_path / "store.duckdb", threads=2, idle_seconds=0.1)
     store = await filled(options, write_chunks(tmp_path / "a", table, 50_000))
     before = await fetch(store, COLLECTION, EVERYTHING)
-    with_buffers = await buffers_mib(store)
+    with_buffers = buffers_mib(store)
     await asyncio.sleep(1)
-    assert with_buffers > 5
-    assert await buffers_mib(store) < 2
+    assert buffers_mib(store) < with_buffers / 2
     found = await asyncio.gather(*(fetch(store, COLLECTION, EVERYTHING) for _ in range(3)))
     assert all(again.equals(before) for again in found)
     await store.close()

@@ -6,8 +6,10 @@ import json
 import time
 from pathlib import Path
 
+import geopandas as gpd
 import pytest
 
+from benchmarks.parcels import generate_county, read_counties
 from demo.mesh import LocalMesh
 from guotu.model import errors
 from guotu.model.answer import Outcome
@@ -87,22 +89,32 @@ def test_a_silent_node_costs_the_deadline_and_no_more(own_mesh: LocalMesh) -> No
         mesh.resume("500000")
 
 
-def test_a_node_killed_in_mid_stream_is_marked(own_mesh: LocalMesh) -> None:
-    mesh = own_mesh
-    with mesh.client("100000") as client:
-        answer = client.query("landcover", partial=True, timeout=30)
-        seen = 0
-        for batch in answer.batches():
-            if not seen:
-                mesh.kill("510000")
-            seen += batch.rows.num_rows
-        told = {member.dataset: member for member in answer.completeness.members}
-        whole = answer.completeness.complete
-    with_all = sum(member.rows for member in told.values() if member.outcome is Outcome.ANSWERED)
-    assert whole == (told["510000/landcover"].outcome is Outcome.ANSWERED)
-    if not whole:
-        assert told["510000/landcover"].outcome in (Outcome.FAILED, Outcome.UNREACHABLE)
-        assert seen >= with_all
+@pytest.fixture(scope="module")
+def parcels(breakable_mesh: LocalMesh, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """Publish more parcels at 510000 than buffers on the way can hold; return how many."""
+    county = next(item for item in read_counties() if item.adcode == "513437")
+    table = generate_county(county, 60_000, seed=1)
+    path = tmp_path_factory.mktemp("parcels") / "dltb.parquet"
+    gpd.GeoDataFrame.from_arrow(table).to_parquet(path)
+    ran = run_guotu("publish", "dltb", "--from", path, "--json", config=breakable_mesh.config("510000"))
+    assert ran.code == 0, ran.out + ran.err
+    return int(table.num_rows)
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_a_node_killed_in_mid_stream_is_marked(own_mesh: LocalMesh, parcels: int, partial: bool) -> None:
+    """The nation passes the rows of a province on; the province dies after the first of them."""
+    with own_mesh.client("100000") as client:
+        answer = client.query("dltb", partial=partial, timeout=30)
+        rows = answer.batches()
+        seen = next(rows).rows.num_rows
+        own_mesh.kill("510000")
+        with pytest.raises((errors.NobodyAnswered, errors.IncompleteAnswer)) as failure:
+            seen += sum(batch.rows.num_rows for batch in rows)
+    assert 0 < seen < parcels
+    assert failure.value.completeness is not None
+    (lost,) = failure.value.completeness.missing
+    assert (lost.dataset, lost.outcome, lost.truncated) == ("510000/dltb", Outcome.FAILED, True)
 
 
 def test_etcd_lost_and_found_again(own_mesh: LocalMesh) -> None:

@@ -20,6 +20,7 @@ from registry.session import Phase, Registration
 from tests.support.etcd import EtcdServer
 from tests.support.eventually import eventually
 from tests.support.records import dataset_record, node_record
+from tests.support.relay import Relay
 
 QUICK = DirectoryOptions(reconcile=1.0, doubt_seconds=3.0, cache=0.1)
 
@@ -44,6 +45,25 @@ async def following(
     finally:
         await directory.close()
         await client.close()
+
+
+@asynccontextmanager
+async def away(client: Etcd, etcd: EtcdServer) -> AsyncIterator[tuple[EtcdDirectory, Relay]]:
+    """A directory of three nodes that cannot reach etcd any more, while one of the nodes leaves."""
+    for node in ("510000", "510100", "510104"):
+        await put_node(client, node)
+    async with Relay(etcd.endpoint) as relay:
+        own = Etcd([relay.endpoint])
+        # Regular full reads would find everything in time: what the watch does has to be seen without them.
+        directory = EtcdDirectory(own, None, DirectoryOptions(reconcile=3600.0))
+        await directory.start()
+        assert nodes(directory) == ["510000", "510100", "510104"]
+        await relay.refuse()
+        await eventually(lambda: directory.view().stale)
+        await client.transact([], [Delete(node_key("510100"))])
+        yield directory, relay
+        await directory.close()
+        await own.close()
 
 
 async def put_node(client: Etcd, node: str) -> None:
@@ -183,18 +203,36 @@ async def test_changes_while_away_are_found_by_the_next_start(client: Etcd, etcd
         assert version(directory, "510100/dltb") == 0
 
 
+async def test_a_watch_goes_on_where_it_broke(client: Etcd, etcd: EtcdServer) -> None:
+    async with away(client, etcd) as (directory, relay):
+        await put_node(client, "520000")
+        await relay.accept()
+        await eventually(lambda: nodes(directory) == ["510000", "510104", "520000"])
+        await eventually(lambda: not directory.view().stale)
+
+
 async def test_a_watch_goes_on_after_compaction(client: Etcd, etcd: EtcdServer) -> None:
-    for node in ("510000", "510100", "510104"):
-        await put_node(client, node)
-    async with following(etcd) as directory:
-        etcd.kill()
-        etcd.start()
-        # Before the directory has its watch again, or after: either way nothing is missed.
-        await client.wait_ready(5)
-        await client.transact([], [Delete(node_key("510100"))])
+    async with away(client, etcd) as (directory, relay):
         await put_node(client, "520000")
         etcd.compact()
+        await relay.accept()
         await eventually(lambda: nodes(directory) == ["510000", "510104", "520000"])
+        await eventually(lambda: not directory.view().stale)
+        await put_node(client, "530000")
+        await eventually(lambda: "530000" in nodes(directory), within=1.0)
+
+
+async def test_another_history_is_noticed_even_if_it_is_longer(client: Etcd, etcd: EtcdServer) -> None:
+    async with away(client, etcd) as (directory, relay):
+        revision = etcd.revision()
+        etcd.wipe()
+        await client.wait_ready(5)
+        for node in ("510000", "510104", "520000"):
+            await put_node(client, node)
+        while etcd.revision() <= revision:
+            await client.transact([], [Put(b"/elsewhere", b"")])
+        await relay.accept()
+        await eventually(lambda: nodes(directory) == ["510000", "510104", "520000"], within=5.0)
         await eventually(lambda: not directory.view().stale)
 
 

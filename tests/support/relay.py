@@ -15,10 +15,11 @@ class Relay:
         self._open = asyncio.Event()
         self._open.set()
         self._server: asyncio.Server | None = None
+        self._own_port = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Relay:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        await self.accept()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -27,12 +28,16 @@ class Relay:
     @property
     def endpoint(self) -> str:
         """Return "host:port" to connect to."""
-        assert self._server is not None
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"127.0.0.1:{self._own_port}"
 
     def silence(self) -> None:
         """Keep connections open and take new ones, and pass nothing on."""
         self._open.clear()
+
+    async def accept(self) -> None:
+        """Take connections, again after `refuse`, on the same port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._own_port)
+        self._own_port = int(self._server.sockets[0].getsockname()[1])
 
     async def refuse(self) -> None:
         """Break all connections and take no new ones."""

@@ -144,7 +144,7 @@ def test_an_aggregation_asks_for_one_group_more_than_allowed() -> None:
     total = Aggregate(AggregateFunction.SUM, "KCXS", "total")
     statement = grouping_statement("t", COLLECTION, Grouping(("prefecture", "TBMJ"), (total,), max_groups=9))
     assert statement.text == (
-        "SELECT left(left(f.\"ZLDWDM\", 4) || '000000', 6), f.\"TBMJ\"::DOUBLE, "
+        'SELECT left(left(f."ZLDWDM", 4) || \'000000\', 6), f."TBMJ"::DOUBLE, '
         'sum(f."KCXS"::DECIMAL(38,9))::DECIMAL(38,9) FROM "t" AS f GROUP BY 1, 2 LIMIT $1::BIGINT'
     )
     assert statement.parameters == [10]

@@ -40,7 +40,7 @@ class Shape:
 
 
 class Rows:
-    """The rows of one statement; its methods run in a thread, one after the other."""
+    """The rows of one statement, drawn in threads, one batch after the other."""
 
     def __init__(self, statement: Statement, shape: Shape, table: VersionTable) -> None:
         self._statement = statement
@@ -66,6 +66,12 @@ class Rows:
             return self._shape.of(batch)
         except ValueError as error:
             raise InvalidCrs(crs=self._shape.crs, detail=str(error)) from error
+
+    def close(self) -> None:
+        """Let go of the rows that were not drawn."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def _begin(self, cursor: Cursor) -> pa.RecordBatchReader:
         try:

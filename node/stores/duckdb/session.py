@@ -15,10 +15,15 @@ _INTERRUPT_AGAIN_SECONDS = 0.002
 
 
 class Session:
-    """Work of one caller with the engine. Steps begin one after the other; the end may come at any time."""
+    """Work of one caller with the engine. Steps begin one after the other; the end may come at any time.
 
-    def __init__(self, cursor: Cursor, threads: Executor) -> None:
+    At the end `release` is called, to let go of what steps have drawn from the cursor: as long as a result is held, so is
+    the database file.
+    """
+
+    def __init__(self, cursor: Cursor, threads: Executor, release: Callable[[], None]) -> None:
         self._cursor = cursor
+        self._release = release
         self._threads = threads
         self._step: Future[Any] | None = None
         self._stopped = False
@@ -50,6 +55,7 @@ class Session:
         if self._step is not None:
             self._step.cancel()  # it may still queue for a thread
         await self.interrupt()
+        self._release()
         self._cursor.close()
 
     def _run(self, work: Callable[[Cursor], T]) -> T:

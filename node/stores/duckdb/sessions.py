@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -20,6 +20,10 @@ from node.stores.duckdb.session import Session
 _log = structlog.get_logger(__name__)
 
 
+def _nothing() -> None:
+    """Release nothing."""
+
+
 class Sessions:
     """Hands out sessions: many that read, one at a time that writes."""
 
@@ -34,9 +38,9 @@ class Sessions:
         self._closed = False
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[Session]:
-        """Hold a session for reading; what still runs at its end is interrupted."""
-        async with self._idle.work(), self._session(self._readers) as session:
+    async def read(self, release: Callable[[], None] = _nothing) -> AsyncIterator[Session]:
+        """Hold a session for reading; what still runs at its end is interrupted, then `release` is called."""
+        async with self._idle.work(), self._session(self._readers, release) as session:
             yield session
 
     @asynccontextmanager
@@ -56,10 +60,10 @@ class Sessions:
         self._base.close()
 
     @asynccontextmanager
-    async def _session(self, threads: Executor) -> AsyncIterator[Session]:
+    async def _session(self, threads: Executor, release: Callable[[], None] = _nothing) -> AsyncIterator[Session]:
         if self._closed:
             raise StoreFailure(detail="the store was closed")
-        session = Session(self._base.cursor(), threads)
+        session = Session(self._base.cursor(), threads, release)
         self._open.add(session)
         try:
             yield session

@@ -106,7 +106,7 @@ class DuckDbStore:
             StoreFailure: the engine failed, or the store was closed.
         """
         rows = rows_of(self._table(dataset, version), collection, scan)
-        async with self._open_sessions.read() as session:
+        async with self._open_sessions.read(rows.close) as session:
             pending = session.start(rows.draw)
             while (batch := await pending) is not None:
                 pending = session.start(rows.draw)  # while the caller is busy with the one before

@@ -1,0 +1,220 @@
+"""Members that answer from rows in memory, and fail in the ways that a test asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from guotu.model.answer import (
+    Batch,
+    Completeness,
+    Frame,
+    Header,
+    MemberOutcome,
+    Notice,
+    Outcome,
+    Segment,
+    Trailer,
+)
+from guotu.model.collection import Collection
+from guotu.model.digest import SegmentDigest, result_digest
+from guotu.model.errors import NodeUnavailable
+from guotu.model.grouping import grouping_schema
+from guotu.model.plan import Plan
+from guotu.model.ports import Grouping, Scan
+from guotu.model.question import Aggregate, AggregateFunction, CompletenessMode, Query, Question, Scope, SortKey, Stats
+from guotu.model.schema import arrow_schema
+from tests.support.federation_parts import PARCELS
+
+Row = dict[str, Any]
+
+
+def parcels(owner: str, count: int, first: int = 0) -> list[Row]:
+    """Return rows of a dataset; areas have two decimals, classes repeat."""
+    return [
+        {"BSM": f"{owner}{number:06d}", "DLBM": f"010{number % 3}", "TBMJ": (number * 7919 % 1000) / 100}
+        for number in range(first, first + count)
+    ]
+
+
+def arranged(rows: list[Row], sort: tuple[SortKey, ...], limit: int) -> list[Row]:
+    """Return rows as a store does: sorted (nulls last), cut at the limit."""
+    for key in reversed(sort):
+        some = [row for row in rows if row.get(key.field) is not None]
+        some.sort(key=lambda row: row[key.field], reverse=key.descending)
+        rows = some + [row for row in rows if row.get(key.field) is None]
+    return rows[:limit] if limit else rows
+
+
+def grouped(rows: list[Row], by: tuple[str, ...], aggregates: tuple[Aggregate, ...]) -> list[Row]:
+    """Return groups with counts of rows and sums of two decimals."""
+    parts: dict[tuple[Any, ...], list[Row]] = {} if by else {(): []}
+    for row in rows:
+        parts.setdefault(tuple(row.get(name) for name in by), []).append(row)
+    return [
+        dict(zip(by, key, strict=True)) | {item.alias: _aggregate(item, part) for item in aggregates}
+        for key, part in parts.items()
+    ]
+
+
+def _aggregate(item: Aggregate, rows: list[Row]) -> Any:
+    values = [row[item.field] for row in rows if row.get(item.field) is not None] if item.field else rows
+    if item.function is AggregateFunction.COUNT:
+        return len(values)
+    return sum((Decimal(repr(value)).quantize(Decimal("0.01")) for value in values), Decimal(0)) if values else None
+
+
+@dataclass
+class Member:
+    """One scripted node. What it shall do wrong is in the fields that are off by default."""
+
+    node: str
+    rows: list[Row] = field(default_factory=list)
+    version: int = 1
+    batch_rows: int = 10
+    collection: Collection = PARCELS
+    silent: bool = False
+    """Never says anything."""
+    silent_after: int | None = None
+    """Says nothing more after so many batches."""
+    failure: Exception | None = None
+    fails_after: int | None = 0
+    """Raises `failure` after so many batches; None: after its trailer."""
+    no_trailer: bool = False
+    seconds_a_batch: float = 0.0
+    others: tuple[MemberOutcome, ...] = ()
+    """Outcomes of members behind it."""
+    untold: bool = False
+    """Does not tell of its own dataset."""
+    notices: tuple[Notice, ...] = ()
+    schema: pa.Schema | None = None
+    """A schema of its own instead of the right one."""
+    asked: list[Question] = field(default_factory=list)
+    timeouts: list[float | None] = field(default_factory=list)
+    opened: int = 0
+    closed: int = 0
+    batches_sent: int = 0
+
+    @property
+    def dataset(self) -> str:
+        """Its dataset."""
+        return f"{self.node}/{self.collection.id}"
+
+    async def answer(self, question: Question, timeout: float | None) -> AsyncIterator[Frame]:
+        """Answer a question, in its way."""
+        self.asked.append(question)
+        self.timeouts.append(timeout)
+        self.opened += 1
+        try:
+            async for frame in self._frames(question):
+                yield frame
+        finally:
+            self.closed += 1
+
+    async def _frames(self, question: Question) -> AsyncIterator[Frame]:
+        if self.silent:
+            await asyncio.Event().wait()
+        table = self.table(question)
+        plan = Plan(self.node, self.collection.id, Scope.SELF, ())
+        yield Header("r", self.node, plan, {self.dataset: self.version}, self.schema or table.schema)
+        for notice in self.notices:
+            yield notice
+        for number, batch in enumerate(table.to_batches(max_chunksize=self.batch_rows)):
+            await self._stumble(number)
+            self.batches_sent += 1
+            yield Batch(self.dataset, batch)
+        await self._stumble(-(-table.num_rows // self.batch_rows))
+        if not self.no_trailer:
+            yield self._trailer(table)
+        if self.failure is not None and self.fails_after is None:
+            raise self.failure
+
+    async def _stumble(self, sent: int) -> None:
+        if self.failure is not None and self.fails_after == sent:
+            raise self.failure
+        if self.silent_after == sent:
+            await asyncio.Event().wait()
+        await asyncio.sleep(self.seconds_a_batch)
+
+    def table(self, question: Question) -> pa.Table:
+        """Return the rows that it answers with."""
+        if isinstance(question, Query):
+            scan = Scan(question.fields, None, question.sort, question.limit)
+            return self.scanned(scan)
+        return self.aggregated(Grouping(question.group_by, question.aggregates))
+
+    def scanned(self, scan: Scan) -> pa.Table:
+        """Return the rows of a scan; filters are not looked at."""
+        rows = arranged(self.rows, scan.sort, scan.limit)
+        return pa.Table.from_pylist(rows, arrow_schema(self.collection, scan.fields))
+
+    def aggregated(self, grouping: Grouping) -> pa.Table:
+        """Return the groups of a grouping; filters are not looked at."""
+        schema = grouping_schema(self.collection, grouping.group_by, grouping.aggregates)
+        return pa.Table.from_pylist(grouped(self.rows, grouping.group_by, grouping.aggregates), schema)
+
+    def _trailer(self, table: pa.Table) -> Trailer:
+        own = MemberOutcome(self.node, self.dataset, Outcome.ANSWERED, version=self.version, rows=table.num_rows)
+        digest = SegmentDigest(table.schema)
+        for batch in table.to_batches():
+            digest.update(batch)
+        segments = (Segment(self.dataset, self.version, digest.rows, digest.digest()),)
+        members = self.others if self.untold else (own, *self.others)
+        completeness = Completeness(CompletenessMode.ALLOW_PARTIAL, members)
+        return Trailer(completeness, digest.rows, table.nbytes, result_digest(segments), segments)
+
+
+class ScriptedPeers:
+    """`guotu.model.ports.PeerClient` over scripted members, whose address is "NODE:1"."""
+
+    def __init__(self, *members: Member) -> None:
+        self.members = {f"{member.node}:1": member for member in members}
+        self.plans: dict[str, Plan | Exception] = {}
+
+    def query(self, address: str, question: Query, timeout: float | None) -> AsyncIterator[Frame]:
+        return self._ask(address, question, timeout)
+
+    def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
+        return self._ask(address, question, timeout)
+
+    def _ask(self, address: str, question: Question, timeout: float | None) -> AsyncIterator[Frame]:
+        if address not in self.members:
+            raise NodeUnavailable(address=address, detail="nobody listens there")
+        return self.members[address].answer(question, timeout)
+
+    async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:
+        await asyncio.sleep(0.05)
+        plan = self.plans[address]
+        if isinstance(plan, Exception):
+            raise plan
+        return replace(plan, scope=question.options.scope)
+
+
+class MemberStore:
+    """The part of `guotu.model.ports.FeatureStore` that answers, over one scripted member."""
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+
+    async def scan(
+        self, dataset: str, version: int, collection: Collection, scan: Scan
+    ) -> AsyncIterator[pa.RecordBatch]:
+        self._member.opened += 1
+        try:
+            if self._member.failure is not None:
+                raise self._member.failure
+            for batch in self._member.scanned(scan).to_batches(max_chunksize=self._member.batch_rows):
+                await asyncio.sleep(0)
+                yield batch
+        finally:
+            self._member.closed += 1
+
+    async def aggregate(self, dataset: str, version: int, collection: Collection, grouping: Grouping) -> pa.Table:
+        if self._member.failure is not None:
+            raise self._member.failure
+        return self._member.aggregated(grouping)
