@@ -47,7 +47,6 @@ class _Running:
 
     def __init__(self, command: Command, folder: Path, guard: Guard) -> None:
         self.command = command
-        self._guard = guard
         self._started = time.perf_counter()
         name = command.name.replace("/", "-")
         self._output, self._errors = folder / f"{name}.json", folder / f"{name}.log"
@@ -57,9 +56,8 @@ class _Running:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
-                start_new_session=True,
+                process_group=guard.group,
             )
-        guard.watch(self.process.pid)
 
     def finished(self) -> Finished | None:
         """Return how it ended; None if it has not.
@@ -84,7 +82,6 @@ class _Running:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self._guard.forget(self.process.pid)
 
 
 def run_commands(commands: Sequence[Command], folder: Path, guard: Guard, at_once: int = 2) -> Iterator[Finished]:

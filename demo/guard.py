@@ -1,7 +1,8 @@
-"""The guard: ends the processes of a mesh when the program that started them is gone, however it went.
+"""The guard: no process of a mesh outlives the program that started it, however that one ends.
 
-It reads "+PID" and "-PID" from its standard input. The system closes that pipe when the program at its other end
-dies, also by SIGKILL; then the process groups still on the list are killed.
+The guard leads a process group which every process of the mesh is born into. Its standard input is a pipe whose other
+end only that program has: when the program dies, also by SIGKILL, the system closes the pipe, and the guard kills the
+group. There is no moment at which a process has been started and is not in it.
 """
 
 from __future__ import annotations
@@ -10,53 +11,45 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
+
+_RELEASE = b"release"
 
 
 class Guard:
-    """The near end: starts the guard and tells it which process groups to watch over."""
+    """The near end: starts the guard when it is first needed."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def watch(self, group: int) -> None:
-        """Kill this process group if we are gone."""
-        if self._process is None:
+    @property
+    def group(self) -> int:
+        """Process group to start processes in (`process_group` of `subprocess.Popen`)."""
+        if self._process is None or self._process.poll() is not None:
             # Isolated and without site packages, so that it is there in a few milliseconds.
             command = [sys.executable, "-I", "-S", str(Path(__file__))]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-        self._tell(f"+{group}\n")
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
+        return self._process.pid
 
-    def forget(self, group: int) -> None:
-        """Leave this process group alone."""
-        self._tell(f"-{group}\n")
+    def release(self) -> None:
+        """Let the processes live on when this program ends."""
+        self._end(_RELEASE)
 
     def close(self) -> None:
-        """End the guard; process groups still on its list are killed."""
-        if self._process is not None:
-            self._process.communicate()
-            self._process = None
+        """End the guard and whatever is still in its group. May be called again."""
+        self._end(b"")
 
-    def _tell(self, line: str) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._process.stdin.write(line.encode("ascii"))
-                self._process.stdin.flush()
+    def _end(self, word: bytes) -> None:
+        if self._process is not None:
+            self._process.communicate(word)
+            self._process = None
 
 
 def main() -> None:
-    """Keep the list until the pipe ends, then kill what is on it."""
-    groups: set[int] = set()
-    for line in sys.stdin:
-        group = int(line[1:])
-        if line.startswith("+"):
-            groups.add(group)
-        else:
-            groups.discard(group)
-    for group in groups:
-        with suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
+    """Wait for the pipe to end, then kill the group, oneself included, unless it was released."""
+    word = sys.stdin.buffer.read()
+    if word != _RELEASE and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -92,9 +92,9 @@ class Kept:
             self._signal(name, signal.SIGKILL)
 
     def _signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a process group, if its process still lives."""
+        """Send a signal to a process, if it still lives."""
         with suppress(ProcessLookupError, KeyError):
-            os.killpg(self.running()[name], number)
+            os.kill(self.running()[name], number)
 
     def _clear(self) -> None:
         """Remove everything but the lock."""

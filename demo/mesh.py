@@ -130,12 +130,11 @@ class LocalMesh:
         """Return the ids of the processes that run by name, that of etcd under "etcd"."""
         return {process.name: process.pid for process in self._processes() if process.alive}
 
-    def detach(self) -> None:
-        """Let the processes that run live on; this mesh knows them no more."""
+    def release(self) -> None:
+        """Let the processes live on when this program ends, and `close` leave them alone."""
+        self.guard.release()
         for process in self._processes():
-            if process.alive:
-                process.release()
-        self.guard.close()
+            process.forget()
 
     def _processes(self) -> list[ServerProcess]:
         return [*(node.process for node in self.nodes.values()), self.etcd.process]

@@ -1,4 +1,4 @@
-"""One server process in a process group of its own, with a log, that can be killed, paused and stopped."""
+"""One server process with a log, that can be killed, paused and stopped; a guard watches over it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from demo.guard import Guard
@@ -32,7 +31,7 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """Process id, which is also that of its group.
+        """Process id.
 
         Raises:
             ProcessEnded: it does not run.
@@ -57,9 +56,8 @@ class ServerProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=self._guard.group
             )
-        self._guard.watch(self._process.pid)
 
     def require_alive(self) -> None:
         """Do nothing if it runs.
@@ -72,47 +70,42 @@ class ServerProcess:
             raise ProcessEnded(f"{self.name} 已退出 ended (exit code {code}); {self.log}:\n{self.tail()}")
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to its process group.
+        """Send it a signal.
 
         Raises:
             ProcessEnded: it does not run.
         """
-        os.killpg(self.pid, number)
+        os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it as a power cut would; nothing if it does not run."""
-        if self.alive:
-            self.signal(signal.SIGKILL)
-        self._gone()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def terminate(self) -> None:
         """Ask it to stop, also if it is paused; nothing if it does not run."""
-        if self.alive:
-            self.signal(signal.SIGTERM)
-            self.signal(signal.SIGCONT)
+        if self._process is not None:
+            self._process.terminate()
+            self._process.send_signal(signal.SIGCONT)
 
     def wait(self, grace: float) -> int:
         """Wait until it has ended, at most `grace` seconds, then kill it; return its exit code (-9 if killed)."""
         if self._process is None:
             return 0
         try:
-            self._process.wait(grace)
+            return self._process.wait(grace)
         except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
-        return self._gone()
+            self._process.kill()
+            return self._process.wait()
 
     def stop(self, grace: float) -> int:
         """Ask it to stop, wait at most `grace` seconds, then kill it; return its exit code."""
         self.terminate()
         return self.wait(grace)
 
-    def release(self) -> None:
-        """Let it live on when we are gone, and know it no more.
-
-        Raises:
-            ProcessEnded: it does not run.
-        """
-        self._guard.forget(self.pid)
+    def forget(self) -> None:
+        """Know the process no more; it goes on."""
         self._process = None
 
     def tail(self) -> str:
@@ -122,16 +115,6 @@ class ServerProcess:
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
             return log.read().decode("utf-8", "replace")
-
-    def _gone(self) -> int:
-        """Collect it, and what it may have left in its group; return its exit code."""
-        if self._process is None:
-            return 0
-        code = self._process.wait()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._guard.forget(self._process.pid)
-        return code
 
 
 def poll_until(deadline: float) -> bool:

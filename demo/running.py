@@ -44,7 +44,7 @@ def run_and_keep(report: Report, screen: Screen, kept: Kept) -> LocalMesh:
             with report.timed("total"), LocalMesh(kept.folder, NODES, _OVERRIDES) as mesh:
                 Story(mesh, kept.folder / "work", screen, report).tell()
                 kept.record(mesh.pids())
-                mesh.detach()
+                mesh.release()
         except BaseException:
             kept.discard()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import threading
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class EtcdDirectory:
         self._first = asyncio.Event()
         self._publishing: asyncio.TimerHandle | None = None
         self._dirty = False
+        self._writing = threading.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     def view(self) -> DirectoryView:
@@ -213,10 +215,15 @@ class EtcdDirectory:
         self._dirty = False
         snapshot = Snapshot.of(self._holdings, self._agreed_ms)
         try:
-            await asyncio.to_thread(save, self._cache, snapshot)
+            await asyncio.to_thread(self._write, self._cache, snapshot)
         except OSError as fault:
             self._dirty = True
             _log.warning("directory_cache_not_written", path=str(self._cache), fault=str(fault))
+
+    def _write(self, path: Path, snapshot: Snapshot) -> None:
+        """Write the file, in a thread: one that was given up by its task may still be at it."""
+        with self._writing:
+            save(path, snapshot)
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 from node.cli.console import stdout
 from node.cli.documents import dataset_document
 from node.cli.failure import error_document
-from node.cli.publish_progress import stage_name
+from node.cli.publish_progress import STAGES, stage_name
 from node.cli.wording import count
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def show_publication(publication: Publication) -> None:
     """Print the report, then what became of the dataset and the time by stage."""
     show_report(publication.report)
     stdout().print(_outcome(publication))
-    times = [f"{stage_name(stage)} {seconds:.2f}" for stage, seconds in publication.seconds.items() if stage != "total"]
+    times = [
+        f"{stage_name(stage)} {publication.seconds[stage]:.2f}" for stage in STAGES if stage in publication.seconds
+    ]
     total = publication.seconds.get("total", 0.0)
     rate = publication.report.rows / total if total else 0.0
     if times:

@@ -40,7 +40,7 @@ class Box(click.ParamType[tuple[float, ...]]):
 
 
 class Assignment(click.ParamType[tuple[str, str]]):
-    """A pair "OLD=NEW"."""
+    """A pair "OLD=NEW"; "OLD=" has an empty second half."""
 
     name = "OLD=NEW"
 
@@ -51,6 +51,6 @@ class Assignment(click.ParamType[tuple[str, str]]):
         if isinstance(value, tuple):
             return value
         old, mark, new = value.partition("=")
-        if not (old and mark and new):
+        if not (old and mark):
             self.fail(f"{value!r}: 应为 must be OLD=NEW", param, ctx)
         return old, new

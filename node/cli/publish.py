@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     "mapping",
     type=Assignment(),
     multiple=True,
-    help="列 OLD 作为字段 NEW，可重复 take column OLD as field NEW, repeatable",
+    help="列 OLD 作为字段 NEW，空则舍去，可重复 take column OLD as field NEW, leave it out if empty; repeatable",
 )
 @click.option("--repair", is_flag=True, help="修复无效图形并报告 repair broken geometries, and report them")
 @click.option(

@@ -12,12 +12,13 @@ from node.cli.console import say, stderr
 
 STAGES = {
     "validate": "检查 validate",
+    "digest": "摘要 digest",
     "layout": "排布 layout",
     "write": "写出 write",
-    "digest": "摘要 digest",
     "load": "装载 load",
     "commit": "提交 commit",
 }
+"""In their order."""
 
 
 def stage_name(stage: str) -> str:

@@ -13,7 +13,7 @@ import shapely
 
 from guotu.model.crs import transform_geometries
 from guotu.model.errors import InvalidCrs, StoreFailure, UnknownField
-from guotu.model.expression import Like, Not, Or
+from guotu.model.expression import In, Like, Not, Or
 from guotu.model.ports import FeatureStore, Scan
 from guotu.model.question import SortKey
 from guotu.model.schema import arrow_schema
@@ -69,6 +69,14 @@ async def test_an_unknown_column_is_named(loaded: FeatureStore) -> None:
 async def test_a_limit_gives_the_first_rows(loaded: FeatureStore, limit: int) -> None:
     found = await fetch(loaded, COLLECTION, Scan(COLLECTION.column_names, limit=limit))
     assert found.equals(TABLE.slice(0, limit))
+
+
+@pytest.mark.parametrize("limit", [1, 40, 5000])
+async def test_a_limit_gives_the_first_rows_that_pass(loaded: FeatureStore, limit: int) -> None:
+    rows = [row["BSM"] for row in TABLE.to_pylist() if row["DLBM"] in ("0101", "0301")]
+    for filter in (In("DLBM", ("0301", "0101")), Or((Like("DLBM", "0101"), Like("DLBM", "0301")))):
+        found = await fetch(loaded, COLLECTION, Scan(("BSM",), filter=filter, limit=limit))
+        assert found["BSM"].to_pylist() == rows[:limit]
 
 
 def in_order(rows: list[dict[str, object]], keys: list[tuple[str, bool]]) -> list[dict[str, object]]:

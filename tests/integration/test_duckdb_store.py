@@ -15,6 +15,7 @@ from guotu.model.ports import Scan
 from node.stores.duckdb.connection import connect
 from node.stores.duckdb.options import DuckDbOptions
 from node.stores.duckdb.store import DuckDbStore
+from tests.support.eventually import eventually
 from tests.support.features import parcels, sample_collection, write_chunks
 from tests.support.stores import fetch
 
@@ -168,8 +169,7 @@ async def test_memory_is_given_back_when_idle_and_the_store_goes_on(tmp_path: Pa
     store = await filled(options, write_chunks(tmp_path / "a", table, 50_000))
     before = await fetch(store, COLLECTION, EVERYTHING)
     with_buffers = buffers_mib(store)
-    await asyncio.sleep(1)
-    assert buffers_mib(store) < with_buffers / 2
+    await eventually(lambda: buffers_mib(store) < with_buffers / 2)
     found = await asyncio.gather(*(fetch(store, COLLECTION, EVERYTHING) for _ in range(3)))
     assert all(again.equals(before) for again in found)
     await store.close()

@@ -87,6 +87,8 @@ class Script:
     questions: list[Question] = field(default_factory=list)
     published: list[pa.RecordBatch] = field(default_factory=list)
     header: admin_pb2.PublishHeader | None = None
+    finished: bool = False
+    """True once a publish was sent to its end."""
     publish_error: GuotuError | None = None
     drop_after_finish: bool = False
     """Lose the connection instead of answering a publish."""
@@ -170,10 +172,9 @@ class CannedServicer(
         script = self.script
         script.header = next(request_iterator).header
         schema = pa.ipc.read_schema(pa.py_buffer(script.header.arrow_schema))
-        finished = False
         for request in request_iterator:
             if request.WhichOneof("frame") == "finish":
-                finished = True
+                script.finished = True
                 break
             script.published.append(pa.ipc.read_record_batch(pa.py_buffer(request.batch.arrow_batch), schema))
             rows = sum(batch.num_rows for batch in script.published)
@@ -181,7 +182,7 @@ class CannedServicer(
             yield admin_pb2.PublishResponse(progress=progress)
         if script.publish_error is not None:
             _abort(context, script.publish_error)
-        if not finished:
+        if not script.finished:
             return
         if script.drop_after_finish:
             context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")

@@ -45,7 +45,8 @@ def account_of(form: str, target: Path) -> dict[str, object]:
     if FORMATS[form].sidecar:
         found: dict[str, object] = json.loads(sidecar_path(target).read_text())
     elif form == "geojson":
-        found = json.loads(target.read_text())["guotu"]
+        text = target.read_text()
+        found = json.loads("{" + text[text.rindex('"guotu":') :])["guotu"]
     elif form == "parquet":
         found = json.loads(pa.parquet.read_metadata(target).metadata[b"guotu"])
     else:

@@ -3,6 +3,7 @@
 import asyncio
 
 from node.stores.duckdb.idle import Idle
+from tests.support.eventually import eventually
 
 AFTER_S = 0.02
 
@@ -28,7 +29,8 @@ async def test_it_relaxes_once_after_the_last_work() -> None:
             pass
         await asyncio.sleep(4 * AFTER_S)
         assert relaxing.count == 0
-    await asyncio.sleep(8 * AFTER_S)
+    await eventually(lambda: relaxing.count)
+    await asyncio.sleep(4 * AFTER_S)
     assert relaxing.count == 1
 
 
@@ -38,8 +40,7 @@ async def test_work_waits_while_it_relaxes() -> None:
     idle = Idle(relaxing, AFTER_S)
     async with idle.work():
         pass
-    while not relaxing.count:
-        await asyncio.sleep(AFTER_S)
+    await eventually(lambda: relaxing.count)
     entered = asyncio.Event()
 
     async def work() -> None:

@@ -17,8 +17,8 @@ _INTERRUPT_AGAIN_SECONDS = 0.002
 class Session:
     """Work of one caller with the engine. Steps begin one after the other; the end may come at any time.
 
-    At the end `release` is called, to let go of what steps have drawn from the cursor: as long as a result is held, so is
-    the database file.
+    At the end `release` is called, to let go of what steps hold of the cursor's result: as long as a result is held, so
+    is the database file.
     """
 
     def __init__(self, cursor: Cursor, threads: Executor, release: Callable[[], None]) -> None:
