@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 def _leave(mesh: LocalMesh, narrator: Narrator) -> None:
     narrator.say(f"保留 kept: guotu --node {mesh.address(NATION)} datasets; {mesh.root}")
     narrator.say(f"停止 stop it: kill {' '.join(map(str, mesh.pids().values()))}")
-    mesh.detach()
+    mesh.release()
 
 
 class _Measuring:

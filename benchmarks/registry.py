@@ -69,25 +69,42 @@ async def _measure(server: EtcdServer, cache: Path, arguments: argparse.Namespac
     await again.finish()
     await writer.close()
     await etcd.close()
-    waits = np.array([last["seen"].get(node, float("inf")) - at for node, at in joined.items()])
     return {
-        "nodes": reader.first["nodes"],
-        "datasets": reader.first["datasets"],
-        "registry_mib": writer.bytes / 2**20,
         "fill_s": filled_s,
-        "cold_read_s": reader.first["read_s"],
-        "cold_read_cpu_s": reader.first["read_cpu_s"],
-        "warm_read_s": again.first["read_s"],
-        "warm_read_cpu_s": again.first["read_cpu_s"],
-        "cache_save_s": last["save_s"],
-        "joins": len(joined),
+        "registry_mib": writer.bytes / 2**20,
         "publishes_per_s": arguments.publishes,
-        "join_visible_p50_s": float(np.percentile(waits, 50)),
-        "join_visible_p99_s": float(np.percentile(waits, 99)),
-        "join_visible_max_s": float(waits.max()),
+        **_readings(reader.first, last, again.first),
+        **_join_times(joined, last["seen"]),
+    }
+
+
+def _join_times(joined: Mapping[str, float], seen: Mapping[str, float]) -> dict[str, float]:
+    """Return how long after they began to join nodes were seen, seconds.
+
+    Raises:
+        RuntimeError: some were never seen.
+    """
+    unseen = joined.keys() - seen.keys()
+    if unseen:
+        raise RuntimeError(f"{len(unseen)} nodes joined and were never seen")
+    waits = np.array([seen[node] - at for node, at in joined.items()])
+    p50, p99, most = np.percentile(waits, [50, 99, 100]).tolist()
+    return {"joins": len(waits), "join_visible_p50_s": p50, "join_visible_p99_s": p99, "join_visible_max_s": most}
+
+
+def _readings(first: Mapping[str, Any], last: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, object]:
+    """Return what the reading processes report: of a start without a file, at its end, and of a start with the file."""
+    return {
+        "nodes": first["nodes"],
+        "datasets": first["datasets"],
+        "cold_read_s": first["read_s"],
+        "cold_read_cpu_s": first["read_cpu_s"],
+        "warm_read_s": again["read_s"],
+        "warm_read_cpu_s": again["read_cpu_s"],
+        "cache_save_s": last["save_s"],
         "directory_rss_mib": {
-            "after_read": reader.first["rss_mib"],
-            "over_empty": reader.first["rss_over_empty_mib"],
+            "after_read": first["rss_mib"],
+            "over_empty": first["rss_over_empty_mib"],
             "after_questions": last["rss_after_mib"],
         },
         "select_ms": last["select_ms"],

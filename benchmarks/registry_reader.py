@@ -40,20 +40,16 @@ async def watch_nodes(directory: EtcdDirectory, seen: dict[str, float]) -> None:
         await asyncio.sleep(0.002)
 
 
-async def follow(endpoint: str, cache: Path) -> None:
-    """Read, report, follow, report."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+async def read(directory: EtcdDirectory) -> dict[str, Any]:
+    """Start the directory; returns what that took, and what is there now."""
     gc.collect()
     empty = resident_mib()
-    etcd = Etcd([endpoint])
-    # Full reads more often than is usual, so that some fall into the joins.
-    directory = EtcdDirectory(etcd, cache, DirectoryOptions(reconcile=5.0, read_share=0.2))
     began, worked = time.monotonic(), time.process_time()
     await directory.start()
     read_s, read_cpu_s = time.monotonic() - began, time.process_time() - worked
     gc.collect()
     view = directory.view()
-    first = {
+    return {
         "stale": view.stale,
         "read_s": read_s,
         "read_cpu_s": read_cpu_s,
@@ -62,7 +58,15 @@ async def follow(endpoint: str, cache: Path) -> None:
         "rss_mib": resident_mib(),
         "rss_over_empty_mib": resident_mib() - empty,
     }
-    print(json.dumps(first), flush=True)
+
+
+async def follow(endpoint: str, cache: Path) -> None:
+    """Read, report, follow until standard input ends, report."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    etcd = Etcd([endpoint])
+    # Full reads more often than is usual, so that some fall into the joins.
+    directory = EtcdDirectory(etcd, cache, DirectoryOptions(reconcile=5.0, read_share=0.2))
+    print(json.dumps(await read(directory)), flush=True)
     seen: dict[str, float] = {}
     watching = asyncio.create_task(watch_nodes(directory, seen))
     await asyncio.to_thread(sys.stdin.read)

@@ -24,7 +24,7 @@ _OUTCOMES = {
     model.Outcome.FAILED: common_pb2.OUTCOME_FAILED,
     model.Outcome.STALE_REGISTRY: common_pb2.OUTCOME_STALE_REGISTRY,
 }
-_UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError)
+_UNREADABLE = (pa.ArrowException, OSError, EOFError, ValueError, TypeError, KeyError)
 _OUTCOMES_BACK = {value: key for key, value in _OUTCOMES.items()}
 
 

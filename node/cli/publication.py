@@ -162,7 +162,8 @@ class _Sending:
             raise lost
         head = read_back(self._config, self._node, self._dataset, self._write_id)
         if head is None:
-            raise lost
+            detail = "连接中断，没有发布，请重试 the connection was lost and nothing was published; try again"
+            raise NodeUnavailable(address=self._node.address, detail=detail) from lost
         report = ImportReport(self._order.collection, str(self._source.describe), self._rows)
         return self._made(head, True, report.joined(_findings(self._source)), {})
 

@@ -6,7 +6,7 @@ import json
 import time
 
 from guotu.client import Client, connect
-from guotu.model.errors import GuotuError, NotFound
+from guotu.model.errors import GuotuError, NodeUnavailable, NotFound
 from guotu.model.records import DatasetRecord, NodeRecord
 from node.cli.console import say
 from node.config import NodeConfig
@@ -26,7 +26,7 @@ def read_back(config: NodeConfig, node: NodeRecord, dataset: str, write_id: str)
     """Return the head of a dataset if the attempt `write_id` made it; None if it did not.
 
     Raises:
-        NodeUnavailable: the node does not come back.
+        NodeUnavailable: the node does not come back, so that nobody knows.
     """
     say("连接中断，正在核对是否已发布 the connection was lost; asking whether it was published …", "yellow")
     deadline = time.monotonic() + WAIT_S
@@ -36,9 +36,13 @@ def read_back(config: NodeConfig, node: NodeRecord, dataset: str, write_id: str)
                 return _head_by(mesh, dataset, write_id)
             except NotFound:
                 return None
-            except GuotuError:
+            except GuotuError as failure:
                 if time.monotonic() > deadline:
-                    raise
+                    detail = (
+                        f"连接中断，不知是否已发布，请查看 it is not known whether it was published, look at: "
+                        f"guotu versions {dataset}"
+                    )
+                    raise NodeUnavailable(address=node.address, detail=detail) from failure
             time.sleep(_PAUSE_S)
 
 

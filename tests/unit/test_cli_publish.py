@@ -147,6 +147,7 @@ def test_a_lost_answer_is_resolved_by_the_heads_write_id(config: Path, script: S
         assert (found["published"], found["head"]["version"]) == (True, 2)
     else:
         assert found["error"]["reason"] == "NODE_UNAVAILABLE"
+        assert "nothing was published" in found["error"]["message"]
 
 
 @pytest.mark.usefixtures("node")

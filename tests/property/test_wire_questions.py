@@ -1,0 +1,122 @@
+"""Questions cross the wire unchanged."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guotu.model.errors import InvalidQuestion
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    CompletenessMode,
+    Options,
+    Query,
+    Question,
+    Scope,
+    Selection,
+    SortKey,
+    Stats,
+)
+from guotu.model.records import Extent
+from guotu.v1 import common_pb2, query_pb2
+from guotu.wire.questions import (
+    explain_from_proto,
+    explain_to_proto,
+    query_from_proto,
+    query_to_proto,
+    stats_from_proto,
+    stats_to_proto,
+)
+
+_NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+_DEGREES = st.floats(-180, 180)
+_OPTIONS = st.builds(
+    Options,
+    st.sampled_from(Scope),
+    st.sampled_from(CompletenessMode),
+    st.dictionaries(st.sampled_from(["510000/dltb", "510100-ch/dltb"]), st.integers(0, 2**63 - 1)),
+)
+_SELECTIONS = st.builds(
+    Selection, _NAMES, st.none() | st.builds(Extent, _DEGREES, _DEGREES, _DEGREES, _DEGREES), st.binary(), _NAMES
+)
+_QUERIES = st.builds(
+    Query,
+    collection=_NAMES,
+    selection=_SELECTIONS,
+    fields=st.lists(_NAMES).map(tuple),
+    sort=st.lists(st.builds(SortKey, _NAMES, st.booleans())).map(tuple),
+    limit=st.integers(-(2**63), 2**63 - 1),
+    crs=st.sampled_from(["EPSG:4490", "EPSG:4547"]),
+    options=_OPTIONS,
+)
+_STATS = st.builds(
+    Stats,
+    collection=_NAMES,
+    aggregates=st.lists(st.builds(Aggregate, st.sampled_from(AggregateFunction), _NAMES, _NAMES)).map(tuple),
+    group_by=st.lists(_NAMES).map(tuple),
+    selection=_SELECTIONS,
+    options=_OPTIONS,
+)
+
+
+@given(_QUERIES)
+def test_queries(query: Query) -> None:
+    sent = query_to_proto(query).SerializeToString()
+    assert query_from_proto(query_pb2.QueryRequest.FromString(sent)) == query
+
+
+@given(_STATS)
+def test_stats(stats: Stats) -> None:
+    sent = stats_to_proto(stats).SerializeToString()
+    assert stats_from_proto(query_pb2.AggregateRequest.FromString(sent)) == stats
+
+
+@given(_QUERIES | _STATS, st.booleans())
+def test_questions_to_explain(question: Question, analyze: bool) -> None:
+    request = query_pb2.ExplainRequest.FromString(explain_to_proto(question, analyze).SerializeToString())
+    assert explain_from_proto(request) == question
+    assert request.analyze is analyze
+
+
+def test_what_is_not_set_has_a_safe_meaning() -> None:
+    options = query_pb2.QuestionOptions(scope=common_pb2.SCOPE_SELF)
+    query = query_from_proto(query_pb2.QueryRequest(collection="dltb", options=options))
+    assert query == Query("dltb", options=Options(scope=Scope.SELF, completeness=CompletenessMode.REQUIRE_ALL))
+    assert query.selection == Selection()
+    assert query.crs == "EPSG:4490"
+
+
+def test_an_empty_box_is_not_no_box() -> None:
+    query = Query("dltb", Selection(bbox=Extent(0, 0, 0, 0)))
+    assert query_from_proto(query_to_proto(query)).selection.bbox == Extent(0, 0, 0, 0)
+
+
+def test_an_unknown_mode_is_the_strict_one() -> None:
+    options = query_pb2.QuestionOptions(scope=common_pb2.SCOPE_SELF)
+    options.completeness = 99  # type: ignore[assignment]
+    request = query_pb2.QueryRequest(collection="dltb", options=options)
+    assert query_from_proto(request).options.completeness is CompletenessMode.REQUIRE_ALL
+
+
+@pytest.mark.parametrize("scope", [common_pb2.SCOPE_UNSPECIFIED, 99])
+def test_a_scope_must_be_given(scope: common_pb2.Scope) -> None:
+    options = query_pb2.QuestionOptions()
+    options.scope = scope
+    for read, request in (
+        (query_from_proto, query_pb2.QueryRequest(options=options)),
+        (stats_from_proto, query_pb2.AggregateRequest(options=options)),
+    ):
+        with pytest.raises(InvalidQuestion) as refusal:
+            read(request)  # type: ignore[operator]
+        assert refusal.value.facts["part"] == "scope"
+
+
+def test_a_function_and_a_question_must_be_given() -> None:
+    options = query_pb2.QuestionOptions(scope=common_pb2.SCOPE_SELF)
+    request = query_pb2.AggregateRequest(aggregates=[query_pb2.Aggregate(field="TBMJ")], options=options)
+    with pytest.raises(InvalidQuestion, match="function"):
+        stats_from_proto(request)
+    with pytest.raises(InvalidQuestion, match="query or an aggregate"):
+        explain_from_proto(query_pb2.ExplainRequest())
