@@ -74,12 +74,11 @@ class OrderedMerge:
         return min((int(last[index]) + 1 for index in self._held), default=len(members))
 
     def _order(self) -> NDArray[np.uint64]:
-        """Return the order of what is pending, shape (n,), nulls last; the row number keeps ties as they came."""
+        """Return the order of what is pending, shape (n,), nulls last; the sort is stable: a member's ties stay."""
         columns = {f"key{number}": self._pending[key.field] for number, key in enumerate(self._keys)}
         directions = ["descending" if key.descending else "ascending" for key in self._keys]
         order = list(zip(columns, directions, strict=True))
         columns["member"] = self._pending[_MEMBER]
-        columns["row"] = pa.chunked_array([pa.array(np.arange(self._pending.num_rows))])
-        sort_keys = [*order, ("member", "ascending"), ("row", "ascending")]
+        sort_keys = [*order, ("member", "ascending")]
         indices: NDArray[np.uint64] = pc.sort_indices(pa.table(columns), sort_keys=sort_keys).to_numpy()
         return indices

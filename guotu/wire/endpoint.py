@@ -44,6 +44,8 @@ _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     # Channels of one address would share a subchannel and with it the wait between attempts to connect.
     ("grpc.use_local_subchannel_pool", 1),
+    # A proxy meant for the web (http_proxy) must not come between nodes.
+    ("grpc.enable_http_proxy", 0),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.http2.lookahead_bytes", 4 << 20),
 )

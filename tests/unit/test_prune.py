@@ -35,6 +35,8 @@ CASES: list[tuple[Prunable, DatasetRecord, str]] = [
     (window(*CHENGDU), dataset("510100"), MAY_MATCH),
     (window(100, 20, 110, 40), dataset("510100"), MAY_MATCH),
     (window(104.2, 30.8, 105, 31), dataset("510100"), MAY_MATCH),
+    (window(103, 30, 104.0, 30.5), dataset("510100"), MAY_MATCH),
+    (window(104.2, 30.4, 105, 30.5), dataset("510100"), MAY_MATCH),
     (window(104.2001, 30.8, 105, 31), dataset("510100"), "OUTSIDE_WINDOW"),
     (window(104, 31, 104.1, 32), dataset("510100"), "OUTSIDE_WINDOW"),
     (window(103, 30.5, 103.9, 30.8), dataset("510100"), "OUTSIDE_WINDOW"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import shapely
 
@@ -77,13 +79,15 @@ def test_alternatives_bound_together() -> None:
 
 def test_alternatives_are_not_overlaid() -> None:
     """An overlay rounds; a feature that touches an edge at one point must still touch the window."""
-    third = 1 / 3
-    one = shapely.Polygon([(0, 0), (1, third), (third, 1)])
-    other = shapely.Polygon([(third, -third), (1.1, 1.07), (0.2, 0.9)])
-    window = window_of(Or((spatial(one), spatial(other))))
-    assert window is not None
-    for corner in (*one.exterior.coords, *other.exterior.coords):
-        assert window.intersects(shapely.Point(corner))
+    one = shapely.Polygon([(0, 0), (3, 1), (0, 1)])
+    touching = [shapely.Point(3 * part / 8, part / 8) for part in range(9)]
+    assert all(one.intersects(point) for point in touching)
+    for place in range(1, 50):
+        x = math.sqrt(place) % 2.9
+        other = shapely.Polygon([(x, -0.3), (x + 0.2, 2.1), (x + 0.31, -0.4)])
+        window = window_of(Or((spatial(one), spatial(other))))
+        assert window is not None
+        assert all(window.intersects(point) for point in touching)
 
 
 @pytest.mark.parametrize(
