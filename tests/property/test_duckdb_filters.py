@@ -74,7 +74,7 @@ def negation(outcome: bool | None) -> bool | None:
 
 
 def compare(left: Any, sign: Comparison, right: Any) -> bool | None:
-    return None if left is None or right is None else OPERATORS[sign](left, exact(right))
+    return None if left is None or right is None else OPERATORS[sign](exact(left), exact(right))
 
 
 def like(value: str | None, pattern: str) -> bool | None:

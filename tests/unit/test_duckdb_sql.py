@@ -83,10 +83,14 @@ def test_bound_numbers_have_the_digits_of_their_column() -> None:
 def test_values_travel_beside_the_text() -> None:
     text, values = where(And((Compare("DLBM", Comparison.EQ, "secret"), Like("BSM", "51%"), In("GDDB", (5, 6)))))
     assert text == (
-        ' WHERE ((f."DLBM" = $1::VARCHAR) AND (f."BSM" LIKE $2::VARCHAR ESCAPE \'\\\')'
+        ' WHERE ((f."DLBM" = $1::VARCHAR) AND (f."BSM" LIKE $2::VARCHAR)'
         ' AND (f."GDDB" IN (SELECT unnest($3::BIGINT[]))))'
     )
     assert values == ["secret", "51%", [5, 6]]
+
+
+def test_an_escape_is_declared_where_there_is_one() -> None:
+    assert where(Like("BSM", "51\\_%")) == (" WHERE (f.\"BSM\" LIKE $1::VARCHAR ESCAPE '\\')", ["51\\_%"])
 
 
 def test_names_are_quoted() -> None:
