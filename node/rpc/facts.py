@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from guotu.model.definition import collection_to_json
 from guotu.model.division import contains
 from guotu.model.errors import InvalidQuestion, UnknownCollection
-from guotu.model.ports import Catalogue, Directory
+from guotu.model.ports import Catalogue, Directory, DirectoryView
 from guotu.model.question import Scope
 from guotu.model.records import DatasetRecord, NodeRecord
 from guotu.v1 import (
@@ -104,19 +104,25 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
 
         async def work() -> dataset_pb2.ListDatasetsResponse:
             view = self._directory.view()
-            records = {record.dataset: record for record in self._holdings.records().values()}
+            own = {record.dataset: record for record in self._holdings.records().values()}
+            below = {}
             if scope_from_proto(request.scope) is Scope.SUBTREE:
-                known = (record for by_id in view.datasets.values() for record in by_id.values())
-                records = {record.dataset: record for record in known if self._is_below(record)} | records
-            chosen = _of_collection(records.values(), request.collection)
+                below = {record.dataset: record for record in self._below(view, request.collection)}
+            chosen = _of_collection((below | own).values(), request.collection)
             return dataset_pb2.ListDatasetsResponse(
                 datasets=[dataset_to_proto(record) for record in chosen], stale_registry=view.stale
             )
 
         return await self._gate.unary(context, "ListDatasets", work)
 
-    def _is_below(self, record: DatasetRecord) -> bool:
-        return record.node != self._gate.node and contains(self._holdings.division, record.node[:6])
+    def _below(self, view: DirectoryView, collection: str) -> Iterator[DatasetRecord]:
+        """Yield the records below this node; ids are looked at first, for a record is unpacked when it is read."""
+        wanted = [collection] if collection else list(view.datasets)
+        for name in wanted:
+            by_id = view.datasets.get(name, {})
+            for dataset in by_id:
+                if not dataset.startswith(f"{self._gate.node}/") and contains(self._holdings.division, dataset[:6]):
+                    yield by_id[dataset]
 
 
 def _of_collection(records: Iterable[DatasetRecord], collection: str) -> list[DatasetRecord]:
