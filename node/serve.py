@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import signal
-import sys
 from contextlib import AsyncExitStack, suppress
 
 import structlog
@@ -15,6 +13,7 @@ from node.assembly import Parts, assemble, tls_files
 from node.config.address import split_address
 from node.config.sections import NodeConfig
 from node.data_directory import DataDirectory
+from node.footprint import stay_small
 from node.logs import configure_logs
 from node.readiness import State
 from node.rpc.server import PublicServer, start_admin_server
@@ -22,8 +21,6 @@ from sync.reconcile import reconcile
 
 _GRACE_S = 3.0
 """How long calls under way may go on after a stop was asked for."""
-_M_ARENA_MAX = -8
-"""Parameter of glibc's mallopt(3): most heaps."""
 _log = structlog.get_logger(__name__)
 
 
@@ -36,22 +33,11 @@ def serve(config: NodeConfig) -> None:
         IdentityTaken: another node has this id.
         OSError: an address cannot be bound, or the data directory cannot be used.
     """
-    _stay_small()
+    stay_small()
     configure_logs(config.node.id, config.log.level, config.log.format == "json")
     data = DataDirectory(config.node.data_dir)
     with data.hold():
         asyncio.run(_live(config, data))
-
-
-def _stay_small() -> None:
-    """Keep out what the node has no use for.
-
-    DuckDB's client imports pandas, where it is installed, the first time it binds a parameter: 35 MiB for nothing. And
-    glibc gives each thread a heap of its own, which keeps what it once had.
-    """
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 async def _live(config: NodeConfig, data: DataDirectory) -> None:

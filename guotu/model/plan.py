@@ -28,7 +28,7 @@ class ExpectedDataset:
     keep: bool
     """False if pruned."""
     reason: str
-    """MAY_MATCH, OUTSIDE_WINDOW, OUTSIDE_DIVISION, EMPTY, NOT_IN_CUT."""
+    """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE."""
 
 
 @dataclass(frozen=True, slots=True)

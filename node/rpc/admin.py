@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 
 import pyarrow as pa
 
@@ -55,9 +54,9 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
                 yield admin_pb2.PublishResponse(progress=frame)
             yield admin_pb2.PublishResponse(result=_result_to_proto(await work))
         finally:
-            work.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await work
+            if not work.done():
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
 
     async def _run(self, requests: _Requests, progress: _ProgressBox) -> PublishResult:
         first = await anext(requests, None)

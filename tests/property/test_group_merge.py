@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from federation.execution import groups
 from federation.execution.groups import finish, lower, merge_groups
@@ -86,6 +86,7 @@ def grouped(rows: list[Row], by: tuple[str, ...], aggregates: tuple[Aggregate, .
 _BY = st.sampled_from([(), ("DLBM",), ("SFYX",), ("DLBM", "SFYX"), ("SJNF", "DLBM"), ("GXRQ",)])
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(_ROW, max_size=8), max_size=5), _BY)
 def test_merging_parts_is_grouping_the_whole(parts: list[list[Row]], by: tuple[str, ...]) -> None:
     lowered = lower(AGGREGATES)
@@ -105,6 +106,7 @@ def test_merging_parts_is_grouping_the_whole(parts: list[list[Row]], by: tuple[s
         assert row == wanted
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(_ROW, max_size=6), min_size=2, max_size=4), _BY, st.randoms())
 def test_the_order_and_the_tree_of_the_parts_do_not_matter(
     parts: list[list[Row]], by: tuple[str, ...], chance: Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.filter.window import window_of
@@ -46,6 +46,7 @@ def truth(expression: Expression, shape: shapely.Geometry, year: int | None) -> 
     raise AssertionError(expression)
 
 
+@settings(deadline=None)
 @given(_FILTERS, st.lists(st.tuples(_SHAPES, _YEARS), min_size=1, max_size=6))
 def test_what_matches_meets_the_window(
     expression: Expression, features: list[tuple[shapely.Geometry, int | None]]
@@ -56,6 +57,7 @@ def test_what_matches_meets_the_window(
             assert window is None or shapely.intersects(window, shape)
 
 
+@settings(deadline=None)
 @given(_FILTERS, st.lists(st.tuples(_SHAPES, _YEARS), min_size=1, max_size=6))
 def test_a_dataset_with_a_match_is_never_pruned(
     expression: Expression, features: list[tuple[shapely.Geometry, int | None]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guotu.model.errors import InvalidQuestion
@@ -61,18 +61,21 @@ _STATS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(_QUERIES)
 def test_queries(query: Query) -> None:
     sent = query_to_proto(query).SerializeToString()
     assert query_from_proto(query_pb2.QueryRequest.FromString(sent)) == query
 
 
+@settings(deadline=None)
 @given(_STATS)
 def test_stats(stats: Stats) -> None:
     sent = stats_to_proto(stats).SerializeToString()
     assert stats_from_proto(query_pb2.AggregateRequest.FromString(sent)) == stats
 
 
+@settings(deadline=None)
 @given(_QUERIES | _STATS, st.booleans())
 def test_questions_to_explain(question: Question, analyze: bool) -> None:
     request = query_pb2.ExplainRequest.FromString(explain_to_proto(question, analyze).SerializeToString())

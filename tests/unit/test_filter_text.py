@@ -13,7 +13,7 @@ from typing import Any
 import cql2
 import pytest
 import shapely
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from federation.filter.bind import bind_filter
@@ -116,6 +116,7 @@ def test_text_and_json_are_one_tree() -> None:
             assert parse_filter("  " + json.dumps(tree)) == parse_filter(text)
 
 
+@settings(deadline=None)
 @given(EXPRESSIONS)
 @example(Like("BSM", "back\\"))
 def test_a_phrase_is_read_back_as_the_same_expression(expression: Expression) -> None:
@@ -156,6 +157,7 @@ def flat(tree: Any) -> Any:
     return {"op": tree["op"], "args": parts}
 
 
+@settings(deadline=None)
 @given(_TEXTS)
 def test_another_parser_reads_the_same(text: str) -> None:
     """The `cql2` package (Rust) is the oracle; it reads all numbers as doubles and makes chains flat."""
@@ -291,6 +293,7 @@ def test_hostile_filters_neither_end_nor_stop_the_process() -> None:
     assert max(seconds for _, seconds in ends.values()) < 2
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.text("()'\"=ANDORNOTab1.,-{}[]: ", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(GuotuError):

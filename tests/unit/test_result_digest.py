@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guotu.model.answer import Segment
@@ -120,6 +120,7 @@ def table_of(rows: list[Row], schema: pa.Schema = SCHEMA) -> pa.Table:
     return pa.Table.from_pylist(rows, schema)
 
 
+@settings(deadline=None)
 @given(_ROWS)
 def test_it_is_what_the_document_says(rows: list[Row]) -> None:
     assert digest(table_of(rows)) == by_the_document(SCHEMA, rows)
@@ -131,11 +132,13 @@ def test_names_of_types_are_those_of_the_document() -> None:
     ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(_ROWS, st.lists(st.integers(0, 5), max_size=6))
 def test_batches_do_not_matter(rows: list[Row], sizes: list[int]) -> None:
     assert digest(table_of(rows), sizes) == digest(table_of(rows))
 
 
+@settings(deadline=None)
 @given(_ROWS, st.integers(0, 5), st.integers(0, 5))
 def test_slices_are_what_they_show(rows: list[Row], skipped: int, cut: int) -> None:
     shown = rows[skipped : max(len(rows) - cut, skipped)]
@@ -143,6 +146,7 @@ def test_slices_are_what_they_show(rows: list[Row], skipped: int, cut: int) -> N
     assert digest(batch) == by_the_document(SCHEMA, shown)
 
 
+@settings(deadline=None)
 @given(_ROWS)
 def test_a_journey_over_the_wire_does_not_matter(rows: list[Row]) -> None:
     batch = pa.RecordBatch.from_pylist(rows, SCHEMA)

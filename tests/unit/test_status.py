@@ -8,7 +8,7 @@ import grpc
 import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guotu.model import errors
@@ -111,6 +111,7 @@ _FACTS = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(_FACTS)
 def test_any_facts_cross(facts: dict[str, errors.Fact]) -> None:
     assert received(errors.Internal(**facts)).facts == facts
