@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from guotu.model.answer import Segment
 
@@ -31,19 +33,22 @@ class _ColumnDigest:
     def update(self, column: pa.Array) -> None:
         if not len(column):
             return  # an empty array need not have buffers
-        self._validity.update(np.asarray(pc.is_valid(column).cast(pa.uint8())).tobytes())
+        valid = _validity(column)
+        self._validity.update((np.ones(len(column), np.uint8) if valid is None else valid).data)
         if self._variable:
-            self._update_variable(column)
+            self._update_variable(column, valid)
         else:
-            self._values.update(_fixed_bytes(column))
+            self._values.update(_fixed_values(column, valid).data)
 
-    def _update_variable(self, column: pa.Array) -> None:
-        if column.null_count:
+    def _update_variable(self, column: pa.Array, valid: NDArray[np.uint8] | None) -> None:
+        lengths = np.diff(_offsets(column))
+        if valid is not None and lengths[valid == 0].any():
             column = pc.fill_null(column, "" if pa.types.is_string(column.type) else b"")
-        _, offsets_buffer, data = column.buffers()
-        offsets = np.frombuffer(offsets_buffer, np.int32, len(column) + 1, column.offset * 4)
-        self._lengths.update(np.diff(offsets).tobytes())
+            lengths = np.diff(_offsets(column))
+        self._lengths.update(lengths.data)
+        data = column.buffers()[2]
         if data is not None:
+            offsets = _offsets(column)
             self._values.update(memoryview(data)[int(offsets[0]) : int(offsets[-1])])
 
     def digest(self) -> bytes:
@@ -51,25 +56,35 @@ class _ColumnDigest:
         return hashlib.sha256(parts).digest()
 
 
-def _fixed_bytes(column: pa.Array) -> bytes:
+def _validity(column: pa.Array) -> NDArray[np.uint8] | None:
+    """Return one byte a row, 1 for a value and 0 for null; None if there is no null."""
+    if not column.null_count:
+        return None
+    bitmap = column.buffers()[0]
+    if bitmap is None:
+        return np.zeros(len(column), np.uint8)
+    start, stop = column.offset, column.offset + len(column)
+    bits = np.unpackbits(np.frombuffer(bitmap, np.uint8, (stop + 7) // 8), count=stop, bitorder="little")
+    return bits[start:]
+
+
+def _offsets(column: pa.Array) -> NDArray[np.int32]:
+    return np.frombuffer(column.buffers()[1], np.int32, len(column) + 1, column.offset * 4)
+
+
+def _fixed_values(column: pa.Array, valid: NDArray[np.uint8] | None) -> NDArray[Any]:
     """Return the values of a fixed-width column, little-endian, nulls and negative zeros as zeros."""
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
-    if pa.types.is_decimal(column.type):
-        if column.null_count:
-            column = pc.fill_null(column, pa.scalar(0, column.type))
-        width = column.type.byte_width
-        buffer = column.buffers()[1]
-        return b"" if buffer is None else bytes(memoryview(buffer)[column.offset * width :][: len(column) * width])
-    values = np.asarray(pc.fill_null(column.view(_integer_of(column.type)), 0))
-    if pa.types.is_floating(column.type):
-        values = values.view(np.float64) + 0.0
-    return values.tobytes()
-
-
-def _integer_of(kind: pa.DataType) -> pa.DataType:
-    """Return the integer type of the same width, so that any fixed-width column is read as plain numbers."""
-    return {8: pa.uint8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}[kind.bit_width]
+    buffer, width = column.buffers()[1], column.type.byte_width
+    if buffer is None:
+        return np.zeros(len(column) * width, np.uint8)
+    words = width // min(width, 8)
+    kind = np.dtype(f"<i{min(width, 8)}")
+    values = np.frombuffer(buffer, kind, len(column) * words, column.offset * width)
+    if valid is not None:
+        values = np.where(np.repeat(valid, words) if words > 1 else valid, values, kind.type(0))
+    return values.view(np.float64) + 0.0 if pa.types.is_floating(column.type) else values
 
 
 class SegmentDigest:
