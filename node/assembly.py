@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from importlib.metadata import version as package_version
 
-from registry.catalogue import DirectoryCatalogue
-
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.division import node_division
@@ -26,6 +24,7 @@ from node.rpc.gate import Gate
 from node.rpc.server import Services
 from node.stores.duckdb.options import DuckDbOptions
 from node.stores.duckdb.store import DuckDbStore
+from registry.catalogue import DirectoryCatalogue
 from registry.directory import EtcdDirectory
 from registry.etcd import Etcd
 from registry.gazetteer import Gazetteer
