@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 AHEAD = 4
 """Items read before they are asked for."""
+_TIDYING_S = 5.0
+"""How long the thread may take to close what it read, after its last item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,14 @@ def in_background(source: Callable[[], Iterable[T]]) -> Iterator[T]:
     turns: SimpleQueue[bool] = SimpleQueue()
     for _ in range(AHEAD):
         turns.put(True)
-    threading.Thread(target=_read, args=(source, items, turns), daemon=True).start()
+    reader = threading.Thread(target=_read, args=(source, items, turns), daemon=True)
+    reader.start()
     try:
         while not isinstance(item := items.get(), _End):
             check_stop()
             turns.put(True)
             yield item
+        reader.join(_TIDYING_S)
         if item.failure is not None:
             raise item.failure
     finally:
