@@ -12,9 +12,12 @@ from types import ModuleType
 
 import pyarrow as pa
 
-_M_ARENA_MAX = -8
-"""Parameter of glibc's mallopt(3): most heaps."""
-_HEAPS = 2
+_MALLOC = {
+    -8: 2,  # M_ARENA_MAX: heaps
+    -3: 32 << 20,  # M_MMAP_THRESHOLD: a block from this size on has a mapping of its own, bytes
+    -1: 64 << 20,  # M_TRIM_THRESHOLD: free memory at the end of a heap that is kept, bytes
+}
+"""Parameters of glibc's mallopt(3)."""
 
 
 class _Without(MetaPathFinder):
@@ -38,8 +41,13 @@ def stay_small() -> None:
     DuckDB's client imports pandas, where it is installed, the first time it binds a parameter: 35 MiB for nothing. And
     glibc gives each thread a heap of its own, which keeps what it once had. pyarrow's own allocator takes huge pages:
     14 MiB more at rest; the system's costs a scan no more, and gives memory back when asked to.
+
+    Batches of a megabyte come and go: with glibc's own thresholds each is mapped, faulted in and unmapped again, which
+    costs as much as sending it. What is kept instead goes back to the system when the store is idle.
     """
     sys.meta_path.insert(0, _Without("pandas"))
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
+        libc = ctypes.CDLL(None)
+        for parameter, value in _MALLOC.items():
+            libc.mallopt(parameter, value)
     pa.set_memory_pool(pa.system_memory_pool())

@@ -85,6 +85,7 @@ def crs_projjson(text: str) -> dict[str, Any]:
     return projjson
 
 
+@lru_cache(maxsize=64)
 def geometry_field(name: str, crs: str) -> pa.Field:
     """Return a nullable Arrow field of GeoArrow WKB (geoarrow.wkb) that carries its CRS as PROJJSON.
 

@@ -33,10 +33,11 @@ def columns_of(collection: Collection, names: tuple[str, ...]) -> tuple[str, ...
     Raises:
         UnknownField: the collection has no such column.
     """
+    known = collection.column_names
     for name in names:
-        if name not in collection.column_names:
-            raise UnknownField(field=name, collection=collection.id, known=", ".join(collection.column_names))
-    return names or collection.column_names
+        if name not in known:
+            raise UnknownField(field=name, collection=collection.id, known=", ".join(known))
+    return names or known
 
 
 def arrow_schema(collection: Collection, names: tuple[str, ...] = (), crs: str = MESH_CRS) -> pa.Schema:
