@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
 
 NAMES = ("registry", "federation", "publish")
+_TERMINATED = 143
 
 
 def main(words: Sequence[str]) -> int:
@@ -53,5 +57,11 @@ def _flat(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, obje
             yield prefix + name, value
 
 
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """End like an error does, so that processes and folders go."""
+    raise SystemExit(_TERMINATED)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(main(sys.argv[1:]))
