@@ -34,7 +34,7 @@ demo: $(VENV)/.demo  ## run the mesh on real data: six nodes, questions, a lost 
 	@$(BIN)/python -m demo $(DEMO_ARGS)
 
 test: setup lint  ## check and test everything
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TEST_ARGS)
 
 lint: setup  ## format, lint, types, imports, wire contract
 	$(BIN)/ruff format --check .
@@ -47,7 +47,7 @@ format: setup  ## format in place
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup  ## run a benchmark (BENCH=federation|registry|publish)
+bench: setup  ## run a benchmark (BENCH=federation|registry|publish|replication)
 	@mkdir -p benchmarks/out
 	$(BIN)/python -m benchmarks $(BENCH) --out benchmarks/out/$(BENCH).json
 

@@ -43,7 +43,7 @@ def national_collection(name: str) -> Collection:
 def apply_catalogue(mesh: LocalMesh, node: str) -> None:
     """Put the national catalogue in force, through one node's configuration."""
     words = ("catalogue", "apply", str(national_catalogue_path()), "--yes", "--json")
-    _run(mesh, node, "catalogue", words)
+    run_json(mesh, node, "catalogue", words)
 
 
 def publish(mesh: LocalMesh, node: str, collection: Collection, source: Path) -> Published:
@@ -53,7 +53,7 @@ def publish(mesh: LocalMesh, node: str, collection: Collection, source: Path) ->
         CommandFailed: the layer was refused, or the node failed.
     """
     words = ("publish", collection.id, "--from", str(source), "--json")
-    document = _run(mesh, node, f"publish-{source.name}", words)
+    document = run_json(mesh, node, f"publish-{source.name}", words)
     return Published(int(document["head"]["rows"]), document["seconds"], reading_seconds(source, collection))
 
 
@@ -80,7 +80,12 @@ def rates(published: Sequence[Published]) -> dict[str, Any]:
     }
 
 
-def _run(mesh: LocalMesh, node: str, name: str, words: tuple[str, ...]) -> Any:
+def run_json(mesh: LocalMesh, node: str, name: str, words: tuple[str, ...]) -> Any:
+    """Run a command for a node's operator; returns its JSON.
+
+    Raises:
+        CommandFailed: it ended with an error.
+    """
     command = Command(f"{node}-{name}", ("--config", str(mesh.config(node)), *words))
     (done,) = run_commands([command], mesh.root / "commands", mesh.guard)
     return done.document

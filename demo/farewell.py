@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from demo import questions
+from demo.journey import DATASET, NEW, OLD
 from demo.mesh import LocalMesh
 from demo.node_process import guotu_command
 from demo.owners import NATION
@@ -24,6 +25,8 @@ def farewell(mesh: LocalMesh, screen: Screen) -> None:
         *(asked.command.replace("guotu", guotu, 1) for asked in (questions.classes(), questions.named_counties())),
         f"{guotu} query landcover --within 510700 -o mianyang.gpkg",
         f"{guotu} explain stats landcover --group-by province --sum area_m2 --analyze",
+        f"{guotu} --config {_short(str(mesh.config(NATION)))} replicas",
+        f"{guotu} diff {DATASET} {OLD} {NEW}",
         f"curl http://{mesh.nodes[NATION].metrics_address}/metrics",
     ]
     for line in lines:

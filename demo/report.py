@@ -12,7 +12,9 @@ from typing import Any
 
 from demo.asking import Asked
 from demo.checks import Check
-from demo.owners import LOST, NODES
+from demo.edit import EDITOR
+from demo.owners import LOST, NATION, NODES
+from demo.replica import Replication
 from guotu.model.records import DatasetRecord, NodeRecord
 from node.cli.documents import dataset_document, node_document
 
@@ -23,6 +25,8 @@ STEPS = {
     "questions": "向全国节点提问 questions to the national node",
     "lost": f"节点 {LOST} {NODES[LOST]}断电 node {LOST} loses power",
     "back": f"节点 {LOST} {NODES[LOST]}恢复 node {LOST} comes back",
+    "replicas": f"{NODES[NATION]}节点订阅全部土地覆盖 node {NATION} subscribes to all land cover",
+    "edit": f"节点 {EDITOR} {NODES[EDITOR]}发布变更 node {EDITOR} publishes an edit",
     "checks": "与数据文件核对 check the answers against the files",
     "end": "结束全部进程 end all processes",
     "total": "总计 total",
@@ -37,6 +41,7 @@ class Report:
     nodes: list[NodeRecord] = field(default_factory=list)
     datasets: list[DatasetRecord] = field(default_factory=list)
     questions: list[Asked] = field(default_factory=list)
+    replication: Replication = field(default_factory=lambda: Replication(NATION))
     checks: list[Check] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -61,6 +66,7 @@ class Report:
             "nodes": [node_document(node) for node in self.nodes],
             "datasets": [dataset_document(dataset) for dataset in self.datasets],
             "questions": [asked.document() for asked in self.questions],
+            "replication": self.replication.document(),
             "checks": [check.document() for check in self.checks],
             "seconds": self.seconds,
         }

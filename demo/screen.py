@@ -18,11 +18,15 @@ from rich.text import Text
 
 from demo.asking import Asked
 from demo.checks import Check
+from demo.replica import End, First, Replication
 from demo.report import STEPS, Report
 from guotu.model.answer import Completeness, Outcome
 from guotu.model.collection import GEOMETRY
 from guotu.model.records import DatasetRecord, NodeRecord
+from node.cli.change_table import change_table
 from node.cli.console import table
+from node.cli.diff_stream import DiffStream
+from node.cli.diff_table import diff_table
 from node.cli.formats.table import cells, is_number
 from node.cli.groups import hectares
 from node.cli.outcomes import completeness_line
@@ -110,6 +114,46 @@ class Screen:
             self._show(_members_table(asked.completeness))
             style = "green" if asked.completeness.complete else "bold yellow"
             self.say(completeness_line(asked.completeness), style)
+
+    def replicas(self, first: First) -> None:
+        """Show the replicas that a subscription led to."""
+        columns = ("数据集 dataset", "版本 version", "行 rows", "状态 state")
+        rows = [(item.dataset, item.version, count(item.rows), item.state) for item in first.replicas]
+        self._show(table("", columns, rows, columns[1:3]))
+        shipped = f"传输 shipped {count(first.shipped_bytes)} B"
+        self.say(f"{count(first.rows)} 行 rows  ·  {shipped}  ·  {first.seconds:.1f} s", "dim")
+
+    def journey(self, found: Replication) -> None:
+        """Show what an edit cost on its way, and that both ends hold the same."""
+        shipped = found.shipped
+        if shipped is None:
+            return
+        share = shipped.shipped_bytes / shipped.whole_bytes
+        rows = [
+            ("传输字节 bytes shipped", f"{count(shipped.shipped_bytes)} B"),
+            ("整层字节 bytes of the whole layer", f"{count(shipped.whole_bytes)} B ({share:.1%})"),
+            ("发布用时 time to publish", f"{shipped.published_s:.2f} s"),
+            ("至副本证实 time to the proven replica", f"{shipped.proven_s:.2f} s"),
+            *((f"{end.node} 摘要 digest @{end.verified.version}", end.verified.digest) for end in found.ends),
+        ]
+        self._show(table("", ("变更的行程 journey of the edit", f"{shipped.dataset}@{shipped.version}"), rows))
+        same = len({end.verified.digest for end in found.ends}) == 1
+        verdict = "摘要相同 the digests are equal" if same else "摘要不同 the digests are NOT equal"
+        self.say(verdict, "green" if same else "bold red")
+        self._versions(found.before, found.ends)
+
+    def _versions(self, before: str, ends: Sequence[End]) -> None:
+        """Show what each end answers from each version."""
+        columns = ("结果摘要 result digest", *(f"版本 version {version}" for version in ends[0].answers))
+        rows = [(end.node, *(digest[:16] for digest in end.answers.values())) for end in ends]
+        self._show(table("", columns, [("变更之前 before the edit", before[:16], ""), *rows]))
+
+    def difference(self, command: str, stream: DiffStream) -> None:
+        """Show how two versions differ, and the command that asks the same."""
+        self.say(f"$ {command}", "cyan")
+        lines = diff_table(stream, {})
+        self._show(change_table(stream.change))
+        self._show(lines)
 
     def checks(self, checks: Sequence[Check]) -> None:
         """Show what was checked, and what differs."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from demo import questions
 from demo.asking import Asked, ask, top_of_each
 from demo.commands import Command, run_commands
+from demo.edit import Edit
+from demo.journey import Journey
 from demo.mesh import LocalMesh
 from demo.owners import LAYERS, LOST, NATION, NODES, Part, split
 from demo.questions import DemoQuestion
@@ -16,7 +18,14 @@ from demo.report import STEPS, Report
 from demo.screen import Screen
 from demo.settling import wait_until
 from demo.source_data import SourceData
-from demo.verdicts import check_datasets, check_features, check_loss, check_return, check_totals
+from demo.verdicts import (
+    check_datasets,
+    check_features,
+    check_journey,
+    check_loss,
+    check_return,
+    check_totals,
+)
 from guotu.client import Client
 from guotu.model.records import DatasetRecord
 from node.cli.wording import count
@@ -37,6 +46,7 @@ class Story:
     _parts: list[Part] = field(default_factory=list)
     _asked: dict[str, Asked] = field(default_factory=dict)
     _returned: Sequence[DatasetRecord] = ()
+    _edit: Edit | None = None
 
     def tell(self) -> None:
         """Run it all; the mesh is left running.
@@ -52,6 +62,9 @@ class Story:
             self._step("questions", lambda: self._question(nation))
             self._step("lost", lambda: self._lose(nation))
             self._step("back", lambda: self._return(nation))
+        journey = Journey(self.mesh, self.folder, self.screen, self.report.replication, self._parts)
+        self._step("replicas", journey.subscribe)
+        self._step("edit", lambda: self._change(journey))
         self._step("checks", self._check)
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
@@ -154,13 +167,18 @@ class Story:
         answer = ask(nation, NATION, questions.classes().partial("probe", ""))
         return answer.completeness is not None and answer.completeness.complete
 
+    def _change(self, journey: Journey) -> None:
+        self._edit = journey.edit()
+
     def _check(self) -> None:
         source = SourceData()
+        assert self._edit is not None  # an earlier step
         self.report.checks = [
             check_datasets(self._parts, self.report.datasets),
             *check_totals(self._asked, source),
             *check_features(self._asked, source),
             *check_loss(self._asked, source, LOST),
             check_return(self._asked, self.report.datasets, self._returned),
+            *check_journey(self.report.replication, self._edit),
         ]
         self.screen.checks(self.report.checks)

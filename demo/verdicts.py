@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import pyarrow as pa
 import shapely
 
 from demo.asking import Asked
 from demo.checks import Check, compare_sequences, compare_sets, compare_totals, compare_values, summed, totals_of
+from demo.edit import Edit, Row
 from demo.owners import Part
 from demo.questions import BORDER, DIVISION, ELSEWHERE, LARGEST, NAMED, around_chengdu
+from demo.replica import Replication
 from demo.source_data import SourceData
 from guotu.model.records import DatasetRecord
 
@@ -79,6 +83,45 @@ def check_return(answers: Answers, before: Sequence[DatasetRecord], after: Seque
         {"digest": first.digest, **{item.dataset: (item.version, item.manifest) for item in before}},
         {"digest": again.digest, **{item.dataset: (item.version, item.manifest) for item in after}},
     )
+
+
+def check_journey(found: Replication, edit: Edit) -> Iterator[Check]:
+    """Yield checks of what arrived of an edit at the replica."""
+    owner, replica = found.ends
+    title = "副本摘要等于所有者的摘要 the replica's digest equals the owner's"
+    digests = {"digest": owner.verified.digest, "signed": owner.verified.expected, "rows": owner.verified.rows}
+    held = {"digest": replica.verified.digest, "signed": replica.verified.expected, "rows": replica.verified.rows}
+    yield compare_values("replica", title, digests, held)
+    title = "差异等于所作的变更 the diff equals the edit made"
+    told = {} if found.difference is None else _told(found.difference.table)
+    yield compare_values("diff", title, _made(edit), told)
+    title = "旧版本在两处仍给出旧摘要 the old version still answers with its old digest, at both ends"
+    old = {end.node: end.answers[min(end.answers)] for end in found.ends}
+    yield compare_values("old", title, dict.fromkeys(old, found.before), old)
+
+
+def _made(edit: Edit) -> dict[str, object]:
+    """Return what an edit made of each patch, by key."""
+    ops = {key: "update" for key in edit.updated} | {key: "insert" for key in edit.inserted}
+    ops |= {key: "delete" for key in edit.deleted}
+    return {key: (op, _plain(edit.before.get(key)), _plain(edit.after.get(key))) for key, op in ops.items()}
+
+
+def _told(difference: pa.Table) -> dict[str, object]:
+    """Return what a difference says of each patch, by key."""
+    rows = difference.to_pylist()
+    return {row["bsm"]: (row["op"], _plain(_parsed(row["before"])), _plain(_parsed(row["after"]))) for row in rows}
+
+
+def _parsed(row: Mapping[str, Any] | None) -> Row | None:
+    return None if row is None else {**row, "geometry": shapely.from_wkb(row["geometry"])}
+
+
+def _plain(row: Row | None) -> dict[str, str] | None:
+    """Return a patch in a form that can be compared and printed."""
+    if row is None:
+        return None
+    return {name: row[name].normalize().wkt if name == "geometry" else str(row[name]) for name in sorted(row)}
 
 
 def _marks(asked: Asked) -> dict[str, object]:

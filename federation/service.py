@@ -118,7 +118,7 @@ class Federation:
         """Return the plan, with the plans of the nodes that it would ask.
 
         Raises:
-            UnknownCollection, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
+            UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
         """
         collection = self._collection(question.collection)
         if isinstance(question, Query):

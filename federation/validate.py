@@ -44,7 +44,7 @@ def check_query(query: Query, collection: Collection) -> None:
     for key in query.sort:
         _check_sort_field(key.field, collection)
     check_crs(query.crs)
-    check_options(query.options)
+    check_options(query.options, collection)
 
 
 def _check_sort_field(name: str, collection: Collection) -> None:
@@ -77,22 +77,29 @@ def check_stats(stats: Stats, collection: Collection) -> None:
         if not item.field and item.function is not AggregateFunction.COUNT:
             raise InvalidQuestion(part="aggregates", detail=f"{item.function} needs a field")
     grouping_schema(collection, stats.group_by, stats.aggregates)
-    check_options(stats.options)
+    check_options(stats.options, collection)
 
 
-def check_options(options: Options) -> None:
+def check_options(options: Options, collection: Collection) -> None:
     """Check what every question has.
 
     Raises:
-        InvalidQuestion: the cut names something that is no dataset, or no version.
+        InvalidQuestion: the cut names something that is no dataset, or no version; or the one dataset asked is none,
+            or of another collection.
     """
     for dataset, version in options.cut.items():
-        try:
-            split_dataset(dataset)
-        except ValueError as failure:
-            raise InvalidQuestion(part="cut", detail=str(failure)) from failure
+        _split("cut", dataset)
         if version < 1:
             raise InvalidQuestion(part="cut", detail=f"versions begin at 1, not {version}")
+    if options.dataset and _split("dataset", options.dataset)[1] != collection.id:
+        raise InvalidQuestion(part="dataset", detail=f"{options.dataset} is not of the collection {collection.id}")
+
+
+def _split(part: str, dataset: str) -> tuple[str, str]:
+    try:
+        return split_dataset(dataset)
+    except ValueError as failure:
+        raise InvalidQuestion(part=part, detail=str(failure)) from failure
 
 
 def check_crs(crs: str) -> None:

@@ -88,6 +88,8 @@ class Client:
         scope: str = "subtree",
         partial: bool = False,
         cut: Mapping[str, int] | None = None,
+        dataset: str = "",
+        version: int = 0,
         timeout: float | None = None,
     ) -> Answer:
         """Retrieve features.
@@ -105,6 +107,9 @@ class Client:
             scope: "self" or "subtree".
             partial: accept a marked partial answer.
             cut: versions to answer from, by dataset id.
+            dataset: id, for example "510000/dltb"; answer from this dataset of the collection alone: by the node asked
+                if it holds it, as owner or as replica, else by its owner.
+            version: of that dataset; 0 for its head.
             timeout: deadline in seconds.
         """
         question = Query(
@@ -114,7 +119,7 @@ class Client:
             sort=sort_keys(sort),
             limit=limit,
             crs=crs,
-            options=options(scope, partial, cut),
+            options=options(scope, partial, cut, dataset, version),
         )
         return self.ask(question, timeout)
 
@@ -135,6 +140,8 @@ class Client:
         scope: str = "subtree",
         partial: bool = False,
         cut: Mapping[str, int] | None = None,
+        dataset: str = "",
+        version: int = 0,
         timeout: float | None = None,
     ) -> Answer:
         """Group and aggregate at the owners.
@@ -151,7 +158,7 @@ class Client:
             aggregates=aggregates(count, sum, min, max, avg),
             group_by=tuple(group_by),
             selection=selection(where, bbox, within, division),
-            options=options(scope, partial, cut),
+            options=options(scope, partial, cut, dataset, version),
         )
         return self.ask(question, timeout)
 
@@ -242,10 +249,17 @@ def sort_keys(names: Iterable[str]) -> tuple[SortKey, ...]:
     return tuple(SortKey(name.removeprefix("-"), name.startswith("-")) for name in names)
 
 
-def options(scope: str, partial: bool, cut: Mapping[str, int] | None) -> Options:
-    """Return the options of a question."""
+def options(scope: str, partial: bool, cut: Mapping[str, int] | None, dataset: str = "", version: int = 0) -> Options:
+    """Return the options of a question.
+
+    Raises:
+        InvalidQuestion: a version is given without its dataset.
+    """
     mode = CompletenessMode.ALLOW_PARTIAL if partial else CompletenessMode.REQUIRE_ALL
-    return Options(Scope(scope), mode, dict(cut or {}))
+    if version and not dataset:
+        raise InvalidQuestion(part="version", detail=f"{version}: 须指明数据集 the dataset must be named with it")
+    pinned = {dataset: version} if version else {}
+    return Options(Scope(scope), mode, {**(cut or {}), **pinned}, dataset)
 
 
 def aggregates(

@@ -8,18 +8,24 @@ from importlib.metadata import version as package_version
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.division import node_division
+from guotu.model.ports import ObjectStore
 from guotu.model.records import NodeRecord
 from guotu.wire.endpoint import TlsFiles
+from guotu.wire.holders import GrpcHolders
 from guotu.wire.peers import GrpcPeers
 from guotu.wire.request_id import current_request_id
+from node.care import CareDesk, areas_of, needs_by, refetch_by
 from node.clock import SystemClock
 from node.config.sections import NodeConfig, RegistrySection, TlsSection
 from node.data_directory import DataDirectory
 from node.holdings import Holdings
 from node.membership import Membership
 from node.metrics import Metrics
+from node.objects import open_object_store
+from node.packages import PackageDesk, held_as_replica
 from node.publishing import PublishDesk
 from node.readiness import Readiness
+from node.replication import Replication, announce_to, make_replication
 from node.rpc.gate import Gate
 from node.rpc.server import Services
 from node.stores.duckdb.options import DuckDbOptions
@@ -28,8 +34,12 @@ from registry.catalogue import DirectoryCatalogue
 from registry.directory import EtcdDirectory
 from registry.etcd import Etcd
 from registry.gazetteer import Gazetteer
-from sync.objects.local import LocalObjectStore
+from sync.differences import Differences
+from sync.garbage import Collector
+from sync.package.export import PackageExporter
+from sync.package.intake import PackageImporter
 from sync.publish import Publisher
+from sync.retention import Retention
 from sync.signing import NodeKey
 from sync.versions import Versions
 
@@ -56,9 +66,13 @@ class Parts:
     membership: Membership
     catalogue: DirectoryCatalogue
     store: DuckDbStore
-    objects: LocalObjectStore
+    objects: ObjectStore
+    key: NodeKey
+    replication: Replication
+    care: CareDesk
     holdings: Holdings
     peers: GrpcPeers
+    carriers: GrpcPeers
     metrics: Metrics
     readiness: Readiness
     services: Services
@@ -72,7 +86,7 @@ def tls_files(section: TlsSection | RegistrySection) -> TlsFiles | None:
 
 
 def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
-    """Make the parts of a node whose data directory exists and is held.
+    """Make the parts of a node whose data directory exists and is held; to be called in the event loop.
 
     Raises:
         OSError, InvalidConfig: key, instance or TLS files cannot be read.
@@ -83,24 +97,69 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
     directory = EtcdDirectory(etcd, data.directory_snapshot)
     catalogue = DirectoryCatalogue(directory)
     store = DuckDbStore(_store_options(config, data))
-    objects = LocalObjectStore(data.objects)
-    versions = Versions(objects, store, key.public_bytes)
+    objects = open_object_store(config.objects, data.objects, data.object_cache)
+    versions = Versions(objects, store)
     holdings, metrics, readiness = Holdings(node_division(node)), Metrics(), Readiness(node)
     peers = GrpcPeers(tls_files(config.tls))
+    # Channels of their own, so that questions do not wait behind objects.
+    carriers = GrpcPeers(tls_files(config.tls))
     identity = Identity(_record(config, data, key, gazetteer, clock))
     membership = Membership(etcd, config.registry.lease_ttl_s)
-    planner = Planner(node, directory, holdings.records)
+    publisher = Publisher(objects, store, key, node, clock, data.scratch / "publish")
+    replication = make_replication(
+        node,
+        config.replication,
+        directory=directory,
+        holder=GrpcHolders(carriers),
+        objects=objects,
+        store=store,
+        clock=clock,
+        partial=data.partial,
+        announce=announce_to(holdings, membership),
+    )
+    replicator, retention = replication.replicator, Retention(config.versions.keep, config.versions.keep_months)
+    exporter = PackageExporter(objects, key, node, clock)
+    collector = Collector(
+        objects,
+        store,
+        clock,
+        retention,
+        config.versions.grace_hours * 3600,
+        publisher.between,
+        relied_on=lambda: replicator.relied_on() | exporter.relied_on(),
+        needs_of=needs_by(areas_of(replicator, node)),
+    )
+    importer = PackageImporter(
+        objects,
+        store,
+        node,
+        data.scratch / "package",
+        held=held_as_replica(node, replication.site.announce),
+        turn=publisher.between,
+    )
+    care = CareDesk(
+        objects,
+        store,
+        clock,
+        collector,
+        retention,
+        publisher.between,
+        area_of=areas_of(replicator, node),
+        refetch=refetch_by(replication.site),
+        node=node,
+    )
+    planner = Planner(node, directory, holdings.records, holdings.replicas)
     federation = Federation(planner, catalogue, store, peers, current_request_id, metrics.observe_member)
     desk = PublishDesk(
         node=node,
         catalogue=catalogue,
         gazetteer=gazetteer,
-        publisher=Publisher(objects, store, key, node, clock, data.scratch / "publish"),
+        publisher=publisher,
         holdings=holdings,
         advertise=membership.advertise,
+        retain=care.retain,
         scratch=data.scratch,
         tolerance_deg=config.ingest.bounds_tolerance_deg,
-        keep=config.versions.keep,
     )
     grpc = config.grpc
     gate = Gate(node, readiness, metrics, grpc.default_timeout_s, grpc.max_concurrent_questions)
@@ -115,6 +174,12 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         public_key=key.public_bytes,
         peers=peers,
         desk=desk,
+        differences=Differences(objects, store),
+        objects=objects,
+        replicator=replicator,
+        care=care,
+        packages=PackageDesk(exporter, importer),
+        transfer_gate=Gate(node, readiness, metrics, grpc.default_timeout_s, config.replication.fetches * 4),
         metrics=metrics,
         record=lambda: identity.record,
     )
@@ -127,8 +192,12 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         catalogue,
         store,
         objects,
+        key,
+        replication,
+        care,
         holdings,
         peers,
+        carriers,
         metrics,
         readiness,
         services,

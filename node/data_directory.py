@@ -55,6 +55,16 @@ class DataDirectory:
         return self.root / "admin.sock"
 
     @property
+    def object_cache(self) -> Path:
+        """Objects of an S3 store, kept for reading; may be emptied while no process works here."""
+        return self.root / "object-cache"
+
+    @property
+    def partial(self) -> Path:
+        """Objects that are being fetched, up to where a transfer stopped."""
+        return self.root / "partial"
+
+    @property
     def scratch(self) -> Path:
         """Work in progress; may be emptied while no process works here."""
         return self.root / "scratch"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from guotu.model.records import DatasetRecord, NodeRecord
+from guotu.model.records import DatasetRecord, NodeRecord, ReplicaRecord
 from registry.etcd import Etcd
 from registry.session import Phase, Registration
 
 
 class Membership:
-    """Holds the registration; before joining, nothing is advertised."""
+    """Holds the registration; before joining nothing is advertised, and replicas told until then are with the claim."""
 
     def __init__(self, etcd: Etcd, lease_ttl_s: int) -> None:
         self._etcd = etcd
         self._lease_ttl_s = lease_ttl_s
         self._registration: Registration | None = None
+        self._replicas: dict[str, ReplicaRecord] = {}
 
     @property
     def registered(self) -> bool:
@@ -27,6 +28,8 @@ class Membership:
             IdentityTaken: another node holds the id.
         """
         self._registration = Registration(self._etcd, record, self._lease_ttl_s)
+        for replica in self._replicas.values():
+            await self._registration.put_replica(replica)
         await self._registration.start()
 
     async def leave(self) -> None:
@@ -38,3 +41,15 @@ class Membership:
         """Advertise a head version; with etcd away it is written once etcd is back."""
         if self._registration is not None:
             await self._registration.put_dataset(record)
+
+    async def advertise_replica(self, record: ReplicaRecord) -> None:
+        """Advertise a replica; before joining, or with etcd away, it is written once that is over."""
+        self._replicas = {**self._replicas, record.dataset: record}
+        if self._registration is not None:
+            await self._registration.put_replica(record)
+
+    async def withdraw_replica(self, dataset: str) -> None:
+        """Advertise a replica no more; with etcd away it is removed once etcd is back."""
+        self._replicas = {name: record for name, record in self._replicas.items() if name != dataset}
+        if self._registration is not None:
+            await self._registration.drop_replica(dataset)

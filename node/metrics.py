@@ -7,13 +7,14 @@ from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from guotu.model.answer import MemberOutcome, Outcome
 from guotu.model.ports import DirectoryView
 from guotu.model.records import DatasetRecord
+from node.replication import ReplicationNumbers
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -58,6 +59,10 @@ class Metrics:
         """Report directory, registration and own versions whenever they are read."""
         self.registry.register(_StateCollector(view, registered, holdings))
 
+    def watch_replicas(self, numbers: Callable[[], ReplicationNumbers]) -> None:
+        """Report replicas whenever they are read."""
+        self.registry.register(_ReplicaCollector(numbers))
+
     def serve(self, host: str, port: int) -> tuple[WSGIServer, Thread]:
         """Serve /metrics on a thread of its own; port 0 takes a free one.
 
@@ -93,6 +98,32 @@ class _StateCollector(Collector):
             rows.add_metric([record.dataset], record.rows)
         yield versions
         yield rows
+
+
+class _ReplicaCollector(Collector):
+    """Numbers of the replicas at scrape time."""
+
+    def __init__(self, numbers: Callable[[], ReplicationNumbers]) -> None:
+        self._numbers = numbers
+
+    def collect(self) -> Iterable[Metric]:
+        numbers = self._numbers()
+        fetched = CounterMetricFamily("guotu_replica_fetched_bytes", "Bytes of objects fetched from peers")
+        fetched.add_metric([], numbers.fetched_bytes)
+        yield fetched
+        yield _gauge("guotu_replica_quarantined_peers", "Peers that served bad bytes lately", numbers.quarantined)
+        yield _labelled("guotu_replica_states", "Replicas by state", "state", numbers.states)
+        yield _labelled("guotu_replica_version", "Version held of each replica", "dataset", numbers.versions)
+        yield _labelled(
+            "guotu_replica_lag_seconds", "How long each replica has been behind", "dataset", numbers.lag_seconds
+        )
+
+
+def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,20 +15,24 @@ import structlog
 
 from guotu.model.collection import Collection
 from guotu.model.division import dataset_id
-from guotu.model.errors import PublishConflict, UnknownCollection
+from guotu.model.errors import GuotuError, PublishConflict, UnknownCollection
 from guotu.model.ports import Catalogue
-from guotu.model.records import DatasetRecord
-from guotu.model.schema import arrow_schema
+from guotu.model.records import Change, DatasetRecord
 from node.holdings import Holdings
+from node.ingest.increment import IncrementInspector
 from node.ingest.inspect import Inspector
+from node.ingest.misfits import misfit_row, with_misfits
 from node.ingest.report import Fault, ImportReport
-from node.ingest.spool import Spool
+from node.intake import IncrementIntake, Intake, LayerIntake
 from registry.gazetteer import Gazetteer
-from sync.publish import Publisher
+from sync.publish import Attempt, Publisher, PublishOutcome
+from sync.stages import to_the_end
 
 Progress = Callable[[str, int, int], None]
 """Told of (stage, rows done, rows to do); called from any thread."""
 Advertise = Callable[[DatasetRecord], Awaitable[None]]
+Retain = Callable[[], Awaitable[object]]
+"""Lets go of versions that are kept no longer."""
 _log = structlog.get_logger(__name__)
 
 
@@ -45,8 +49,14 @@ class PublishOrder:
     expected_rows: int
     write_id: str
     source_faults: tuple[Fault, ...]
-    schema: pa.Schema
-    """Columns of the batches to come."""
+    schema: pa.Schema | None
+    """Columns of the batches to come; None if an increment only deletes."""
+    increment: bool = False
+    deletes_schema: pa.Schema | None = None
+    """Columns of the rows to delete; None for none."""
+    source_date: str = ""
+    """ISO 8601; empty if not told."""
+    new_series: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,10 @@ class PublishResult:
     published: bool
     report: ImportReport
     seconds: dict[str, float]
+    change: Change | None = None
+    """Against the head before; None if it was not found out, or there was none."""
+    size_bytes: int = 0
+    """Of the version's delta, or of its base if it has none."""
 
 
 class PublishDesk:
@@ -71,9 +85,9 @@ class PublishDesk:
         publisher: Publisher,
         holdings: Holdings,
         advertise: Advertise,
+        retain: Retain,
         scratch: Path,
         tolerance_deg: float,
-        keep: int,
     ) -> None:
         self.node = node
         self._catalogue = catalogue
@@ -81,9 +95,9 @@ class PublishDesk:
         self._publisher = publisher
         self._holdings = holdings
         self._advertise = advertise
+        self._retain = retain
         self._scratch = scratch
         self._tolerance_deg = tolerance_deg
-        self._keep = keep
         self._busy: set[str] = set()
 
     def begin(self, order: PublishOrder, progress: Progress) -> PublishSession:
@@ -92,6 +106,7 @@ class PublishDesk:
         Raises:
             UnknownCollection: the catalogue does not have it.
             PublishConflict: another publish of the dataset is under way.
+            InvalidInput: an increment has neither changes nor deletes.
         """
         collection = self._catalogue.get(order.collection)
         if collection is None:
@@ -100,6 +115,11 @@ class PublishDesk:
         if dataset in self._busy:
             head = self._holdings.records().get(collection.id)
             raise PublishConflict(dataset=dataset, version=head.version + 1 if head else 1)
+        intake = self._intake(order, collection)
+        self._busy.add(dataset)
+        return PublishSession(self, order, collection, intake, progress)
+
+    def _intake(self, order: PublishOrder, collection: Collection) -> Intake:
         inspector = Inspector(
             collection,
             self._holdings.division,
@@ -110,11 +130,13 @@ class PublishDesk:
             source=order.source,
             source_faults=order.source_faults,
             directory=self._scratch,
+            whole=not order.increment,
         )
-        inspector.begin(order.schema)
-        spool = Spool(self._scratch / f"{order.write_id}.arrow", arrow_schema(collection))
-        self._busy.add(dataset)
-        return PublishSession(self, order, collection, inspector, spool, progress)
+        stem = self._scratch / order.write_id
+        if not order.increment:
+            return LayerIntake(inspector, collection, order.schema or pa.schema([]), stem)
+        increment = IncrementInspector(inspector, collection, order.schema, order.deletes_schema, self._scratch)
+        return IncrementIntake(increment, collection, stem)
 
     def release(self, collection: Collection) -> None:
         """Let the next publish of the collection in."""
@@ -125,88 +147,131 @@ class PublishDesk:
         return self._holdings.records().get(collection.id)
 
     async def commit(
-        self, order: PublishOrder, collection: Collection, spool: Path, report: ImportReport, progress: Progress
+        self, order: PublishOrder, collection: Collection, intake: Intake, report: ImportReport, progress: Progress
     ) -> PublishResult:
-        """Make the spooled rows the next version, advertise it, let go of versions that are kept no longer."""
-        outcome = await self._publisher.publish(
-            dataset_id(self.node, collection.id),
-            collection,
-            spool,
-            message=order.message,
-            source=order.source,
-            write_id=order.write_id,
-            notes=_notes(report),
-            progress=progress,
+        """Make the spooled rows the next version, advertise it, let go of versions that are kept no longer.
+
+        A dry run ends once it is known what would change. So does an increment that does not fit; its report says how.
+        """
+        attempt = _attempt(dataset_id(self.node, collection.id), order, collection, intake, report)
+        try:
+            outcome = await self._publisher.publish(attempt, progress)
+        except asyncio.CancelledError:
+            # Nobody waits any more, but the head may have moved already.
+            await to_the_end(self._recall(attempt.dataset, collection))
+            raise
+        record = outcome.record
+        if outcome.published and record is not None:
+            await to_the_end(self._tell(record))
+        _log.info(
+            "publish_ended",
+            dataset=attempt.dataset,
+            version=record.version if record else 0,
+            new=outcome.published,
+            misfits=len(outcome.misfits),
         )
-        if outcome.published:
-            self._holdings.put(outcome.record)
-            await self._advertise(outcome.record)
-            await self._publisher.retain(self._keep)
-        _log.info("published", dataset=outcome.record.dataset, version=outcome.record.version, new=outcome.published)
-        return PublishResult(outcome.record, outcome.published, report, dict(outcome.seconds))
+        return _result(outcome, report, record or self.head(collection))
+
+    async def _tell(self, record: DatasetRecord) -> None:
+        """Let the mesh know of a new head, and old versions go; whether that succeeds or not, it is published."""
+        self._holdings.put(record)
+        try:
+            await self._advertise(record)
+            await self._retain()
+        except GuotuError as failure:
+            _log.error("version_not_followed_up", dataset=record.dataset, reason=failure.reason, detail=failure.english)
+
+    async def _recall(self, dataset: str, collection: Collection) -> None:
+        """Look at the head itself."""
+        try:
+            record = await self._publisher.head(dataset)
+        except GuotuError as failure:
+            _log.error("head_not_read", dataset=dataset, reason=failure.reason, detail=failure.english)
+            return
+        if record is not None and record != self.head(collection):
+            await self._tell(record)
 
 
-def _notes(report: ImportReport) -> dict[str, int]:
+def _attempt(
+    dataset: str, order: PublishOrder, collection: Collection, intake: Intake, report: ImportReport
+) -> Attempt:
+    return Attempt(
+        dataset=dataset,
+        collection=collection,
+        spool=intake.rows,
+        message=order.message,
+        source=order.source,
+        write_id=order.write_id,
+        notes=_notes(report),
+        source_date=order.source_date,
+        increment=order.increment,
+        deletes=intake.deletes,
+        stated=intake.stated,
+        new_series=order.new_series,
+        dry_run=order.dry_run,
+    )
+
+
+def _notes(report: ImportReport) -> dict[str, int | str]:
     """What the version's manifest shall remember of its import."""
-    notes = {f"notice {notice.kind.value}": notice.count for notice in report.notices}
+    notes: dict[str, int | str] = {f"notice {notice.kind.value}": notice.count for notice in report.notices}
     return notes | ({"repaired": report.repairs.count} if report.repairs else {})
 
 
+def _result(outcome: PublishOutcome, report: ImportReport, head: DatasetRecord | None) -> PublishResult:
+    rows = [misfit_row(item.kind, item.key, item.field, item.stated, item.present) for item in outcome.misfits]
+    return PublishResult(
+        head,
+        outcome.published,
+        with_misfits(report, rows),
+        dict(outcome.seconds),
+        outcome.change,
+        outcome.size_bytes,
+    )
+
+
 class PublishSession:
-    """One publish under way; leaving it removes its spool."""
+    """One publish under way; leaving it removes what it spooled."""
 
     def __init__(
-        self,
-        desk: PublishDesk,
-        order: PublishOrder,
-        collection: Collection,
-        inspector: Inspector,
-        spool: Spool,
-        progress: Progress,
+        self, desk: PublishDesk, order: PublishOrder, collection: Collection, intake: Intake, progress: Progress
     ) -> None:
         self._desk = desk
         self._order = order
         self._collection = collection
-        self._inspector = inspector
-        self._spool = spool
+        self._intake = intake
         self._progress = progress
         self._rows = 0
         self._inspecting_s = 0.0
 
     async def __aenter__(self) -> Self:
-        """Open the spool."""
-        self._spool.__enter__()
+        """Open the spools."""
+        self._intake.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the spool and let the next publish in."""
-        self._inspector.close()
-        self._spool.close()
-        self._spool.discard()
-        self._desk.release(self._collection)
+        """Remove the spools and let the next publish in."""
+        try:
+            self._intake.close()
+        finally:
+            self._desk.release(self._collection)
 
-    async def take(self, batch: pa.RecordBatch) -> None:
-        """Inspect and spool rows, off the event loop."""
+    async def take(self, batch: pa.RecordBatch, deletes: bool = False) -> None:
+        """Inspect and spool rows, or rows to delete, off the event loop."""
         started = time.perf_counter()
-        await asyncio.to_thread(self._take, batch)
+        await asyncio.to_thread(self._intake.take_deletes if deletes else self._intake.take, batch)
         self._inspecting_s += time.perf_counter() - started
         self._rows += batch.num_rows
         self._progress("validate", self._rows, self._order.expected_rows)
 
-    def _take(self, batch: pa.RecordBatch) -> None:
-        clean = self._inspector.take(batch)
-        if clean is not None:
-            self._spool.write(clean)
-
     async def finish(self) -> PublishResult:
-        """Report, and publish if there is no fault and it is no dry run."""
+        """Report, and publish if there is no fault; a dry run finds out what would change."""
         started = time.perf_counter()
-        report = await asyncio.to_thread(self._inspector.finish)
-        self._spool.close()
+        report = await asyncio.to_thread(self._intake.finish)
         seconds = {"validate": self._inspecting_s + time.perf_counter() - started}
-        if not report.ok or self._order.dry_run:
+        if not report.ok:
             return PublishResult(self._desk.head(self._collection), False, report, seconds)
-        result = await self._desk.commit(self._order, self._collection, self._spool.path, report, self._progress)
-        return PublishResult(result.record, result.published, report, seconds | result.seconds)
+        result = await self._desk.commit(self._order, self._collection, self._intake, report, self._progress)
+        return replace(result, seconds=seconds | result.seconds)

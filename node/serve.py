@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, suppress
 import structlog
 
 from guotu.model.errors import RegistryUnavailable
+from guotu.model.records import ReplicaRecord
 from node.assembly import Parts, assemble, tls_files
 from node.config.address import split_address
 from node.config.sections import NodeConfig
@@ -17,7 +18,10 @@ from node.footprint import stay_small
 from node.logs import configure_logs
 from node.readiness import State
 from node.rpc.server import PublicServer, start_admin_server
+from sync.objects.probe import probe
 from sync.reconcile import reconcile
+from sync.replica.record import list_records
+from sync.trust import trust
 
 _GRACE_S = 3.0
 """How long calls under way may go on after a stop was asked for."""
@@ -63,6 +67,7 @@ async def _run(parts: Parts, data: DataDirectory, stop: asyncio.Event) -> None:
         await _restore_versions(parts)
         server = await _open_doors(parts, data, life)
         await _register(parts, life)
+        await _begin_upkeep(parts, life)
         parts.readiness.state = State.READY
         await server.set_serving(True)
         _log.info("ready", address=parts.identity.record.address)
@@ -76,6 +81,9 @@ async def _open_stores(parts: Parts, life: AsyncExitStack) -> None:
     await parts.store.open()
     life.push_async_callback(parts.store.close)
     life.push_async_callback(parts.peers.close)
+    life.push_async_callback(parts.carriers.close)
+    await probe(parts.objects)
+    await trust(parts.objects, parts.config.node.id, parts.key.public_bytes)
 
 
 async def _find_registry(parts: Parts, life: AsyncExitStack) -> None:
@@ -100,8 +108,11 @@ def _tell_waiting(message: str) -> None:
 
 
 async def _restore_versions(parts: Parts) -> None:
-    found = await reconcile(parts.objects, parts.store, parts.catalogue)
-    parts.holdings.load(found.records)
+    node, replicas = parts.config.node.id, set(await list_records(parts.objects))
+    found = await reconcile(parts.objects, parts.store, node, replicas)
+    own = [record for record in found.records if record.node == node]
+    imported = [record for record in found.records if record.node != node]
+    parts.holdings.load(own, imported)
     _log.info("versions_ready", datasets=len(found.records), loaded=len(found.loaded), failed=len(found.failed))
 
 
@@ -122,6 +133,7 @@ async def _open_doors(parts: Parts, data: DataDirectory, life: AsyncExitStack) -
 def _serve_metrics(parts: Parts, life: AsyncExitStack) -> str:
     """Serve /metrics if it is wanted; returns its address."""
     parts.metrics.watch_state(parts.directory.view, lambda: parts.membership.registered, parts.holdings.records)
+    parts.metrics.watch_replicas(parts.replication.numbers)
     if not parts.config.metrics.listen:
         return ""
     host, port = split_address(parts.config.metrics.listen)
@@ -138,3 +150,20 @@ async def _register(parts: Parts, life: AsyncExitStack) -> None:
     await parts.membership.join(parts.identity.record)
     for record in parts.holdings.records().values():
         await parts.membership.advertise(record)
+    for record in parts.holdings.replicas().values():
+        held = ReplicaRecord(record.dataset, parts.config.node.id, record.version, record.manifest, record.digest)
+        await parts.membership.advertise_replica(held)
+
+
+async def _begin_upkeep(parts: Parts, life: AsyncExitStack) -> None:
+    """Replicate, and collect garbage, from now on."""
+    life.push_async_callback(parts.replication.replicator.close)
+    await parts.replication.replicator.start()
+    tending = asyncio.create_task(parts.care.tend(parts.config.versions.grace_hours * 3600))
+
+    async def stop() -> None:
+        tending.cancel()
+        with suppress(asyncio.CancelledError):
+            await tending
+
+    life.push_async_callback(stop)

@@ -2,6 +2,7 @@
 
 A file of its own format: a line of JSON (format, cluster, revision, as_of_ms, entries), then the entries (table u8,
 size of name u16, size of value u32, revision i64, name, value; a dataset's value is packed), then the SHA-256 of all.
+A file of a time that knew no replicas has none, and is as good.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from pathlib import Path
 
 import structlog
 
-from guotu.model.records import NodeRecord
-from guotu.wire.records import node_to_bytes
+from guotu.model.records import NodeRecord, ReplicaRecord
+from guotu.wire.records import node_to_bytes, replica_to_bytes
 from registry.holdings import Holdings
-from registry.keys import COLLECTIONS, NODES
+from registry.keys import COLLECTIONS, NODES, REPLICAS
 from registry.packing import packed_revision
 from registry.shelf import Shelf
 
 FORMAT = 1
 _ENTRY = struct.Struct("<BHIq")
-_NODE, _DATASET, _COLLECTION = range(3)
-_PREFIX = {_NODE: NODES, _COLLECTION: COLLECTIONS}
+_NODE, _DATASET, _COLLECTION, _REPLICA = range(4)
+_PREFIX = {_NODE: NODES, _COLLECTION: COLLECTIONS, _REPLICA: REPLICAS}
 _DIGEST_BYTES = 32
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ class Snapshot:
     nodes: Mapping[str, NodeRecord]
     datasets: Mapping[str, Shelf]
     collections: Mapping[str, bytes]
+    replicas: Mapping[str, Mapping[str, ReplicaRecord]]
 
     @classmethod
     def of(cls, holdings: Holdings, as_of_ms: int) -> Snapshot:
@@ -52,6 +54,7 @@ class Snapshot:
             holdings.nodes.view(),
             holdings.datasets.view(),
             holdings.collections.view(),
+            holdings.replicas.view(),
         )
 
 
@@ -103,11 +106,14 @@ def _pieces(snapshot: Snapshot) -> Iterator[bytes]:
 
 
 def _entries(snapshot: Snapshot) -> Iterable[tuple[int, str, int, bytes]]:
-    """Yield (table, name, revision, value); nodes and collections at revision 0, so that they are read anew."""
+    """Yield (table, name, revision, value); all but datasets at revision 0, so that they are read anew."""
     for node, record in snapshot.nodes.items():
         yield _NODE, node, 0, node_to_bytes(record)
     for collection, value in snapshot.collections.items():
         yield _COLLECTION, collection, 0, value
+    for dataset, holders in snapshot.replicas.items():
+        for holder, replica in holders.items():
+            yield _REPLICA, f"{dataset}/{holder}", 0, replica_to_bytes(replica)
     for collection, shelf in snapshot.datasets.items():
         for node, packed in shelf.packed().items():
             yield _DATASET, f"{node}/{collection}", packed_revision(packed), packed

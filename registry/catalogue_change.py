@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from guotu.model.collection import Collection, Field
+from guotu.model.evolution import holds, renames
 from registry.catalogue_file import CatalogueFile
 
 _ATTRIBUTES = (
@@ -71,16 +72,19 @@ def _removed(item: Collection) -> Change:
 
 
 def _collection_changes(old: Collection, new: Collection) -> Iterator[Change]:
+    renamed = renames(old, new)
     for attribute, chinese, breaking in _ATTRIBUTES:
         before, after = getattr(old, attribute), getattr(new, attribute)
+        if attribute == "division_field":
+            before = renamed.get(before, before)
         if before != after:
             zh = f"图层 {new.id} 的{chinese}由 {before or '无'} 改为 {after or '无'}"
             en = f"collection {new.id}: {attribute} changes from {before or 'none'} to {after or 'none'}"
             yield Change(ChangeKind.CHANGED, new.id, attribute, zh, en, breaking)
-    before_fields = {item.name: item for item in old.fields}
+    before_fields = {renamed.get(item.name, item.name): item for item in old.fields}
     after_fields = {item.name: item for item in new.fields}
     for name in [*before_fields, *(name for name in after_fields if name not in before_fields)]:
-        for zh, en, breaking in _field_changes(before_fields.get(name), after_fields.get(name)):
+        for zh, en, breaking in _field_changes(before_fields.get(name), after_fields.get(name), old, new):
             zh, en = f"图层 {new.id} 字段 {name}：{zh}", f"collection {new.id}, field {name}: {en}"
             yield Change(ChangeKind.CHANGED, new.id, name, zh, en, breaking)
     yield from _code_changes(old, new)
@@ -89,34 +93,46 @@ def _collection_changes(old: Collection, new: Collection) -> Iterator[Change]:
         yield Change(ChangeKind.CHANGED, new.id, "fields", zh, en, False)
 
 
-def _field_changes(old: Field | None, new: Field | None) -> Iterator[tuple[str, str, bool]]:
-    """Yield (Chinese, English, breaking) for a field."""
+def _field_changes(
+    old: Field | None, new: Field | None, before: Collection, after: Collection
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield (Chinese, English, breaking) for a field of the collection before and after."""
     if old is None and new is not None:
         yield (("新增", "is added", False) if new.nullable else ("新增，必填", "is added and must be filled in", True))
     if new is None:
         yield "删去", "is removed", True
     if old is None or new is None:
         return
-    # More decimals at the same width leave fewer digits before the point.
-    whole_digits_lost = new.width - new.decimals < old.width - old.decimals
-    for attribute, chinese, breaking in (
-        ("type", "类型", True),
-        ("length", "长度", new.length < old.length),
-        ("width", "总位数", whole_digits_lost),
-        ("decimals", "小数位", whole_digits_lost or new.decimals < old.decimals),
+    if old.name != new.name:
+        yield f"由 {old.name} 改名", f"is renamed from {old.name}", old.name == before.key
+    for attribute, chinese, breaking in _attributes(old, new, before, after):
+        was, now = getattr(old, attribute), getattr(new, attribute)
+        if was != now:
+            yield (
+                f"{chinese}由 {_word(was)} 改为 {_word(now)}",
+                f"{attribute} changes from {was or 'none'} to {now or 'none'}",
+                breaking,
+            )
+
+
+def _attributes(old: Field, new: Field, before: Collection, after: Collection) -> list[tuple[str, str, bool]]:
+    """Return (attribute of a field, its Chinese name, whether a change of it breaks existing data)."""
+    codes, bound = before.code_lists.get(old.codes), after.code_lists.get(new.codes)
+    narrowed = not holds(new, old, codes)
+    codes_lost = bool(new.codes) and (codes is None or bound is None or not codes.codes.keys() <= bound.codes.keys())
+    attributes = [
+        ("type", "类型", narrowed),
+        ("length", "长度", narrowed),
+        ("width", "总位数", narrowed),
+        ("decimals", "小数位", narrowed),
         ("nullable", "可空", not new.nullable),
-        ("codes", "代码表", bool(new.codes)),
+        ("codes", "代码表", codes_lost),
         ("unit", "单位", True),
         ("title", "名称", False),
         ("note", "说明", False),
-    ):
-        before, after = getattr(old, attribute), getattr(new, attribute)
-        if before != after:
-            yield (
-                f"{chinese}由 {_word(before)} 改为 {_word(after)}",
-                f"{attribute} changes from {before or 'none'} to {after or 'none'}",
-                breaking,
-            )
+    ]
+    # A rename that takes effect is told in itself.
+    return [*attributes, ("renamed_from", "原名", False)] if old.name == new.name else attributes
 
 
 def _word(value: object) -> str:

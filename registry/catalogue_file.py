@@ -148,6 +148,7 @@ def _fields(reader: Reader, lists: dict[str, CodeList]) -> tuple[Field, ...]:
         fields.append(field)
     if not fields:
         reader.fault("fields", "没有字段 there is none")
+    _check_renames(reader, fields)
     return tuple(fields)
 
 
@@ -163,7 +164,10 @@ def _field(reader: Reader, lists: dict[str, CodeList]) -> Field:
         codes=reader.text("codes", ""),
         unit=reader.text("unit", ""),
         note=reader.text("note", ""),
+        renamed_from=reader.text("renamed_from", ""),
     )
+    if field.renamed_from and not _FIELD.fullmatch(field.renamed_from):
+        reader.fault("renamed_from", f"{field.renamed_from!r} 不合规则 does not match {_FIELD.pattern}")
     if field.name.lower() == GEOMETRY:
         reader.fault("name", "此名称留给几何列 is kept for the geometry")
     _check_size(reader, field)
@@ -171,6 +175,17 @@ def _field(reader: Reader, lists: dict[str, CodeList]) -> Field:
         _check_codes(reader, field, lists.get(field.codes))
     reader.finish()
     return field
+
+
+def _check_renames(reader: Reader, fields: list[Field]) -> None:
+    """A name that a field had is no longer there, and is that of one field only."""
+    claims = [item.renamed_from.lower() for item in fields if item.renamed_from]
+    for item in fields:
+        was = item.renamed_from.lower()
+        if was and was in {other.name.lower() for other in fields}:
+            reader.fault("renamed_from", f"{item.renamed_from} 仍是字段，{item.name} 不能由它改名 is still a field")
+        if claims.count(was) > 1:
+            reader.fault("renamed_from", f"多个字段由 {item.renamed_from} 改名 several fields claim it: {item.name}")
 
 
 def _check_size(reader: Reader, field: Field) -> None:

@@ -32,6 +32,11 @@ class Claim:
         """Revision at which this claim wrote the key, 0 while it is not held: the condition of other writes."""
 
     @property
+    def lease(self) -> int:
+        """Return the lease that the key stands on, for what shall go with it; 0 for none."""
+        return self._lease
+
+    @property
     def held(self) -> bool:
         """Tell whether the key is held, as far as is known."""
         return self.fence > 0
@@ -80,7 +85,8 @@ class Claim:
         lease, self._lease, self.fence = self._lease, 0, 0
         if lease:
             with contextlib.suppress(RegistryUnavailable, TimeoutError):
-                await asyncio.wait_for(self._etcd.revoke(lease, timeout), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._etcd.revoke(lease, timeout)
 
     def _may_replace(self, holder: NodeRecord, over_own: bool) -> bool:
         """Tell whether a key is this process's own, or left by one that ran on its data directory before."""

@@ -22,7 +22,7 @@ from registry.etcd import Etcd
 from registry.etcd_values import Compacted
 from registry.follower import Follower
 from registry.holdings import Holdings
-from registry.keys import COLLECTIONS
+from registry.keys import COLLECTIONS, REPLICAS
 
 _log = structlog.get_logger(__name__)
 
@@ -64,9 +64,14 @@ class EtcdDirectory:
         self._cache = cache
         self._options = options or DirectoryOptions()
         self._holdings = Holdings(self._options.hot_records)
-        doubt = Doubt(self._options.doubt_reads, self._options.doubt_seconds, lasting=COLLECTIONS.decode())
+        doubt = Doubt(
+            self._options.doubt_reads,
+            self._options.doubt_seconds,
+            lasting=COLLECTIONS.decode(),
+            fleeting=REPLICAS.decode(),
+        )
         self._follower = Follower(etcd, self._holdings, doubt, self._changed)
-        self._view = DirectoryView(nodes={}, datasets={}, stale=True, as_of_ms=0)
+        self._view = DirectoryView(nodes={}, datasets={}, replicas={}, stale=True, as_of_ms=0)
         self._missed: float | None = float("-inf")
         self._agreed_ms = 0
         self._first = asyncio.Event()
@@ -102,7 +107,8 @@ class EtcdDirectory:
         for task in self._tasks:
             task.add_done_callback(_report)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._first.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._first.wait()
         self._publish()
 
     async def close(self) -> None:
@@ -143,8 +149,10 @@ class EtcdDirectory:
         if stale != self._view.stale:
             (_log.warning if stale else _log.info)("directory", stale=stale, as_of_ms=self._agreed_ms)
         if self._agreed_ms:
-            nodes, datasets = self._holdings.nodes.view(), self._holdings.datasets.view()
-            self._view = DirectoryView(nodes, datasets, stale, self._agreed_ms)
+            held = self._holdings
+            self._view = DirectoryView(
+                held.nodes.view(), held.datasets.view(), held.replicas.view(), stale, self._agreed_ms
+            )
 
     async def _follow_on(self) -> None:
         """Follow for ever; what breaks is begun again."""

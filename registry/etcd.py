@@ -188,7 +188,8 @@ class Etcd:
         call = link.watches.Watch()
         link.running.add(call)
         try:
-            await asyncio.wait_for(call.write(watch_request(prefix, start_revision)), self._timeout)
+            async with asyncio.timeout(self._timeout):
+                await call.write(watch_request(prefix, start_revision))
             async for response in call:
                 yield self._batch(response)
             raise RegistryUnavailable(endpoints=self.endpoints, detail="监视中断 the watch ended")

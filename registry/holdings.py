@@ -5,14 +5,15 @@ from __future__ import annotations
 import structlog
 
 from registry.etcd_values import Event, Header
-from registry.keys import COLLECTIONS, DATASETS, NODES
+from registry.keys import COLLECTIONS, DATASETS, NODES, REPLICAS
+from registry.replica_table import ReplicaTable
 from registry.tables import DatasetTable, Table, ValueTable, node_of
 
 _log = structlog.get_logger(__name__)
 
 
 class Holdings:
-    """Three tables, changed by watch events and by full reads, in any interleaving of the two.
+    """Four tables, changed by watch events and by full reads, in any interleaving of the two.
 
     What is older than what is held changes nothing, so an event may come twice or late.
     """
@@ -22,10 +23,12 @@ class Holdings:
         self.nodes = ValueTable(node_of)
         self.datasets = DatasetTable(hot_records)
         self.collections = ValueTable(lambda _, value: value)
+        self.replicas = ReplicaTable()
         self.tables: dict[bytes, Table] = {
             NODES: self.nodes,
             DATASETS: self.datasets,
             COLLECTIONS: self.collections,
+            REPLICAS: self.replicas,
         }
         self.cluster = 0
         """Id of the etcd cluster whose history this is; 0 for none."""

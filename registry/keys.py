@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guotu.model.division import split_dataset
+from guotu.model.division import is_node_id, split_dataset
 
 ROOT = b"/guotu/v1/"
 NODES = ROOT + b"nodes/"
@@ -11,7 +11,9 @@ DATASETS = ROOT + b"datasets/"
 """`datasets/<node>/<collection>`, a DatasetRecord that persists."""
 COLLECTIONS = ROOT + b"collections/"
 """`collections/<id>`, a CollectionRecord that persists."""
-PREFIXES = (NODES, DATASETS, COLLECTIONS)
+REPLICAS = ROOT + b"replicas/"
+"""`replicas/<dataset>/<holder>`, a ReplicaRecord on the holder's lease."""
+PREFIXES = (NODES, DATASETS, COLLECTIONS, REPLICAS)
 
 
 def node_key(node: str) -> bytes:
@@ -32,6 +34,18 @@ def dataset_key(dataset: str) -> bytes:
 def collection_key(collection: str) -> bytes:
     """Return the key of a collection's record."""
     return COLLECTIONS + collection.encode()
+
+
+def replica_key(dataset: str, holder: str) -> bytes:
+    """Return the key of a node's replica of a dataset.
+
+    Raises:
+        ValueError: they are not a dataset id and a node id.
+    """
+    split_dataset(dataset)
+    if not is_node_id(holder):
+        raise ValueError(f"not a node id: {holder!r}")
+    return REPLICAS + f"{dataset}/{holder}".encode()
 
 
 def prefix_end(prefix: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from dataclasses import dataclass
@@ -11,14 +12,15 @@ from enum import StrEnum
 import structlog
 
 from guotu.model.errors import IdentityTaken, RegistryUnavailable
-from guotu.model.records import DatasetRecord, NodeRecord
+from guotu.model.records import DatasetRecord, NodeRecord, ReplicaRecord
 from registry.advertiser import Advertised, Advertiser
 from registry.claim import Claim
 from registry.etcd import Etcd
+from registry.replica_advertiser import ReplicaAdvertiser
 
 _log = structlog.get_logger(__name__)
 _AUDIT = 60.0
-"""Seconds between looks whether the registry still has all dataset records."""
+"""Seconds between looks whether the registry still has all records."""
 
 
 class Phase(StrEnum):
@@ -44,10 +46,12 @@ class RegistrationState:
     """Dataset records that wait to be written."""
     detail: str = ""
     """What went wrong, for LOST and TAKEN."""
+    replicas_due: int = 0
+    """Replica records that wait to be written or removed."""
 
 
 class Registration:
-    """Claims `nodes/<id>`, keeps it alive, and brings it and the node's dataset records back by itself."""
+    """Claims `nodes/<id>`, keeps it alive, and brings it and the node's dataset and replica records back by itself."""
 
     def __init__(self, etcd: Etcd, record: NodeRecord, ttl: int = 5) -> None:
         """Take the client (which stays the caller's to close), what to register, and the lease's seconds."""
@@ -56,6 +60,7 @@ class Registration:
         self._ttl = ttl
         self._claim = Claim(etcd, record, ttl)
         self._advertiser = Advertiser(etcd, record.node)
+        self._replicas = ReplicaAdvertiser(etcd, record.node)
         self._phase = (Phase.STARTING, time.time_ns() // 1_000_000, "")
         self._task: asyncio.Task[None] | None = None
 
@@ -63,7 +68,7 @@ class Registration:
     def state(self) -> RegistrationState:
         """Return how it stands."""
         phase, since_ms, detail = self._phase
-        return RegistrationState(phase, since_ms, self._advertiser.due, detail)
+        return RegistrationState(phase, since_ms, self._advertiser.due, detail, len(self._replicas.due))
 
     async def start(self) -> None:
         """Register, and keep it so from now on; with etcd away it registers when etcd is back.
@@ -77,7 +82,7 @@ class Registration:
         try:
             await self._claim.take(self._ttl + 1.0, over_own=True)
             self._enter(Phase.REGISTERED)
-            await self._advertiser.write_due(self._claim)
+            await self._write_due()
         except RegistryUnavailable as failure:
             self._enter(Phase.LOST, str(failure.facts["detail"]))
         self._task = asyncio.create_task(self._keep())
@@ -106,6 +111,39 @@ class Registration:
         except RegistryUnavailable:
             return Advertised.QUEUED
 
+    async def put_replica(self, record: ReplicaRecord) -> Advertised:
+        """Advertise a replica on the node's lease, with which it goes and comes back; never raises for an absent etcd.
+
+        Raises:
+            ValueError: the replica is not this node's.
+        """
+        self._replicas.add(record)
+        return await self._write_replica(record.dataset)
+
+    async def drop_replica(self, dataset: str) -> Advertised:
+        """Take a replica's record out of the registry, now or as soon as etcd answers.
+
+        Raises:
+            ValueError: it is not a dataset id.
+        """
+        self._replicas.remove(dataset)
+        return await self._write_replica(dataset)
+
+    async def _write_replica(self, dataset: str) -> Advertised:
+        with contextlib.suppress(RegistryUnavailable):
+            await self._replicas.write_due(self._claim)
+        return Advertised.QUEUED if dataset in self._replicas.due else Advertised.STORED
+
+    async def _write_due(self) -> None:
+        """Write all records that wait, as long as the claim is held."""
+        await self._advertiser.write_due(self._claim)
+        await self._replicas.write_due(self._claim)
+
+    def _all_due(self) -> None:
+        """Have all records looked at again."""
+        self._advertiser.all_due()
+        self._replicas.all_due()
+
     async def _keep(self) -> None:
         """Keep the claim for ever: refresh it, look after it, take it again."""
         failures, verified, audited = 0, time.monotonic(), time.monotonic()
@@ -118,10 +156,10 @@ class Registration:
                 if not held:
                     await self._again()
                 if time.monotonic() - audited > _AUDIT:
-                    self._advertiser.all_due()
+                    self._all_due()
                     audited = time.monotonic()
                 self._enter(Phase.REGISTERED)
-                await self._advertiser.write_due(self._claim)
+                await self._write_due()
                 failures = 0
             except IdentityTaken as failure:
                 failures += 1
@@ -132,8 +170,8 @@ class Registration:
                     self._enter(Phase.LOST, str(failure.facts["detail"]))
 
     async def _again(self) -> None:
-        """Take the claim again and have all dataset records looked at."""
-        self._advertiser.all_due()
+        """Take the claim again and have all records looked at."""
+        self._all_due()
         if self._phase[0] is Phase.REGISTERED:
             self._enter(Phase.LOST, "租约已失效 the lease is gone")
         await self._claim.take(0.0, over_own=False)

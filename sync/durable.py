@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -71,6 +72,16 @@ def make_folder(folder: Path) -> None:
     for item in reversed(missing):
         item.mkdir(exist_ok=True)
         sync_folder(item.parent)
+
+
+def is_full(failure: BaseException) -> bool:
+    """Tell whether a failure is that of a disk without room."""
+    return isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def told(failure: OSError) -> str:
+    """Return what went wrong, in words that an operator can act on where the disk is full."""
+    return "磁盘已满 the disk is full" if is_full(failure) else str(failure)
 
 
 def _settle(file: BinaryIO, folder: Path) -> None:

@@ -6,19 +6,21 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, cast
 
 from guotu.model.division import is_node_id, split_dataset
 from guotu.model.errors import CorruptObject
-from guotu.model.records import Extent
+from guotu.model.records import Change, Extent
 from sync.canonical import canonical_json, parse_canonical
 
-FORMAT = 1
-BASE = "base"
+FORMAT = 2
+BASE, DELTA = "base", "delta"
+BLOCK_BYTES = 4 << 20
+"""Size of the blocks that an object is checked by on its way; the last may be shorter."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
-_TYPES: dict[str, type] = {"int": int, "str": str, "float": float}
+_TYPES: dict[str, type] = {"int": int, "str": str, "float": float, "bool": bool}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class ObjectRef:
     """An object that a version is made of."""
 
     kind: str
-    """"base": rows of a full snapshot, in the order of the objects."""
+    """"base": rows of a full snapshot, in the objects' order; "delta": what changed against the version before."""
     key: str
     """Where the publisher's object store keeps it."""
     sha256: str
@@ -34,7 +36,14 @@ class ObjectRef:
     size_bytes: int
     rows: int
     extent: Extent | None
-    """Of its features; None if they have no geometry."""
+    """Of its features, and of those they replace; None if they have no geometry."""
+    blocks: tuple[str, ...]
+    """SHA-256 of each block of BLOCK_BYTES of its bytes, hex."""
+
+    @property
+    def name(self) -> str:
+        """How it is called in messages."""
+        return f"{self.kind} {self.sha256[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,10 @@ class Manifest:
     dataset: str
     version: int
     """From 1, without gaps."""
+    series: int
+    """From 1; goes up with a version that breaks with the schema of those before."""
+    base: bool
+    """True if the base objects hold all rows (an empty version has none)."""
     parent: str
     """SHA-256 of the manifest of the version before, hex; empty for the first."""
     collection: str
@@ -58,6 +71,9 @@ class Manifest:
     territory_m2: float
     """Ellipsoidal area of the coverage, square metres."""
     objects: tuple[ObjectRef, ...]
+    """Base objects if `base`; delta objects if the version before has the same series and definition."""
+    change: Change | None
+    """Against the version before; None for the first of a series."""
     digest: str
     """Set digest (sync.setdigest), hex."""
     publisher: str
@@ -66,6 +82,8 @@ class Manifest:
     """Milliseconds since 1970-01-01 UTC."""
     message: str
     source: str
+    source_date: str
+    """Date of the source data, ISO 8601; empty if not told."""
     write_id: str
     """Random id of the attempt, by which a publisher knows its own work again."""
     notes: Mapping[str, int | str] = field(default_factory=dict)
@@ -78,7 +96,8 @@ class Manifest:
                 raise ValueError(f"{text}: {self.dataset!r}@{self.version!r}")
 
     def _faults(self) -> list[tuple[bool, str]]:
-        hashes = (self.definition, self.digest, *(item.sha256 for item in self.objects))
+        blocks = (block for item in self.objects for block in item.blocks)
+        hashes = (self.definition, self.digest, *(item.sha256 for item in self.objects), *blocks)
         counts = (self.rows, self.published_ms, *(item.size_bytes for item in self.objects))
         return [
             (self.format != FORMAT, f"format {self.format} is not {FORMAT}"),
@@ -89,10 +108,28 @@ class Manifest:
             (bool(self.parent) and not _HASH.fullmatch(self.parent), "the parent is not a SHA-256 in hex"),
             (not _HEX.fullmatch(self.coverage), "the coverage is not hex"),
             (any(count < 0 for count in counts), "a count is negative"),
-            (any(item.kind != BASE for item in self.objects), f"an object is not of kind {BASE!r}"),
-            (self.rows != sum(item.rows for item in self.objects), "rows are not the sum of the objects'"),
+            (self.series < 1, "the series is not positive"),
+            (any(item.kind not in (BASE, DELTA) for item in self.objects), "an object is of an unknown kind"),
+            (
+                any(len(item.blocks) != -(-item.size_bytes // BLOCK_BYTES) for item in self.objects),
+                "blocks are missing",
+            ),
+            (not self.base and bool(self.bases), "there are base objects, and it is no base"),
+            (not self.base and self.version == 1, "the first version is no base"),
+            (self.base and self.rows != sum(item.rows for item in self.bases), "rows are not the sum of the objects'"),
+            (bool(self.deltas) and self.version == 1, "the first version has a delta"),
             (not self.write_id, "there is no write id"),
         ]
+
+    @property
+    def bases(self) -> tuple[ObjectRef, ...]:
+        """Return the objects that hold all rows."""
+        return tuple(item for item in self.objects if item.kind == BASE)
+
+    @property
+    def deltas(self) -> tuple[ObjectRef, ...]:
+        """Return the objects that hold what changed."""
+        return tuple(item for item in self.objects if item.kind == DELTA)
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON."""
@@ -109,6 +146,11 @@ def manifest_name(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def is_manifest_name(name: str) -> bool:
+    """Tell whether `name` has the form of a manifest's name."""
+    return _HASH.fullmatch(name) is not None
+
+
 def parse_manifest(data: bytes) -> Manifest:
     """Read a manifest.
 
@@ -120,6 +162,7 @@ def parse_manifest(data: bytes) -> Manifest:
     try:
         document["objects"] = tuple(_object(item) for item in _expect(list, document.get("objects")))
         document["extent"] = _extent(document.get("extent"))
+        document["change"] = _change(document.get("change"))
         notes = _expect(dict, document.get("notes"))
         if not all(type(value) in (int, str) for value in notes.values()):
             raise ValueError("a note is neither a number nor a text")
@@ -143,12 +186,20 @@ def _to_json(value: Manifest | ObjectRef) -> dict[str, object]:
     if isinstance(value, Manifest):
         document["objects"] = [_to_json(item) for item in value.objects]
         document["notes"] = dict(value.notes)
+        document["change"] = value.change and asdict(value.change)
+    else:
+        document["blocks"] = list(value.blocks)
     return document
 
 
 def _object(document: object) -> ObjectRef:
     values = _expect(dict, document)
-    return cast(ObjectRef, _build(ObjectRef, {**values, "extent": _extent(values.get("extent"))}))
+    blocks = tuple(_expect(str, block) for block in _expect(list, values.get("blocks")))
+    return cast(ObjectRef, _build(ObjectRef, {**values, "extent": _extent(values.get("extent")), "blocks": blocks}))
+
+
+def _change(document: object) -> Change | None:
+    return None if document is None else cast(Change, _build(Change, _expect(dict, document)))
 
 
 def _extent(value: object) -> Extent | None:

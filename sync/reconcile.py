@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
 
-from guotu.model.errors import GuotuError, UnknownCollection
-from guotu.model.ports import Catalogue, FeatureStore, ObjectStore
+from guotu.model.division import split_dataset
+from guotu.model.errors import GuotuError
+from guotu.model.ports import FeatureStore, ObjectStore
 from guotu.model.records import DatasetRecord
+from sync.load import Checkpoint, make_readable
 from sync.pointer import Pointer, list_entries, list_heads, read_head, version_key
-from sync.restore import make_readable
 from sync.retention import discard
 from sync.signed import get_manifest
 from sync.versions import dataset_record
@@ -24,7 +25,7 @@ class Reconciled:
     """What was found at a node's start."""
 
     records: tuple[DatasetRecord, ...]
-    """Heads that the store can answer from, sorted by dataset."""
+    """Heads that the store can answer from, of own and of replicated datasets, sorted by dataset."""
     loaded: tuple[str, ...]
     """Datasets whose head had to be loaded from the objects."""
     dropped: tuple[tuple[str, int], ...]
@@ -33,14 +34,22 @@ class Reconciled:
     """Datasets whose head the store cannot answer from, and why; the others are not held up by them."""
 
 
-async def reconcile(objects: ObjectStore, store: FeatureStore, catalogue: Catalogue) -> Reconciled:
-    """Make an open store able to answer from each head, and drop what no head led to.
+async def reconcile(
+    objects: ObjectStore,
+    store: FeatureStore,
+    node: str,
+    replicas: Collection[str] = (),
+    checkpoint: Checkpoint = lambda step: None,
+) -> Reconciled:
+    """Make an open store able to answer from each head, own and imported, and drop what no head led to.
 
-    Must not run beside a publish.
+    `replicas` are left alone, since replication looks after their heads itself. Versions above the head of another
+    node's dataset are on their way here, and stay. Must not run beside a publish or a replication.
     """
-    work = _Reconciliation(objects, store, catalogue)
+    work = _Reconciliation(objects, store, node, checkpoint)
     for dataset in await list_heads(objects):
-        await work.restore(dataset)
+        if dataset not in replicas:
+            await work.restore(dataset)
     await work.discard_unpublished()
     await work.drop_strays()
     return work.result()
@@ -49,10 +58,17 @@ async def reconcile(objects: ObjectStore, store: FeatureStore, catalogue: Catalo
 class _Reconciliation:
     """One run, and its findings."""
 
-    def __init__(self, objects: ObjectStore, store: FeatureStore, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        store: FeatureStore,
+        node: str,
+        checkpoint: Checkpoint,
+    ) -> None:
         self._objects = objects
         self._store = store
-        self._catalogue = catalogue
+        self._node = node
+        self._checkpoint = checkpoint
         self._heads: dict[str, int] = {}
         self._records: list[DatasetRecord] = []
         self._loaded: list[str] = []
@@ -75,10 +91,7 @@ class _Reconciliation:
         key = version_key(pointer.dataset, pointer.version)
         await self._objects.put_if_absent(key, pointer.to_bytes())
         manifest = (await get_manifest(self._objects, pointer.manifest)).manifest
-        collection = self._catalogue.get(manifest.collection)
-        if collection is None:
-            raise UnknownCollection(collection=manifest.collection)
-        if await make_readable(self._objects, self._store, collection, manifest):
+        if await make_readable(self._objects, self._store, manifest, checkpoint=self._checkpoint):
             self._loaded.append(pointer.dataset)
             _log.info("head_loaded", dataset=pointer.dataset, version=pointer.version, rows=manifest.rows)
         self._records.append(dataset_record(manifest))
@@ -89,6 +102,7 @@ class _Reconciliation:
         unpublished = [
             (dataset, number)
             for dataset, numbers in taken.items()
+            if split_dataset(dataset)[0] == self._node
             if dataset in self._heads or dataset not in self._failed
             for number in numbers
             if number > self._heads.get(dataset, 0)

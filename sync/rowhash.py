@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -13,19 +12,21 @@ import shapely
 from numpy.typing import NDArray
 
 from guotu.model.collection import GEOMETRY, Collection
+from sync.simplerings import normalise_rings
 
 HASH_BYTES = 32
 Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float64]
 Objects = NDArray[np.object_]
 
 
 def row_hashes(
-    batch: pa.RecordBatch, collection: Collection, geometries: Objects | None = None
+    batch: pa.RecordBatch, collection: Collection, shapes: pa.BinaryArray | None = None
 ) -> pa.FixedSizeBinaryArray:
     """Return the hash of each row, fixed_size_binary(32).
 
     `batch` has the columns of `guotu.model.schema.arrow_schema(collection)`, geometry in EPSG:4490 lon/lat; its
-    encoding must stay under 2 GiB. `geometries`, shape (n,), saves reading the WKB again if it is at hand.
+    encoding must stay under 2 GiB. `shapes`, the `normal_form` of its geometries, saves finding it if it is at hand.
 
     Raises:
         KeyError: a column is missing.
@@ -33,10 +34,26 @@ def row_hashes(
     """
     columns = [batch.column(name) for name in collection.column_names]
     if collection.has_geometry:
-        if geometries is None:
-            geometries = shapely.from_wkb(batch.column(GEOMETRY).to_numpy(zero_copy_only=False))
-        columns[-1] = canonical_wkb(geometries)
+        if shapes is None:
+            shapes, _ = normal_form(batch.column(GEOMETRY))
+        columns[-1] = shapes
     return fixed_binary(b"".join(sha256_each(encode(columns, batch.num_rows))), HASH_BYTES)
+
+
+def normal_form(column: pa.BinaryArray) -> tuple[pa.BinaryArray, Floats]:
+    """Return the normal form of a WKB column, and the boxes of its geometries, shape (n, 4): NaN for empty or missing.
+
+    Simple rings are brought into it column-wise, all else by `canonical_wkb`; the result is the same.
+    """
+    simple = normalise_rings(column)
+    if simple.rows.all():
+        return simple.shapes, simple.boxes
+    rest = column.filter(pa.array(~simple.rows))
+    geometries = np.asarray(shapely.from_wkb(rest.to_numpy(zero_copy_only=False)), dtype=object)
+    at = np.empty(len(column), np.int64)
+    at[simple.rows], at[~simple.rows] = np.arange(len(simple.boxes)), len(simple.boxes) + np.arange(len(rest))
+    shapes = pa.concat_arrays([simple.shapes, canonical_wkb(geometries)]).take(pa.array(at))
+    return shapes, np.vstack([simple.boxes, shapely.bounds(geometries).reshape(-1, 4)])[at]
 
 
 def canonical_wkb(geometries: Objects) -> pa.BinaryArray:
@@ -73,12 +90,8 @@ def encode(columns: list[pa.Array], rows: int) -> pa.BinaryArray:
 
 def sha256_each(encoded: pa.BinaryArray) -> list[bytes]:
     """Return the SHA-256 of each value, 32 bytes each; no value is null."""
-    if not len(encoded):
-        return []
-    _, offsets, data = encoded.buffers()
-    ends = np.frombuffer(offsets, np.int32, len(encoded) + 1, encoded.offset * 4).tolist()
-    view, sha256 = memoryview(data or b""), hashlib.sha256
-    return [sha256(view[start:end]).digest() for start, end in pairwise(ends)]
+    sha256 = hashlib.sha256
+    return [sha256(value).digest() for value in encoded.to_numpy(zero_copy_only=False).tolist()]
 
 
 def fixed_binary(data: bytes, width: int) -> pa.FixedSizeBinaryArray:

@@ -32,6 +32,10 @@ class SetDigest:
     """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew, with no rows."""
         self.lanes: NDArray[np.uint16] = np.zeros(LANES, np.uint16)
         """Shape (1024,), the sum of all rows' lanes modulo 2**16."""
         self.buckets: NDArray[np.uint64] = np.zeros(BUCKETS, np.uint64)
@@ -48,6 +52,12 @@ class SetDigest:
         lanes, buckets = _sums(keys, row_hashes)
         self.lanes -= lanes
         self.buckets -= buckets
+
+    def copy(self) -> SetDigest:
+        """Return the same sums, to go on from."""
+        twin = SetDigest()
+        twin.combine(self)
+        return twin
 
     def combine(self, other: SetDigest) -> None:
         """Put in all rows of a disjoint set."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -21,17 +22,16 @@ BLOCK_BYTES = 32 << 20
 Ints = NDArray[np.int64]
 
 
-class Spool:
-    """A memory-mapped Arrow IPC file of a collection's rows: uncompressed bodies cost no memory of their own."""
+class MappedRows:
+    """A memory-mapped Arrow IPC file of rows: uncompressed bodies cost no memory of their own."""
 
-    def __init__(self, path: Path, collection: Collection) -> None:
-        """Open a file with the columns of `arrow_schema(collection)`, geometry as WKB in EPSG:4490 lon/lat.
+    def __init__(self, path: Path, schema: pa.Schema, what: str) -> None:
+        """Open a file with a schema; `what` tells in errors whose it is.
 
         Raises:
             InvalidInput: the file is not Arrow IPC, or has another schema.
         """
-        self.collection = collection
-        self.schema = arrow_schema(collection)
+        self.schema = schema
         self._map = pa.memory_map(str(path))
         try:
             self._reader = pa.ipc.open_file(self._map)
@@ -40,16 +40,20 @@ class Spool:
             raise InvalidInput(detail=f"the spool is not an Arrow IPC file: {error}") from error
         if not self._reader.schema.equals(self.schema):
             self._map.close()
-            raise InvalidInput(detail=f"the spool does not have the schema of {collection.id}")
+            raise InvalidInput(detail=f"the spool does not have the schema of {what}")
         counts = [self._batch(number).num_rows for number in range(self._reader.num_record_batches)]
         self._starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._map.close()
 
     @property
@@ -70,23 +74,27 @@ class Spool:
                 yield batch.slice(start, end - start)
                 start = end
 
-    def keys(self) -> pa.ChunkedArray:
-        """Return the keys of all rows, in place."""
-        name = self.collection.key
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return a column of all rows, in place."""
         batches = [self._batch(number).column(name) for number in range(len(self._starts) - 1)]
         return pa.chunked_array(batches, self.schema.field(name).type)
 
-    def take(self, rows: Ints) -> pa.Table:
-        """Return rows by number, in the order asked for; the work does not depend on the size of the file."""
+    def take(self, rows: Ints, names: Sequence[str] = ()) -> pa.Table:
+        """Return rows by number, in the order asked for; the work does not depend on the size of the file.
+
+        Of the columns `names`, or of all.
+        """
+        columns = list(names) or self.schema.names
         by_batch = np.argsort(rows, kind="stable")
         wanted = rows[by_batch]
         edges = np.searchsorted(wanted, self._starts)
         pieces = [
-            self._batch(number).take(pa.array(wanted[start:end] - self._starts[number]))
+            self._batch(number).select(columns).take(pa.array(wanted[start:end] - self._starts[number]))
             for number, (start, end) in enumerate(pairwise(edges.tolist()))
             if start < end
         ]
-        gathered = pa.Table.from_batches(pieces, self.schema).combine_chunks()
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        gathered = pa.Table.from_batches(pieces, schema).combine_chunks()
         back = np.empty(len(rows), np.int64)
         back[by_batch] = np.arange(len(rows))
         return gathered.take(pa.array(back))
@@ -94,6 +102,23 @@ class Spool:
     def _batch(self, number: int) -> pa.RecordBatch:
         batch = self._reader.get_batch(number)
         return pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
+
+
+class Spool(MappedRows):
+    """The validated rows of a publish."""
+
+    def __init__(self, path: Path, collection: Collection) -> None:
+        """Open a file with the columns of `arrow_schema(collection)`, geometry as WKB in EPSG:4490 lon/lat.
+
+        Raises:
+            InvalidInput: the file is not Arrow IPC, or has another schema.
+        """
+        super().__init__(path, arrow_schema(collection), collection.id)
+        self.collection = collection
+
+    def keys(self) -> pa.ChunkedArray:
+        """Return the keys of all rows, in place."""
+        return self.column(self.collection.key)
 
 
 def row_bytes(batch: pa.RecordBatch) -> Ints:

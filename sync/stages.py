@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from guotu.model.ports import Clock
-from sync.survey import Advance
+from sync.datafile import Advance
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, the rows done in it and the rows to do; always called in the event loop's thread."""
@@ -39,6 +40,32 @@ class Stages:
         thread = asyncio.to_thread(work, advance)
         return await self.wait(stage, total, to_the_end(thread, self._stopped.set))
 
+    async def follow(self, stage: str, total: int, work: Callable[[Advance], Awaitable[Result]]) -> Result:
+        """Await `work` as a stage; it tells how far it is, in any thread, and ends even if the caller is cancelled."""
+        loop, done = asyncio.get_running_loop(), 0
+
+        def advance(rows: int) -> None:
+            nonlocal done
+            done += rows
+            loop.call_soon_threadsafe(self._progress, stage, min(done, total), total)
+
+        return await self.wait(stage, total, to_the_end(work(advance)))
+
+    async def off(self, work: Callable[..., Result], *words: object) -> Result:
+        """Run `work` in a thread; it ends even if the caller is cancelled."""
+        return await to_the_end(asyncio.to_thread(work, *words))
+
+    @asynccontextmanager
+    async def told(self, stage: str, total: int) -> AsyncIterator[Callable[[int], None]]:
+        """Account for what is done inside as a stage, which tells the rows done so far."""
+        start = self._clock.monotonic()
+        self._progress(stage, 0, total)
+        try:
+            yield lambda rows: self._progress(stage, rows, total)
+        finally:
+            self._account(stage, start)
+        self._progress(stage, total, total)
+
     async def wait(self, stage: str, total: int, work: Awaitable[Result]) -> Result:
         """Await `work` as a stage."""
         self._progress(stage, 0, total)
@@ -52,8 +79,20 @@ class Stages:
         try:
             return await work
         finally:
-            spent = self._clock.monotonic() - start
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+            self._account(stage, start)
+
+    def _account(self, stage: str, start: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + self._clock.monotonic() - start
+
+
+@asynccontextmanager
+async def closed_after(stream: AsyncIterator[Result]) -> AsyncIterator[None]:
+    """Close a stream afterwards, so that what feeds it does not go on."""
+    try:
+        yield
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
 
 
 async def to_the_end(work: Awaitable[Result], on_cancel: Callable[[], None] = lambda: None) -> Result:

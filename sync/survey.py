@@ -1,112 +1,132 @@
-"""Survey: one pass over a spool that hashes each row and finds where it lies."""
+"""Survey: one pass over a spool that hashes each row and finds where it lies.
+
+What is noted of each row lies in scratch files that are read in place, so that memory stays flat as rows grow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import shapely
 from numpy.typing import NDArray
 
-from guotu.model.collection import GEOMETRY, Collection
-from guotu.model.coverage import CoverageBuilder, territory_m2
-from guotu.model.hilbert import hilbert_index
+from guotu.model.coverage import CoverageBuilder
 from guotu.model.records import Extent
-from sync.rowhash import Objects, row_hashes
+from guotu.model.schema import HASH
+from sync.ahead import ahead
+from sync.datafile import Advance
+from sync.prepared import Floats, Prepared, extent_of, prepare
+from sync.rowhash import HASH_BYTES, fixed_binary
 from sync.setdigest import SetDigest
 from sync.spool import Spool, row_bytes
 
-Floats = NDArray[np.float64]
-Advance = Callable[[int], None]
+ROW = "_row"
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the rows of a spool are."""
+    """What the rows of a spool are; its arrays are files, read in place."""
 
     rows: int
     extent: Extent | None
-    coverage_wkb: bytes
-    """Polygon that covers every feature, little-endian ISO WKB, EPSG:4490 lon/lat; empty if there is no extent."""
-    territory_m2: float
-    digest: SetDigest
+    coverage: CoverageBuilder
+    """Of all features."""
+    digest: SetDigest | None
+    """Sums of all rows; None if they were not asked for."""
+    hashes: NDArray[np.uint8]
+    """Hash of each row, shape (rows, 32)."""
     places: NDArray[np.uint32]
     """Place of each row on the Hilbert curve, shape (rows,); zeros without geometry."""
-    sizes: NDArray[np.int64]
+    sizes: NDArray[np.uint32]
     """Bytes of each row, about, shape (rows,)."""
 
+    def hashes_of(self, rows: NDArray[np.int64]) -> pa.FixedSizeBinaryArray:
+        """Return the hashes of rows by number, fixed_size_binary(32)."""
+        return fixed_binary(self.hashes[rows].tobytes(), HASH_BYTES)
 
-def survey(spool: Spool, advance: Advance) -> Survey:
-    """Read all rows once; `advance` is told after each block how many there were."""
-    walk = _Walk(spool.collection)
-    for block in spool.blocks():
-        walk.take(block)
-        advance(block.num_rows)
+    def hashed_keys(self, spool: Spool) -> Iterator[pa.RecordBatch]:
+        """Yield key, `_hash` and `_row` of all rows, for `FeatureStore.compare`."""
+        start, key = 0, spool.collection.key
+        for block in spool.blocks():
+            numbers = np.arange(start, start + block.num_rows)
+            columns = [block.column(key), self.hashes_of(numbers), pa.array(numbers)]
+            yield pa.RecordBatch.from_arrays(columns, names=[key, HASH, ROW])
+            start += block.num_rows
+
+
+def survey(spool: Spool, folder: Path, advance: Advance, *, summed: bool) -> Survey:
+    """Read all rows once, geometries in a thread of their own; `advance` is told after each block how many there were.
+
+    Scratch files go to `folder`. `summed` asks for the digest.
+    """
+    walk = _Walk(spool.rows, folder, SetDigest() if summed else None)
+    for item in ahead(prepare(block, spool.collection) for block in spool.blocks()):
+        walk.take(item)
+        advance(item.batch.num_rows)
     return walk.result()
 
 
 def order_of(spool: Spool, places: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Return row numbers in the order of the curve, ties and rows without geometry by key. Shape (rows,)."""
-    table = pa.table({"place": places, "key": spool.keys()})
+    table = pa.table({"place": pa.array(places), "key": spool.keys()})
     indices = pc.sort_indices(table, sort_keys=[("place", "ascending"), ("key", "ascending")])
-    return np.asarray(indices).astype(np.int64)
+    return np.asarray(indices).view(np.int64)
 
 
-def read_geometries(column: pa.Array) -> Objects:
-    """Return the geometries of a WKB column, None for null. Shape (n,)."""
-    return np.asarray(shapely.from_wkb(column.to_numpy(zero_copy_only=False)), dtype=object)
+def scratch_array(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[np.generic]:
+    """Return an array of zeros that lies in a new file, not on the heap.
+
+    Raises:
+        OSError: there is no room for it. Writing to a mapped file beyond the disk's room would end the process.
+    """
+    if not shape[0]:
+        return np.zeros(shape, kind)
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, math.prod(shape) * np.dtype(kind).itemsize)
+    return np.memmap(path, kind, "r+", shape=shape)
 
 
-def extent_of(bounds: Floats) -> Extent | None:
-    """Return the extent of boxes of shape (n, 4), NaN for an empty or missing one; None if all are."""
-    solid = bounds[~np.isnan(bounds).any(axis=1)]
-    if not len(solid):
-        return None
-    return Extent(*map(float, (*solid[:, :2].min(axis=0), *solid[:, 2:].max(axis=0))))
-
-
+@dataclass(slots=True)
 class _Walk:
     """What was learnt on the way."""
 
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
-        self._digest = SetDigest()
-        self._coverage = CoverageBuilder()
-        self._extents: list[Floats] = []
-        self._places = [np.zeros(0, np.uint32)]
-        self._sizes = [np.zeros(0, np.int64)]
+    rows: int
+    folder: Path
+    digest: SetDigest | None
+    coverage: CoverageBuilder = field(default_factory=CoverageBuilder)
+    extent: Floats = field(default_factory=lambda: np.empty((0, 4)))
+    done: int = 0
+    hashes: NDArray[np.generic] = field(init=False)
+    places: NDArray[np.generic] = field(init=False)
+    sizes: NDArray[np.generic] = field(init=False)
 
-    def take(self, block: pa.RecordBatch) -> None:
-        geometries = self._locate(block) if self._collection.has_geometry else None
-        if geometries is None:
-            self._places.append(np.zeros(block.num_rows, np.uint32))
-        hashes = row_hashes(block, self._collection, geometries)
-        self._digest.add(block.column(self._collection.key), hashes)
-        self._sizes.append(row_bytes(block))
+    def __post_init__(self) -> None:
+        self.hashes = scratch_array(self.folder / "hashes", (self.rows, HASH_BYTES), np.uint8)
+        self.places = scratch_array(self.folder / "places", (self.rows,), np.uint32)
+        self.sizes = scratch_array(self.folder / "sizes", (self.rows,), np.uint32)
 
-    def _locate(self, block: pa.RecordBatch) -> Objects:
-        geometries = read_geometries(block.column(GEOMETRY))
-        bounds = shapely.bounds(geometries)
-        self._coverage.add(*bounds.T)
-        extent = extent_of(bounds)
+    def take(self, item: Prepared) -> None:
+        """Take note of a block."""
+        start, end = self.done, self.done + item.batch.num_rows
+        hashes = item.hashes()
+        if self.digest is not None:
+            self.digest.add(item.batch.column(item.collection.key), hashes)
+        self.hashes[start:end] = np.frombuffer(hashes.buffers()[1], np.uint8).reshape(-1, HASH_BYTES)
+        self.places[start:end] = item.places
+        self.sizes[start:end] = row_bytes(item.batch)
+        self.coverage.add(*item.boxes.T)
+        extent = extent_of(np.vstack([self.extent, item.boxes]))
         if extent is not None:
-            self._extents.append(np.array([extent.xmin, extent.ymin, extent.xmax, extent.ymax]))
-        centres = (bounds[:, :2] + bounds[:, 2:]) / 2
-        self._places.append(hilbert_index(centres[:, 0], centres[:, 1]))
-        return geometries
+            self.extent = np.array([[extent.xmin, extent.ymin, extent.xmax, extent.ymax]])
+        self.done = end
 
     def result(self) -> Survey:
-        polygon = self._coverage.polygon()
-        places = np.concatenate(self._places)
-        return Survey(
-            rows=len(places),
-            extent=extent_of(np.vstack([np.empty((0, 4)), *self._extents])),
-            coverage_wkb=b"" if polygon is None else shapely.to_wkb(polygon, byte_order=1, flavor="iso"),
-            territory_m2=round(territory_m2(polygon), 2),
-            digest=self._digest,
-            places=places,
-            sizes=np.concatenate(self._sizes),
-        )
+        """Return the findings."""
+        arrays = (self.hashes, self.places, self.sizes)
+        return Survey(self.rows, extent_of(self.extent), self.coverage, self.digest, *arrays)  # type: ignore[arg-type]

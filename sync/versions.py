@@ -1,47 +1,52 @@
-"""Versions: what is published of a dataset."""
+"""Versions: what a node holds of a dataset."""
 
 from __future__ import annotations
 
 from guotu.model.division import split_dataset
-from guotu.model.errors import CorruptObject, UnknownDataset, UnknownVersion
+from guotu.model.errors import CorruptObject, UnknownDataset, UnknownObject, UnknownVersion
 from guotu.model.ports import FeatureStore, ObjectStore
 from guotu.model.records import DatasetRecord, VersionInfo
-from sync.manifest import Manifest
+from sync.manifest import Manifest, is_manifest_name
+from sync.pins import pinned_versions
 from sync.pointer import Head, list_entries, read_head, read_version
-from sync.signed import SignedManifest, get_manifest
-from sync.signing import verify
+from sync.signed import SignedManifest, get_manifest, manifest_key
+from sync.trust import check_signature
 
 
 class Versions:
-    """Reads the versions that a node has published."""
+    """Reads the versions that a node holds, its own and those of datasets that it replicates."""
 
-    def __init__(self, objects: ObjectStore, store: FeatureStore, public_key: bytes) -> None:
-        """Set the stores, and the publisher's public key (Ed25519, 32 bytes)."""
+    def __init__(self, objects: ObjectStore, store: FeatureStore) -> None:
+        """Set the stores; signatures are checked with the keys that the object store has as trusted."""
         self._objects = objects
         self._store = store
-        self._public_key = public_key
 
     async def list_versions(self, dataset: str) -> list[VersionInfo]:
         """Return the retained versions, newest first.
 
         Raises:
-            UnknownDataset: nothing is published under that name.
+            UnknownDataset: nothing is held under that name.
             CorruptObject: a manifest is missing or damaged.
+            VersionRefused, UntrustedKey: a signature is not the owner's.
         """
         head = await self._head(dataset)
         numbers = (await list_entries(self._objects, dataset)).get(dataset, [])
         readable = {item.version for item in await self._store.versions() if item.dataset == dataset}
+        pinned = (await pinned_versions(self._objects, dataset)).get(dataset, frozenset())
         retained = [number for number in reversed(numbers) if number <= head.pointer.version]
-        manifests = [(await self.read_manifest(dataset, number)) for number in retained]
-        return [_info(signed, signed.manifest.version in readable) for signed in manifests]
+        return [
+            _info(await self.read_manifest(dataset, number), number in readable, number in pinned)
+            for number in retained
+        ]
 
     async def read_manifest(self, dataset: str, version: int = 0) -> SignedManifest:
         """Return the manifest of a version, 0 for the head, its signature checked.
 
         Raises:
-            UnknownDataset: nothing is published under that name.
+            UnknownDataset: nothing is held under that name.
             UnknownVersion: the version is not retained.
-            CorruptObject: the manifest is missing or damaged, or its signature is not the publisher's.
+            CorruptObject: the manifest is missing or damaged.
+            VersionRefused, UntrustedKey: its signature is not the owner's.
         """
         pointer = (await self._head(dataset)).pointer
         if version > pointer.version or version < 0:
@@ -54,8 +59,23 @@ class Versions:
         signed = await get_manifest(self._objects, pointer.manifest)
         if (signed.manifest.dataset, signed.manifest.version) != (dataset, pointer.version):
             raise CorruptObject(object=f"manifest {signed.name}", detail=f"not {dataset}@{pointer.version}")
-        if not verify(self._public_key, signed.data, signed.signature):
-            raise CorruptObject(object=f"manifest {signed.name}", detail="the signature is not the publisher's")
+        await check_signature(self._objects, signed)
+        return signed
+
+    async def read_named_manifest(self, dataset: str, name: str) -> SignedManifest:
+        """Return a manifest of a dataset by its name (SHA-256, hex), its signature checked.
+
+        Raises:
+            UnknownObject: there is none of that name, or it is another dataset's.
+            CorruptObject: it is damaged.
+            VersionRefused, UntrustedKey: its signature is not the owner's.
+        """
+        if not is_manifest_name(name) or await self._objects.get(manifest_key(name)) is None:
+            raise UnknownObject(object=f"manifest {name}")
+        signed = await get_manifest(self._objects, name)
+        if signed.manifest.dataset != dataset:
+            raise UnknownObject(object=f"manifest {name}")
+        await check_signature(self._objects, signed)
         return signed
 
     async def _head(self, dataset: str) -> Head:
@@ -83,7 +103,7 @@ def dataset_record(manifest: Manifest) -> DatasetRecord:
     )
 
 
-def _info(signed: SignedManifest, queryable: bool) -> VersionInfo:
+def _info(signed: SignedManifest, queryable: bool, pinned: bool) -> VersionInfo:
     manifest = signed.manifest
     return VersionInfo(
         dataset=manifest.dataset,
@@ -95,6 +115,12 @@ def _info(signed: SignedManifest, queryable: bool) -> VersionInfo:
         queryable=queryable,
         message=manifest.message,
         size_bytes=sum(item.size_bytes for item in manifest.objects),
+        series=manifest.series,
+        change=manifest.change,
+        source=manifest.source,
+        source_date=manifest.source_date,
+        pinned=pinned,
+        base=manifest.base,
     )
 
 

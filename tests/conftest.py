@@ -25,3 +25,8 @@ def etcd(etcd_server: EtcdServer) -> EtcdServer:
         etcd_server.start()
     etcd_server.delete_all()
     return etcd_server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--version-runs", type=int, default=200, help="seeded runs of the version machine")
+    parser.addoption("--version-seed", type=int, default=1, help="first seed of the version machine")

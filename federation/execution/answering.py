@@ -15,7 +15,7 @@ from federation.execution.outcomes import StepResult, sorted_outcomes
 from federation.execution.tally import Tally
 from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Segment, Trailer
 from guotu.model.digest import result_digest
-from guotu.model.errors import IncompleteAnswer, NobodyAnswered
+from guotu.model.errors import GuotuError, IncompleteAnswer, NobodyAnswered, UnknownVersion
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.question import CompletenessMode, Options
 
@@ -108,15 +108,19 @@ class Answering:
         Raises:
             NobodyAnswered: members were needed and not one answered.
             IncompleteAnswer: REQUIRE_ALL and one is missing.
+            UnknownVersion: one dataset alone was asked, at a version that is not held.
         """
         failure = self._verdict(completeness)
         if failure is not None:
             failure.completeness = completeness
             raise failure
 
-    def _verdict(self, completeness: Completeness) -> IncompleteAnswer | NobodyAnswered | None:
+    def _verdict(self, completeness: Completeness) -> GuotuError | None:
         if completeness.complete:
             return None
+        for member in completeness.members:
+            if member.dataset == self.options.dataset and member.reason == UnknownVersion.reason:
+                return UnknownVersion(dataset=member.dataset, version=member.version)
         if self.strict:
             return IncompleteAnswer(missing=completeness.missing_sentence())
         if not any(_answered(member) for member in completeness.members):

@@ -1,4 +1,4 @@
-"""The node's own part of an answer, as a member stream like any other: batches, then a trailer."""
+"""What the node answers from its own store, as a member stream like any other: batches, then a trailer."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import pyarrow as pa
 from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
 from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest
+from guotu.model.division import split_dataset
 from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.ports import FeatureStore, Grouping, Scan
 from guotu.model.question import CompletenessMode
+
+HELD_HERE = "HELD_HERE"
+"""Why a replica answered: the node asked holds it."""
 
 
 async def scan_frames(
     store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, schema: pa.Schema
 ) -> AsyncIterator[Frame]:
-    """Yield the rows of the node's own dataset, then a trailer with their digest."""
+    """Yield the rows of a dataset held here, the node's own or a replica, then a trailer with their digest."""
     (expected,) = step.expected
     started, size = time.perf_counter(), 0
     digest = SegmentDigest(schema)
@@ -35,7 +39,7 @@ async def scan_frames(
 async def group_frames(
     store: FeatureStore, step: PlanStep, collection: Collection, grouping: Grouping, schema: pa.Schema
 ) -> AsyncIterator[Frame]:
-    """Yield the groups of the node's own dataset, then a trailer."""
+    """Yield the groups of a dataset held here, the node's own or a replica, then a trailer."""
     (expected,) = step.expected
     started = time.perf_counter()
     groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
@@ -48,10 +52,14 @@ async def group_frames(
 
 def _trailer(node: str, expected: ExpectedDataset, digest: SegmentDigest, size: int, started: float) -> Trailer:
     elapsed_ms = (time.perf_counter() - started) * 1000
+    owner, _ = split_dataset(expected.dataset)
+    replica = owner != node
     member = MemberOutcome(
-        node=node,
+        node=owner,
         dataset=expected.dataset,
-        outcome=Outcome.ANSWERED,
+        outcome=Outcome.REPLICA if replica else Outcome.ANSWERED,
+        reason=HELD_HERE if replica else "",
+        replica=node if replica else "",
         version=expected.version,
         rows=digest.rows,
         size_bytes=size,

@@ -52,18 +52,18 @@ def outcomes_of(result: StepResult, plan: Plan) -> list[MemberOutcome]:
     outcomes = []
     for expected in result.step.expected:
         reported = told.pop(expected.dataset, None)
-        outcomes.append(_reported(reported, expected, result) if reported else _assumed(expected, result, plan))
-    return outcomes + [_via(member, result) for member in told.values()]
+        outcomes.append(_reported(reported, expected, result, plan) if reported else _assumed(expected, result, plan))
+    return outcomes + [_via(member, result, plan) for member in told.values()]
 
 
-def _reported(member: MemberOutcome, expected: ExpectedDataset, result: StepResult) -> MemberOutcome:
+def _reported(member: MemberOutcome, expected: ExpectedDataset, result: StepResult, plan: Plan) -> MemberOutcome:
     facts = replace(member, advertised_rows=expected.rows, advertised_territory_m2=expected.territory_m2)
-    return _via(facts, result)
+    return _via(facts, result, plan)
 
 
-def _via(member: MemberOutcome, result: StepResult) -> MemberOutcome:
-    """A member's own dataset is seen by the asker's clock; one behind it keeps what its parent saw."""
-    if member.node == result.step.node:
+def _via(member: MemberOutcome, result: StepResult, plan: Plan) -> MemberOutcome:
+    """What we asked for ourselves is seen by our clock; what lies behind a member keeps what its parent saw."""
+    if result.step.node in (member.node, plan.node):
         return replace(member, elapsed_ms=result.elapsed_ms)
     return replace(member, via=member.via or result.step.node)
 
@@ -85,7 +85,7 @@ def _assumed(expected: ExpectedDataset, result: StepResult, plan: Plan) -> Membe
         advertised_rows=expected.rows,
         advertised_territory_m2=expected.territory_m2,
         truncated=truncated,
-        via="" if node == result.step.node else result.step.node,
+        via="" if result.step.node in (node, plan.node) else result.step.node,
     )
 
 

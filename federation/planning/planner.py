@@ -11,14 +11,17 @@ from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
 from federation.planning.topology import Topology
 from federation.selection import BoundSelection, bind_selection
 from guotu.model.collection import Collection
-from guotu.model.division import dataset_id
+from guotu.model.division import dataset_id, split_dataset
+from guotu.model.errors import UnknownDataset
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.ports import Directory, DirectoryView
-from guotu.model.question import Cut, Query, Question, Scope
+from guotu.model.question import Cut, Options, Query, Question, Scope
 from guotu.model.records import DatasetRecord
 
 Holdings = Callable[[], Mapping[str, DatasetRecord]]
 """The node's own datasets by collection id: its own truth, ahead of the registry."""
+Replicas = Callable[[], Mapping[str, DatasetRecord]]
+"""The node's whole replicas by dataset id, each at the version held here."""
 _NO_DATASETS: Mapping[str, DatasetRecord] = {}
 _KEPT_ARRANGEMENTS = 8
 """Collections whose arrangement is kept; one of 3,200 datasets takes some megabytes."""
@@ -27,10 +30,11 @@ _KEPT_ARRANGEMENTS = 8
 class Planner:
     """Plans questions for one node."""
 
-    def __init__(self, node: str, directory: Directory, holdings: Holdings) -> None:
+    def __init__(self, node: str, directory: Directory, holdings: Holdings, replicas: Replicas = dict) -> None:
         self._node = node
         self._directory = directory
         self._holdings = holdings
+        self._replicas = replicas
         self._topology = Topology({})
         self._arrangements: dict[str, Arrangement] = {}
 
@@ -39,6 +43,7 @@ class Planner:
 
         Raises:
             InvalidFilter, InvalidQuestion, UnknownField, TooLarge: the selection is not valid.
+            UnknownDataset: the one dataset asked is not known.
         """
         started = time.perf_counter()
         selection = bind_selection(question.selection, collection)
@@ -59,6 +64,8 @@ class Planner:
 
     def _steps(self, question: Question, view: DirectoryView, selection: BoundSelection) -> tuple[PlanStep, ...]:
         prunable, cut = Prunable.of(selection), question.options.cut
+        if question.options.dataset:
+            return (self._one_step(question.options, view, prunable),)
         steps = self._own_steps(question.collection, view, prunable, cut)
         if question.options.scope is Scope.SUBTREE:
             arrangement = self._arrangement(question.collection, view)
@@ -66,15 +73,34 @@ class Planner:
             steps.extend(_member_step(child, expected, view) for child, expected in members.items())
         return tuple(steps)
 
+    def _one_step(self, options: Options, view: DirectoryView, prunable: Prunable) -> PlanStep:
+        """Return the step of the one dataset asked: taken here if it is held here, else asked of its owner."""
+        dataset = options.dataset
+        owner, collection = split_dataset(dataset)
+        if owner == self._node:
+            own = self._own_steps(collection, view, prunable, options.cut)
+            if not own:
+                raise UnknownDataset(dataset=dataset)
+            return own[0]
+        replica = self._replicas().get(dataset)
+        if replica is not None and options.cut.get(dataset, 0) <= replica.version:
+            return self._here(_expect(prunable, replica, options.cut), f"replica of {dataset} held here")
+        record = view.datasets.get(collection, _NO_DATASETS).get(dataset)
+        if record is None or options.scope is Scope.SELF:
+            raise UnknownDataset(dataset=dataset)
+        return _member_step(owner, (_expect(prunable, record, options.cut),), view)
+
+    def _here(self, expected: ExpectedDataset, detail: str = "") -> PlanStep:
+        decision = Decision.LOCAL if expected.keep else Decision.PRUNE
+        return PlanStep(self._node, decision, expected.reason, detail, expected=(expected,))
+
     def _own_steps(self, collection: str, view: DirectoryView, prunable: Prunable, cut: Cut) -> list[PlanStep]:
         """Return the step of the node's own dataset; none if it has, and is known to have, none."""
         own = self._holdings().get(collection)
         if own is None:
             lost = view.datasets.get(collection, {}).get(dataset_id(self._node, collection))
             return [] if lost is None else [self._lost_step(_expect(prunable, lost, cut))]
-        expected = _expect(prunable, own, cut)
-        decision = Decision.LOCAL if expected.keep else Decision.PRUNE
-        return [PlanStep(self._node, decision, expected.reason, expected=(expected,))]
+        return [self._here(_expect(prunable, own, cut))]
 
     def _lost_step(self, expected: ExpectedDataset) -> PlanStep:
         if not expected.keep:

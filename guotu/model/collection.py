@@ -90,6 +90,8 @@ class Field:
     """Id of the code list; empty for none."""
     unit: str = ""
     note: str = ""
+    renamed_from: str = ""
+    """Name that the field had before; empty if it always had this one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,8 +108,10 @@ class _Grid:
         cells = self._touched(boxes)
         self._grow(cells)
         left, bottom, right, top = cells - np.array([*self._origin, *self._origin])[:, None]
+        # One flat index and one type: numpy's fast path.
+        flat, width = self._differences.reshape(-1), self._differences.shape[1]
         for row, column, sign in ((bottom, left, 1), (top, right, 1), (bottom, right, -1), (top, left, -1)):
-            np.add.at(self._differences, (row, column), sign)
+            np.add.at(flat, row * width + column, np.int32(sign))
 
     def outline(self, max_bytes: int) -> BaseGeometry | None:
         """Return the union of the touched cells, None where its WKB is over `max_bytes`."""

@@ -14,7 +14,7 @@ from guotu.model.collection import Classification, CodeList, Collection, Family,
 
 T = TypeVar("T")
 _FIELD_DEFAULTS = Field(name="", title="", type=FieldType.TEXT)
-_OPTIONAL = ("length", "width", "decimals", "nullable", "codes", "unit", "note")
+_OPTIONAL = ("length", "width", "decimals", "nullable", "codes", "unit", "note", "renamed_from")
 
 
 def collection_to_json(collection: Collection) -> bytes:
@@ -90,6 +90,7 @@ def _field(reader: _Reader) -> Field:
         codes=reader.text("codes", ""),
         unit=reader.text("unit", ""),
         note=reader.text("note", ""),
+        renamed_from=reader.text("renamed_from", ""),
     )
 
 

@@ -4,14 +4,15 @@ Each class has a stable reason, a sentence in Chinese and in English, and a reme
 when it is raised and travel with it over the wire, so that the far side raises the same class with the same facts.
 
     GuotuError
-    ├── InvalidInput: InvalidQuestion, InvalidFilter, InvalidCrs, InvalidCatalogue, InvalidConfig, ImportRefused
-    ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion
+    ├── InvalidInput: InvalidQuestion, InvalidFilter, InvalidCrs, InvalidCatalogue, InvalidConfig, ImportRefused,
+    │   IncompatibleSchema, PackageGap
+    ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion, UnknownObject
     ├── TooLarge
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
     ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady
     ├── Incomplete: IncompleteAnswer, NobodyAnswered
     ├── DeadlineExceeded
-    ├── Refused
+    ├── Refused: VersionRefused, UntrustedKey
     └── Internal: CorruptObject, StoreFailure
 """
 
@@ -132,6 +133,26 @@ class ImportRefused(InvalidInput):
     en = "the layer {source} did not pass its checks ({faults} kinds of fault); nothing was written."
 
 
+class IncompatibleSchema(InvalidInput):
+    """A collection's definition breaks with the versions there are. Facts: dataset, detail."""
+
+    reason = "INCOMPATIBLE_SCHEMA"
+    zh = "数据集 {dataset} 的结构与已有版本不兼容：{detail}。"
+    en = "the schema of {dataset} breaks with its versions: {detail}."
+    remedy_zh = "确需如此请用 --new-series 开始新系列；订阅者将整份重取，旧版本按旧结构保留。"
+    remedy_en = "If it must be, begin a new series with --new-series; subscribers fetch everything anew."
+
+
+class PackageGap(InvalidInput):
+    """A package does not continue what the node has. Facts: dataset, has, needs."""
+
+    reason = "PACKAGE_GAP"
+    zh = "数据包与本节点之间有缺口：{dataset} 本节点至版本 {has}，数据包从版本 {needs} 起。"
+    en = "there is a gap: this node has {dataset} up to version {has}, the package continues after {needs}."
+    remedy_zh = "请先导入其间的数据包，或重新导出（--since {dataset}@{has}）。"
+    remedy_en = "Import the packages in between first, or export again with --since {dataset}@{has}."
+
+
 class NotFound(GuotuError):
     """A name that nothing answers to."""
 
@@ -188,6 +209,14 @@ class UnknownVersion(NotFound):
     en = "dataset {dataset} does not retain version {version}."
     remedy_zh = "guotu versions {dataset} 列出保留的版本。"
     remedy_en = "`guotu versions {dataset}` lists those retained."
+
+
+class UnknownObject(NotFound):
+    """A node does not hold an object, manifest or definition. Facts: object."""
+
+    reason = "UNKNOWN_OBJECT"
+    zh = "本节点没有对象 {object}。"
+    en = "this node does not hold {object}."
 
 
 class TooLarge(GuotuError):
@@ -318,6 +347,26 @@ class Refused(GuotuError):
     reason = "REFUSED"
     zh = "拒绝：{detail}。"
     en = "refused: {detail}."
+
+
+class VersionRefused(Refused):
+    """A version that came from elsewhere does not hold. Facts: dataset, version, detail."""
+
+    reason = "VERSION_REFUSED"
+    zh = "拒收 {dataset}@{version}：{detail}；保留原有版本。"
+    en = "{dataset}@{version} was refused: {detail}; what was there stays."
+    remedy_zh = "请与发布节点核对。"
+    remedy_en = "Ask the publishing node."
+
+
+class UntrustedKey(Refused):
+    """The key that signed is not known as the publisher's. Facts: node, fingerprint."""
+
+    reason = "UNTRUSTED_KEY"
+    zh = "不认识节点 {node} 的签名公钥（指纹 {fingerprint}）。"
+    en = "the signing key of node {node} (fingerprint {fingerprint}) is not known here."
+    remedy_zh = "与该节点核对指纹后，用 --trust {node}={fingerprint} 确认。"
+    remedy_en = "Check the fingerprint with that node, then confirm it with --trust {node}={fingerprint}."
 
 
 class Internal(GuotuError):

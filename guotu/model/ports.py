@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +15,7 @@ from guotu.model.crs import MESH_CRS
 from guotu.model.expression import Expression
 from guotu.model.plan import Plan
 from guotu.model.question import Aggregate, Query, Question, SortKey, Stats
-from guotu.model.records import DatasetRecord, NodeRecord
+from guotu.model.records import DatasetRecord, NodeRecord, ReplicaRecord
 
 
 class Clock(Protocol):
@@ -61,11 +61,16 @@ class StoredVersion:
     rows: int
 
 
-class FeatureStore(Protocol):
-    """Where a node's rows live. Adapters pass tests/contract/test_feature_store.py.
+Rows = Callable[[], Iterator[pa.RecordBatch]]
+"""Begins a stream of rows, drawn in a thread of the store; schema as said where it is taken."""
 
-    A version is staged from GeoParquet chunks in their order, and can be read only once activated. Rows come back in
-    the order of the chunks unless sorted, so the same scan of the same version gives the same rows in the same order.
+
+class FeatureStore(Protocol):
+    """Where a node's rows live. Adapters pass tests/contract/test_feature_store*.py.
+
+    A version is staged whole, or as what changed against the version before it, and can be read only once activated.
+    Unless sorted, rows come back in curve order: by place on the Hilbert curve, then by key; so the same scan of the
+    same version gives the same rows in the same order, in every store and however the version was reached.
     """
 
     async def open(self) -> None:
@@ -74,17 +79,109 @@ class FeatureStore(Protocol):
     async def close(self) -> None:
         """Close; running scans end with StoreFailure."""
 
-    async def stage(self, dataset: str, version: int, collection: Collection, chunks: Sequence[Path]) -> int:
-        """Load a version out of sight; returns its rows. Staging again replaces what was staged."""
+    async def stage(self, dataset: str, version: int, collection: Collection, rows: Rows) -> int:
+        """Load a whole version out of sight; returns its rows. Staging again replaces what was staged.
 
-    async def activate(self, dataset: str, version: int) -> None:
-        """Make a staged version readable, in one transaction; once done, doing it again changes nothing."""
+        `rows` has the schema `guotu.model.schema.stored_schema` and comes in curve order. What it raises is raised
+        here, and leaves nothing staged.
+
+        Raises:
+            StoreFailure: the engine failed, or two rows have one key.
+        """
+
+    async def stage_change(self, dataset: str, version: int, collection: Collection, changes: Rows) -> int:
+        """Load what turns version - 1, which must be active, into `version`, out of sight; returns its rows.
+
+        `changes` has the schema `stored_schema`, in any order: after-images, and for deletes a row with the key and
+        nulls else (its `_hash` is null). The cost is in proportion to the change. Staging again replaces what was
+        staged.
+
+        Raises:
+            UnknownVersion: version - 1 cannot be read.
+            StoreFailure: the engine failed, or two changes have one key.
+        """
+
+    def staged_change(self, dataset: str, version: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:
+        """Stream what a staged change would do: `guotu.model.schema.effect_schema`, one row a change, by key.
+
+        `old_hash` is null where version - 1 has no row of that key, `new_hash` where the change deletes it.
+        """
+
+    async def activate(self, dataset: str, version: int, state: bytes = b"") -> None:
+        """Make a staged version readable, in one transaction; once done, doing it again changes nothing.
+
+        `state` (at most 64 KiB) is kept with the version for the caller.
+        """
+
+    async def state(self, dataset: str, version: int) -> bytes:
+        """Return what `activate` was given.
+
+        Raises:
+            UnknownVersion: the version cannot be read.
+        """
 
     async def drop(self, dataset: str, version: int) -> None:
-        """Remove a version, staged or active; nothing if there is none."""
+        """Remove a version, staged or active, and the rows that no other readable version needs.
+
+        Nothing if there is none. Dropping the newest leaves the one before it as it was.
+        """
+
+    async def tidy(self, dataset: str) -> bool:
+        """Bring rows back into curve order where changes have left so many out of it that it pays; tells whether.
+
+        Readers go on; answers stay the same.
+        """
 
     async def versions(self) -> list[StoredVersion]:
         """List the readable versions, sorted by dataset and version."""
+
+    def compare(self, dataset: str, version: int, collection: Collection, rows: Rows) -> AsyncIterator[pa.RecordBatch]:
+        """Stream how a set of rows differs from a version: `guotu.model.schema.difference_schema`, by key.
+
+        `rows` has the key column, `_hash`, and `_row` (int64, the caller's number of the row). A key on one side only,
+        or with another hash, is a difference; memory stays bounded, whatever the size.
+
+        Raises:
+            UnknownVersion: the version cannot be read.
+            StoreFailure: the engine failed, or two rows have one key.
+        """
+
+    def look_up(
+        self, dataset: str, version: int, collection: Collection, keys: pa.Array
+    ) -> AsyncIterator[pa.RecordBatch]:
+        """Stream the rows of a version with these keys (those there are), by key; schema `stored_schema`.
+
+        Raises:
+            UnknownVersion: the version cannot be read.
+        """
+
+    def stored(self, dataset: str, version: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:
+        """Stream all rows of a version as they are stored, in curve order; schema `stored_schema`.
+
+        Raises:
+            UnknownVersion: the version cannot be read.
+        """
+
+    def changes(self, dataset: str, since: int, until: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:
+        """Stream how version `until` differs from `since`: `guotu.model.schema.change_schema`, by key.
+
+        Rows that are equal (by `_hash`) are left out. Between versions that changes lead to, the cost is in proportion
+        to the changes.
+
+        Raises:
+            UnknownVersion: one of them cannot be read.
+        """
+
+    async def mend(self, dataset: str, version: int, collection: Collection, rows: Rows) -> None:
+        """Put rows of the newest readable version right, in one transaction; it stays the same version.
+
+        `rows` has the schema `stored_schema`, and `_since` (int64, the version in which the row came to be): each
+        replaces the row with its key; a row with a null `_hash` removes it. Older versions that changes
+        lead from to this one see it from `_since` on (null: only this version does), and are as they were before that.
+
+        Raises:
+            UnknownVersion: it is not the newest readable version.
+        """
 
     def scan(self, dataset: str, version: int, collection: Collection, scan: Scan) -> AsyncIterator[pa.RecordBatch]:
         """Stream rows in batches of about 1 MiB with the schema of `guotu.model.schema.arrow_schema`.
@@ -116,6 +213,8 @@ class DirectoryView:
     """Nodes with a live lease, by id."""
     datasets: Mapping[str, Mapping[str, DatasetRecord]]
     """By collection id, then by dataset id."""
+    replicas: Mapping[str, Mapping[str, ReplicaRecord]]
+    """Replicas of nodes with a live lease, by dataset id, then by node id."""
     stale: bool
     """True if the registry is out of reach: this is the last good directory."""
     as_of_ms: int
@@ -190,3 +289,16 @@ class PeerClient(Protocol):
 
     async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:
         """Ask a node how it would answer."""
+
+
+class Holder(Protocol):
+    """A node that holds objects of versions, as a replicating node sees it."""
+
+    async def manifest(self, address: str, dataset: str, name: str, timeout: float) -> tuple[bytes, bytes]:
+        """Return (manifest, signature) of a manifest by its name (SHA-256, hex), byte for byte, not yet checked."""
+
+    async def definition(self, address: str, digest: str, timeout: float) -> bytes:
+        """Return a collection's definition (canonical JSON) by its definition hash, not yet checked."""
+
+    def read_object(self, address: str, sha256: str, offset: int, length: int, timeout: float) -> AsyncIterator[bytes]:
+        """Stream bytes of an object, `length` from `offset` on, not yet checked; `timeout` in seconds between parts."""

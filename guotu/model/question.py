@@ -61,6 +61,8 @@ class Options:
     scope: Scope = Scope.SUBTREE
     completeness: CompletenessMode = CompletenessMode.REQUIRE_ALL
     cut: Cut = field(default_factory=dict)
+    dataset: str = ""
+    """Answer from this dataset alone: by the node asked if it holds it (owner or replica), else by its owner."""
 
 
 @dataclass(frozen=True, slots=True)

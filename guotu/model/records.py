@@ -82,6 +82,44 @@ class DatasetRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaRecord:
+    """A node's replica of another's dataset, as it advertises it on its own lease."""
+
+    dataset: str
+    node: str
+    """Who holds the replica."""
+    version: int
+    """Newest version that is proven and can be asked for; 0 for none yet."""
+    manifest: str = ""
+    """SHA-256 of that version's manifest, hex."""
+    digest: str = ""
+    """Set digest of that version, hex."""
+    whole: bool = True
+    """False if it is limited to an area: it has the objects it uses, but cannot answer for the dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a version changed against the one before it."""
+
+    inserts: int = 0
+    updates: int = 0
+    deletes: int = 0
+    inserted_m2: float = 0.0
+    """Ellipsoidal area of inserted polygons, square metres; 0 where features have no area."""
+    updated_before_m2: float = 0.0
+    """Of updated ones, before."""
+    updated_after_m2: float = 0.0
+    """Of updated ones, after."""
+    deleted_m2: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """Return how many features changed."""
+        return self.inserts + self.updates + self.deletes
+
+
+@dataclass(frozen=True, slots=True)
 class VersionInfo:
     """One published version of a dataset."""
 
@@ -94,3 +132,14 @@ class VersionInfo:
     queryable: bool
     message: str = ""
     size_bytes: int = 0
+    series: int = 1
+    """Goes up when a version breaks with the schema of those before it."""
+    change: Change | None = None
+    """Against the version before; None for the first of a series."""
+    source: str = ""
+    source_date: str = ""
+    """Date of the source data, ISO 8601; empty if not told."""
+    pinned: bool = False
+    """True if retention leaves it alone."""
+    base: bool = False
+    """True if its objects hold all rows, not only the change."""

@@ -12,8 +12,9 @@ import grpc
 import pyarrow as pa
 
 from guotu.model.errors import TooLarge
-from guotu.model.records import DatasetRecord, NodeRecord
+from guotu.model.records import Change, DatasetRecord, NodeRecord
 from guotu.v1 import admin_pb2, admin_pb2_grpc
+from guotu.wire.changes import change_from_proto
 from guotu.wire.endpoint import blocking_channel
 from guotu.wire.records import dataset_from_proto, node_from_proto
 from guotu.wire.request_id import METADATA_KEY, new_request_id
@@ -32,7 +33,8 @@ class PublishHeader:
     """What a publish is; see PublishHeader in proto/guotu/v1/admin.proto."""
 
     collection: str
-    schema: pa.Schema
+    schema: pa.Schema | None
+    """Of the rows; None if an increment only deletes."""
     write_id: str
     source: str = ""
     message: str = ""
@@ -41,6 +43,11 @@ class PublishHeader:
     dry_run: bool = False
     expected_rows: int = 0
     source_faults_json: bytes = b""
+    increment: bool = False
+    deletes_schema: pa.Schema | None = None
+    """Of the rows to delete; None for none."""
+    source_date: str = ""
+    new_series: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,10 @@ class PublishResult:
     """Faults and repairs, as in docs/reference/import-report.md."""
     seconds: Mapping[str, float]
     """By stage."""
+    change: Change | None = None
+    """Against the head before; None if it was not found out, or there was none."""
+    size_bytes: int = 0
+    """Of the version's delta, or of its base if it has none."""
 
 
 class AdminClient:
@@ -96,21 +107,22 @@ class AdminClient:
         return node_from_proto(response.node), [dataset_from_proto(record) for record in response.datasets]
 
     def publish(
-        self, header: PublishHeader, batches: Iterable[pa.RecordBatch]
+        self, header: PublishHeader, batches: Iterable[pa.RecordBatch], deletes: Iterable[pa.RecordBatch] = ()
     ) -> Iterator[PublishProgress | PublishResult]:
         """Publish rows; yields progress, then the result. Closing the iterator early gives the publish up.
 
         Args:
             header: what it is; its schema is that of all batches.
             batches: rows of any size, read in another thread as the node takes them.
+            deletes: rows to delete, read after them; their schema is `header.deletes_schema`.
 
         Raises:
             TooLarge: one feature alone is over the limit of a message.
             NodeUnavailable: the connection was lost; the version may exist all the same if all rows were sent.
             GuotuError: what the node refused.
-            Exception: whatever `batches` raised; nothing was published then.
+            Exception: whatever `batches` or `deletes` raised; nothing was published then.
         """
-        feed = _Feed(header, batches)
+        feed = _Feed(header, batches, deletes)
         stub = admin_pb2_grpc.AdminServiceStub(self._channel)
         call = stub.Publish(iter(feed), metadata=((METADATA_KEY, new_request_id()),))
         try:
@@ -127,19 +139,23 @@ class AdminClient:
 class _Feed:
     """The requests of one publish; gRPC loses what goes wrong in them, so it is kept here."""
 
-    def __init__(self, header: PublishHeader, batches: Iterable[pa.RecordBatch]) -> None:
+    def __init__(
+        self, header: PublishHeader, batches: Iterable[pa.RecordBatch], deletes: Iterable[pa.RecordBatch]
+    ) -> None:
         self._header = header
-        self._batches = batches
+        self._parts = ((batches, False), (deletes, True))
         self.failure: Exception | None = None
 
     def __iter__(self) -> Iterator[admin_pb2.PublishRequest]:
         try:
             yield admin_pb2.PublishRequest(header=_header_to_proto(self._header))
             rows = 0
-            for batch in self._batches:
-                rows += batch.num_rows
-                for message in messages(batch):
-                    yield admin_pb2.PublishRequest(batch=admin_pb2.PublishBatch(arrow_batch=message))
+            for batches, deletes in self._parts:
+                for batch in batches:
+                    rows += batch.num_rows
+                    for message in messages(batch):
+                        part = admin_pb2.PublishBatch(arrow_batch=message, deletes=deletes)
+                        yield admin_pb2.PublishRequest(batch=part)
             yield admin_pb2.PublishRequest(finish=admin_pb2.PublishFinish(rows=rows))
         except Exception as failure:
             self.failure = failure
@@ -170,7 +186,7 @@ def messages(batch: pa.RecordBatch) -> Iterator[bytes]:
 def _header_to_proto(header: PublishHeader) -> admin_pb2.PublishHeader:
     return admin_pb2.PublishHeader(
         collection=header.collection,
-        arrow_schema=header.schema.serialize().to_pybytes(),
+        arrow_schema=_schema_bytes(header.schema),
         source=header.source,
         message=header.message,
         repair=header.repair,
@@ -179,7 +195,15 @@ def _header_to_proto(header: PublishHeader) -> admin_pb2.PublishHeader:
         expected_rows=header.expected_rows,
         write_id=header.write_id,
         source_faults_json=header.source_faults_json,
+        increment=header.increment,
+        deletes_schema=_schema_bytes(header.deletes_schema),
+        source_date=header.source_date,
+        new_series=header.new_series,
     )
+
+
+def _schema_bytes(schema: pa.Schema | None) -> bytes:
+    return b"" if schema is None else bytes(schema.serialize().to_pybytes())
 
 
 def _frame(response: admin_pb2.PublishResponse) -> PublishProgress | PublishResult:
@@ -192,4 +216,6 @@ def _frame(response: admin_pb2.PublishResponse) -> PublishProgress | PublishResu
         result.published,
         result.report_json,
         dict(result.seconds),
+        change_from_proto(result.change) if result.HasField("change") else None,
+        result.bytes,
     )

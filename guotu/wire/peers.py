@@ -33,7 +33,7 @@ class GrpcPeers:
         self._tls = tls
         self._channels: dict[str, grpc.aio.Channel] = {}
 
-    async def _channel(self, address: str) -> grpc.aio.Channel:
+    async def channel(self, address: str) -> grpc.aio.Channel:
         """Return a channel that will try to connect at once.
 
         One that waits between attempts would fail the call unseen, also where the peer has just come back; it is
@@ -67,7 +67,7 @@ class GrpcPeers:
 
     async def _frames(self, address: str, start: Callable[[grpc.aio.Channel], Responses]) -> AsyncIterator[Frame]:
         reader = FrameReader()
-        call = start(await self._channel(address))
+        call = start(await self.channel(address))
         try:
             async for response in call:
                 yield reader.read(response)
@@ -78,7 +78,7 @@ class GrpcPeers:
 
     async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:
         """Ask a node how it would answer."""
-        stub = query_pb2_grpc.QueryServiceStub(await self._channel(address))
+        stub = query_pb2_grpc.QueryServiceStub(await self.channel(address))
         request = explain_to_proto(question, analyze=False)
         try:
             response = await stub.Explain(request, timeout=timeout, metadata=_metadata())
@@ -88,7 +88,7 @@ class GrpcPeers:
 
     async def versions(self, address: str, dataset: str, timeout: float | None) -> list[VersionInfo]:
         """Ask an owner for the retained versions of its dataset."""
-        stub = version_pb2_grpc.VersionServiceStub(await self._channel(address))
+        stub = version_pb2_grpc.VersionServiceStub(await self.channel(address))
         request = version_pb2.ListVersionsRequest(dataset=dataset)
         try:
             response = await stub.ListVersions(request, timeout=timeout, metadata=_metadata())

@@ -61,6 +61,7 @@ def _options_to_proto(options: model.Options) -> query_pb2.QuestionOptions:
         scope=_SCOPES[options.scope],
         completeness=_MODES[options.completeness],
         cut=cut_to_proto(options.cut) if options.cut else None,
+        dataset=options.dataset,
     )
 
 
@@ -69,6 +70,7 @@ def _options_from_proto(options: query_pb2.QuestionOptions) -> model.Options:
         scope=scope_from_proto(options.scope),
         completeness=mode_from_proto(options.completeness),
         cut=dict(options.cut.versions),
+        dataset=options.dataset,
     )
 
 

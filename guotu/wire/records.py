@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from guotu.model.collection import Collection
 from guotu.model.definition import collection_from_json, collection_to_json
 from guotu.model.division import dataset_id, is_node_id, split_dataset
-from guotu.model.records import DatasetRecord, Extent, NodeRecord
+from guotu.model.records import DatasetRecord, Extent, NodeRecord, ReplicaRecord
 from guotu.v1 import common_pb2, registry_pb2
 
 M = TypeVar("M", bound=Message)
@@ -114,6 +114,39 @@ def dataset_from_proto(message: registry_pb2.DatasetRecord) -> DatasetRecord:
     )
 
 
+def replica_to_proto(record: ReplicaRecord) -> registry_pb2.ReplicaRecord:
+    """Return a replica's record for the wire."""
+    return registry_pb2.ReplicaRecord(
+        dataset=record.dataset,
+        node=record.node,
+        version=record.version,
+        manifest=record.manifest,
+        digest=record.digest,
+        whole=record.whole,
+    )
+
+
+def replica_from_proto(message: registry_pb2.ReplicaRecord) -> ReplicaRecord:
+    """Return a replica's record from the wire.
+
+    Raises:
+        ValueError: the ids are not those of a dataset and a node, or the version is negative.
+    """
+    split_dataset(message.dataset)
+    if not is_node_id(message.node):
+        raise ValueError(f"not a node id: {message.node!r}")
+    if message.version < 0:
+        raise ValueError(f"replica of {message.dataset} at version {message.version}")
+    return ReplicaRecord(
+        dataset=sys.intern(message.dataset),
+        node=sys.intern(message.node),
+        version=message.version,
+        manifest=message.manifest,
+        digest=message.digest,
+        whole=message.whole,
+    )
+
+
 def collection_to_proto(collection: Collection) -> registry_pb2.CollectionRecord:
     """Return a collection's record for the wire; the definition is canonical JSON."""
     return registry_pb2.CollectionRecord(
@@ -159,6 +192,20 @@ def dataset_from_bytes(data: bytes) -> DatasetRecord:
         ValueError: it is not a sound record.
     """
     return dataset_from_proto(_parse(registry_pb2.DatasetRecord, data))
+
+
+def replica_to_bytes(record: ReplicaRecord) -> bytes:
+    """Return the value of `replicas/<dataset>/<holder>`."""
+    return replica_to_proto(record).SerializeToString(deterministic=True)
+
+
+def replica_from_bytes(data: bytes) -> ReplicaRecord:
+    """Return a replica's record from the value of `replicas/<dataset>/<holder>`.
+
+    Raises:
+        ValueError: it is not a sound record.
+    """
+    return replica_from_proto(_parse(registry_pb2.ReplicaRecord, data))
 
 
 def collection_to_bytes(collection: Collection) -> bytes:

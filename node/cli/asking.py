@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guotu.model.division import dataset_id, is_division, split_dataset
+from guotu.model.division import is_division, split_dataset
 from guotu.model.errors import InvalidQuestion
 
 if TYPE_CHECKING:
-    from guotu.client import Client
     from guotu.model.question import Options, Query, Selection, Stats
 
 
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 class Asked:
     """What every question has, as given."""
 
-    collection: str
+    subject: str
+    """A collection id, or a dataset id for a question to this dataset alone."""
     where: str
     bbox: tuple[float, ...] | None
     within: str
@@ -28,6 +28,16 @@ class Asked:
     partial: bool
     versions: tuple[str, ...]
     cut: Path | None
+
+    @property
+    def dataset(self) -> str:
+        """The one dataset asked; empty for all of the collection."""
+        return _dataset(self.subject, "DATASET") if "/" in self.subject else ""
+
+    @property
+    def collection(self) -> str:
+        """The collection asked."""
+        return split_dataset(self.dataset)[1] if self.dataset else self.subject
 
     def selection(self) -> Selection:
         """Return the selection; reads the file that `--within` names.
@@ -42,21 +52,30 @@ class Asked:
             return selection(self.where, self.bbox, None, self.within)
         return selection(self.where, self.bbox, polygon_of(Path(self.within)), "")
 
-    def options(self, client: Client) -> Options:
-        """Return scope, completeness and cut; a bare version number is the asked node's own dataset's.
+    def options(self) -> Options:
+        """Return scope, completeness, cut and dataset; a bare version number is that of the one dataset asked.
 
         Raises:
-            InvalidQuestion: a version or the file of a cut cannot be read.
+            InvalidQuestion: a version or the file of a cut cannot be read, or a version's dataset is not told.
         """
         from guotu.client import options
 
         cut = read_cut(self.cut) if self.cut is not None else {}
         for text in self.versions:
             dataset, mark, number = text.rpartition("@")
-            if not mark:
-                dataset = dataset_id(client.node().record.node, self.collection)
-            cut[_dataset(dataset)] = _version(number)
-        return options(self.scope, self.partial, cut)
+            name = _dataset(dataset, "--version") if mark else self._dataset_of(number)
+            cut[name] = _version(number, "--version")
+        return options(self.scope, self.partial, cut, self.dataset)
+
+    def _dataset_of(self, number: str) -> str:
+        """Return the dataset that a bare version number is meant of."""
+        if not self.dataset:
+            detail = (
+                f"{number}: 须指明数据集 a dataset is needed, "
+                f"如 as in: NODE/{self.subject} --version {number}, --version NODE/{self.subject}@{number}"
+            )
+            raise InvalidQuestion(part="--version", detail=detail)
+        return self.dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +88,7 @@ class AskedQuery:
     limit: int | None
     crs: str
 
-    def question(self, client: Client, default_limit: int = 0) -> Query:
+    def question(self, default_limit: int = 0) -> Query:
         """Return the question; `default_limit` is taken where no limit was given.
 
         Raises: as `Asked.selection` and `Asked.options`.
@@ -84,7 +103,7 @@ class AskedQuery:
             sort=sort_keys(self.sort),
             limit=default_limit if self.limit is None else self.limit,
             crs=self.crs,
-            options=self.asked.options(client),
+            options=self.asked.options(),
         )
 
 
@@ -100,7 +119,7 @@ class AskedStats:
     greatest: tuple[str, ...]
     averaged: tuple[str, ...]
 
-    def question(self, client: Client) -> Stats:
+    def question(self) -> Stats:
         """Return the question.
 
         Raises: as `Asked.selection` and `Asked.options`.
@@ -117,11 +136,11 @@ class AskedStats:
             aggregates=columns,
             group_by=self.group_by,
             selection=self.asked.selection(),
-            options=self.asked.options(client),
+            options=self.asked.options(),
         )
 
 
-def read_cut(path: Path) -> dict[str, int]:
+def read_cut(path: Path, option: str = "--cut") -> dict[str, int]:
     """Return the cut in a file: {"510000/dltb": 12}, or any document that has it as "cut", such as an answer's.
 
     Raises:
@@ -130,25 +149,23 @@ def read_cut(path: Path) -> dict[str, int]:
     try:
         document: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as failure:
-        raise InvalidQuestion(part="--cut", detail=f"{path}: {failure}") from failure
+        raise InvalidQuestion(part=option, detail=f"{path}: {failure}") from failure
     found = document.get("cut", document) if isinstance(document, Mapping) else None
     if not isinstance(found, Mapping):
-        raise InvalidQuestion(part="--cut", detail=f'{path}: 应为 must be {{"510000/dltb": 12}}')
-    return {_dataset(name): _version(version) for name, version in found.items()}
+        raise InvalidQuestion(part=option, detail=f'{path}: 应为 must be {{"510000/dltb": 12}}')
+    return {_dataset(name, option): _version(version, option) for name, version in found.items()}
 
 
-def _dataset(name: str) -> str:
+def _dataset(name: str, part: str) -> str:
     try:
         split_dataset(name)
     except ValueError as failure:
-        raise InvalidQuestion(part="--version/--cut", detail=str(failure)) from failure
+        raise InvalidQuestion(part=part, detail=str(failure)) from failure
     return name
 
 
-def _version(number: object) -> int:
+def _version(number: object, part: str) -> int:
     text = str(number)
     if isinstance(number, bool) or not text.isascii() or not text.isdecimal() or int(text) < 1:
-        raise InvalidQuestion(
-            part="--version/--cut", detail=f"{text!r}: 版本为正整数 a version is a whole number from 1"
-        )
+        raise InvalidQuestion(part=part, detail=f"{text!r}: 版本为正整数 a version is a whole number from 1")
     return int(text)

@@ -38,6 +38,7 @@ def explain() -> None:
     short_help="查询 a retrieval",
     epilog=examples(
         "guotu explain query dltb --bbox 103.9,30.5,104.2,30.8 --where \"DLBM = '0101'\"",
+        "guotu explain query 510100/dltb --version 3 --analyze",
     ),
 )
 @query_options
@@ -47,7 +48,7 @@ def explain() -> None:
 def explain_query(session: Session, asked: AskedQuery, analyze: bool, as_json: bool) -> int:
     """说明一次查询 explain a retrieval; options as in `guotu query`."""
     with session.client() as mesh:
-        return _explain(mesh, asked.question(mesh), analyze, as_json)
+        return _explain(mesh, asked.question(), analyze, as_json)
 
 
 @explain.command(
@@ -64,7 +65,7 @@ def explain_query(session: Session, asked: AskedQuery, analyze: bool, as_json: b
 def explain_stats(session: Session, asked: AskedStats, analyze: bool, as_json: bool) -> int:
     """说明一次统计 explain a grouping question; options as in `guotu stats`."""
     with session.client() as mesh:
-        return _explain(mesh, asked.question(mesh), analyze, as_json)
+        return _explain(mesh, asked.question(), analyze, as_json)
 
 
 def _explain(mesh: Client, question: Question, analyze: bool, as_json: bool) -> int:

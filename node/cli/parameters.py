@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import click
 
 
@@ -54,3 +56,16 @@ class Assignment(click.ParamType[tuple[str, str]]):
         if not (old and mark):
             self.fail(f"{value!r}: 应为 must be OLD=NEW", param, ctx)
         return old, new
+
+
+class IsoDate(click.ParamType[str]):
+    """A day "2025-12-31"."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the day in that form."""
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            self.fail(f"{value!r}: 应为日期 must be a date: 2025-12-31", param, ctx)

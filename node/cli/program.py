@@ -15,16 +15,24 @@ from node.cli import exit_codes
 from node.cli.catalogue import catalogue
 from node.cli.collections import collections
 from node.cli.datasets import datasets
+from node.cli.diff import diff
 from node.cli.examples import examples
 from node.cli.explain import explain
 from node.cli.failure import report, report_os_error
+from node.cli.gc import gc
 from node.cli.node import node
 from node.cli.nodes import nodes
+from node.cli.package import package
+from node.cli.pin import pin, unpin
 from node.cli.publish import publish
 from node.cli.query import query
+from node.cli.replicas import replicas
 from node.cli.session import Session
 from node.cli.stats import stats
 from node.cli.stop_signal import StopSignal
+from node.cli.subscribe import subscribe
+from node.cli.unsubscribe import unsubscribe
+from node.cli.verify import verify
 from node.cli.versions import versions
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -108,7 +116,10 @@ def program(context: click.Context, /, **given: Any) -> None:
     context.obj = Session(**given)
 
 
-for _command in (node, nodes, collections, datasets, versions, query, stats, explain, publish, catalogue):
+for _command in (
+    node, nodes, collections, datasets, versions, diff, query, stats, explain, publish, catalogue,
+    subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
+):  # fmt: skip
     program.add_command(_command)
 
 

@@ -1,26 +1,25 @@
-"""One publish from the operator's side: open the layer, send it, tell how it went."""
+"""One publish from the operator's side: open the files, send them, tell how it went."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from guotu.model.division import dataset_id
-from guotu.model.errors import InvalidConfig, InvalidQuestion, NodeUnavailable
-from guotu.model.records import DatasetRecord, NodeRecord
+from guotu.model.errors import InvalidConfig, NodeUnavailable
+from guotu.model.records import Change, DatasetRecord, NodeRecord
 from guotu.wire.admin import AdminClient, PublishHeader, PublishResult
 from node.cli.background import in_background
 from node.cli.publish_progress import PublishProgressBars
+from node.cli.publish_sources import Files, Sources, open_sources
 from node.cli.read_back import connect_to, read_back
 from node.config import NodeConfig
 from node.data_directory import DataDirectory
-from node.ingest.report import Fault, ImportReport, faults_to_json
-from node.ingest.source import LayerSource, open_source
+from node.ingest.report import ImportReport, faults_to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +27,13 @@ class Order:
     """What the operator asks for; see the options of `guotu publish`."""
 
     collection: str
-    source: Path
-    layer: str | None
-    encoding: str | None
-    crs: str | None
-    key: str | None
-    mapping: Mapping[str, str]
-    repair: bool
-    force_bounds: bool
-    dry_run: bool
-    message: str
+    files: Files
+    repair: bool = False
+    force_bounds: bool = False
+    dry_run: bool = False
+    message: str = ""
+    source_date: str = ""
+    new_series: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +46,12 @@ class Publication:
     published: bool
     dry_run: bool
     report: ImportReport
-    seconds: dict[str, float]
+    seconds: dict[str, float] = field(default_factory=dict)
     """By stage; "total" is what the operator waited."""
+    change: Change | None = None
+    """Against the head before; None if it is not known, or there was none."""
+    size_bytes: int = 0
+    """Of the version's delta, or of its base if it has none; 0 if it is not known."""
 
 
 class _LateFaults(Exception):
@@ -59,12 +59,14 @@ class _LateFaults(Exception):
 
 
 def run_publication(config: NodeConfig, order: Order) -> Publication:
-    """Publish a layer through the node's admin socket; progress goes to stderr.
+    """Publish through the node's admin socket; progress goes to stderr.
 
     Raises:
         InvalidConfig: no node runs on the data directory.
         UnknownCollection: the catalogue has no such collection.
         InvalidQuestion: the encoding is unknown.
+        IncompatibleSchema: the collection's definition breaks with the versions there are.
+        PublishConflict: someone else published meanwhile.
         NodeUnavailable: the node was lost, and did not come back to say whether it published.
     """
     socket = DataDirectory(config.node.data_dir).admin_socket
@@ -74,42 +76,22 @@ def run_publication(config: NodeConfig, order: Order) -> Publication:
     started = time.perf_counter()
     with AdminClient(socket) as admin:
         node, _ = admin.status()
-        source = _open(config, node, order)
-        if not len(source.schema):
-            report = ImportReport(order.collection, str(source.describe), 0).joined(_findings(source))
-            return Publication(dataset_id(node.node, order.collection), None, False, order.dry_run, report, {})
-        publication = _Sending(config, node, order, source).run(admin)
+        with connect_to(node.address, config) as mesh:
+            sources = open_sources(order.files, mesh.collection(order.collection))
+        if sources.schema is None and sources.deletes_schema is None:
+            report = ImportReport(order.collection, sources.describe, 0).joined(sources.findings)
+            return Publication(dataset_id(node.node, order.collection), None, False, order.dry_run, report)
+        publication = _Sending(config, node, order, sources).run(admin)
     publication.seconds["total"] = time.perf_counter() - started
     return publication
 
 
-def _open(config: NodeConfig, node: NodeRecord, order: Order) -> LayerSource:
-    with connect_to(node.address, config) as mesh:
-        collection = mesh.collection(order.collection)
-    try:
-        return open_source(
-            order.source,
-            collection,
-            layer=order.layer,
-            encoding=order.encoding,
-            crs=order.crs,
-            key=order.key,
-            mapping=order.mapping,
-        )
-    except ValueError as failure:
-        raise InvalidQuestion(part="--encoding", detail=str(failure)) from failure
-
-
-def _findings(source: LayerSource) -> list[Fault]:
-    return [*source.faults, *source.notices]
-
-
 class _Sending:
-    """One layer on its way to the node."""
+    """One layer or increment on its way to the node."""
 
-    def __init__(self, config: NodeConfig, node: NodeRecord, order: Order, source: LayerSource) -> None:
-        self._config, self._node, self._order, self._source = config, node, order, source
-        self._early = source.faults
+    def __init__(self, config: NodeConfig, node: NodeRecord, order: Order, sources: Sources) -> None:
+        self._config, self._node, self._order, self._sources = config, node, order, sources
+        self._early = sources.faults
         self._write_id = uuid.uuid4().hex
         self._rows = 0
         self._sent_all = False
@@ -117,44 +99,57 @@ class _Sending:
     def run(self, admin: AdminClient) -> Publication:
         try:
             with PublishProgressBars() as bars:
-                for frame in in_background(lambda: admin.publish(self._header(), self._batches())):
+                for frame in in_background(lambda: admin.publish(self._header(), self._batches(), self._deletes())):
                     if isinstance(frame, PublishResult):
                         return self._publication(frame)
                     bars.update(frame)
         except _LateFaults:
-            report = ImportReport(self._order.collection, str(self._source.describe), self._rows)
-            return self._made(None, False, report.joined(_findings(self._source)), {})
+            return self._made(None, False, self._own_report(), {})
         except NodeUnavailable as lost:
             return self._resolved(lost)
         raise NodeUnavailable(address=self._node.address, detail="没有结果 the node ended the call without a result")
 
     def _header(self) -> PublishHeader:
-        order, source = self._order, self._source
+        order, sources = self._order, self._sources
         return PublishHeader(
             collection=order.collection,
-            schema=source.schema,
+            schema=sources.schema,
             write_id=self._write_id,
-            source=str(source.describe),
+            source=sources.describe,
             message=order.message,
             repair=order.repair,
             force_bounds=order.force_bounds,
             dry_run=order.dry_run,
-            expected_rows=source.feature_count,
-            source_faults_json=faults_to_json(_findings(source)),
+            expected_rows=sources.feature_count,
+            source_faults_json=faults_to_json(sources.findings),
+            increment=order.files.is_increment,
+            deletes_schema=sources.deletes_schema,
+            source_date=order.source_date,
+            new_series=order.new_series,
         )
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._source.batches():
-            self._rows += batch.num_rows
-            yield batch
+        return self._counted(self._sources.batches())
+
+    def _deletes(self) -> Iterator[pa.RecordBatch]:
+        """Yield the deletes, which come last; then it is known whether all that was sent may be published."""
+        yield from self._counted(self._sources.deletes())
         publishes = not (self._early or self._order.dry_run)
-        if publishes and self._source.faults:
+        if publishes and self._sources.faults:
             raise _LateFaults
         self._sent_all = True
 
+    def _counted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self._rows += batch.num_rows
+            yield batch
+
+    def _own_report(self) -> ImportReport:
+        return ImportReport(self._order.collection, self._sources.describe, self._rows).joined(self._sources.findings)
+
     def _publication(self, result: PublishResult) -> Publication:
-        report = ImportReport.from_json(result.report_json).joined(_findings(self._source))
-        return self._made(result.dataset, result.published, report, result.seconds)
+        report = ImportReport.from_json(result.report_json).joined(self._sources.findings)
+        return self._made(result.dataset, result.published, report, result.seconds, result.change, result.size_bytes)
 
     def _resolved(self, lost: NodeUnavailable) -> Publication:
         """Tell after a lost connection what became of the version, by asking the node for its head."""
@@ -164,14 +159,20 @@ class _Sending:
         if head is None:
             detail = "连接中断，没有发布，请重试 the connection was lost and nothing was published; try again"
             raise NodeUnavailable(address=self._node.address, detail=detail) from lost
-        report = ImportReport(self._order.collection, str(self._source.describe), self._rows)
-        return self._made(head, True, report.joined(_findings(self._source)), {})
+        return self._made(head, True, self._own_report(), {})
 
     @property
     def _dataset(self) -> str:
         return dataset_id(self._node.node, self._order.collection)
 
     def _made(
-        self, head: DatasetRecord | None, published: bool, report: ImportReport, seconds: Mapping[str, float]
+        self,
+        head: DatasetRecord | None,
+        published: bool,
+        report: ImportReport,
+        seconds: Mapping[str, float],
+        change: Change | None = None,
+        size_bytes: int = 0,
     ) -> Publication:
-        return Publication(self._dataset, head, published, self._order.dry_run, report, dict(seconds))
+        dry_run = self._order.dry_run
+        return Publication(self._dataset, head, published, dry_run, report, dict(seconds), change, size_bytes)

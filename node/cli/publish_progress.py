@@ -13,6 +13,7 @@ from node.cli.console import say, stderr
 STAGES = {
     "validate": "检查 validate",
     "digest": "摘要 digest",
+    "compare": "比较 compare",
     "layout": "排布 layout",
     "write": "写出 write",
     "load": "装载 load",

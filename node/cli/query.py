@@ -29,6 +29,7 @@ PREVIEW_ROWS = 50
         "guotu query dltb --bbox 103.9,30.5,104.2,30.8 --fields DLBM,TBMJ,geometry -o window.gpkg",
         "guotu query dltb --within 510100 --crs EPSG:4544 -o chengdu.parquet",
         "guotu query dltb --within site.shp --version 510100/dltb@3 --format csv > site.csv",
+        "guotu query 510100/dltb --version 3 -o as-it-was.gpkg",
         "guotu query county --partial --json",
     ),
 )
@@ -47,7 +48,11 @@ PREVIEW_ROWS = 50
 def query(session: Session, asked: AskedQuery, form: str | None, output: Path | None, as_json: bool) -> int:
     """查询要素 retrieve features.
 
-    行数再多内存也不增长。部分结果退出码为 3 Rows stream in flat memory; a partial answer ends with exit code 3.
+    COLLECTION 为图层，由各级节点共同作答；DATASET（如 510100/dltb）只由该数据集作答，所有者或副本均可。
+    行数再多内存也不增长。部分结果退出码为 3。
+
+    A COLLECTION is answered by everyone who has a part of it; a DATASET (510100/dltb) by that dataset alone, from its
+    owner or from a replica. Rows stream in flat memory; a partial answer ends with exit code 3.
     """
     from node.cli.export import chosen_format
 
@@ -56,7 +61,7 @@ def query(session: Session, asked: AskedQuery, form: str | None, output: Path | 
         raise click.UsageError("--json 与 --format 只取其一 give --json or --format, not both, without -o")
     on_screen = chosen is None and not as_json
     with session.client() as mesh:
-        question = asked.question(mesh, PREVIEW_ROWS if on_screen else 0)
+        question = asked.question(PREVIEW_ROWS if on_screen else 0)
         with session.answer(mesh, question) as answer:
             _deliver(answer, chosen, output, as_json)
     return exit_codes.OK if answer.completeness.complete else exit_codes.PARTIAL

@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _COMMON = (
-    click.argument("collection"),
+    click.argument("subject", metavar="COLLECTION|DATASET"),
     click.option("--where", default="", metavar="CQL2", help="过滤条件（CQL2 文本或 JSON） filter, CQL2 text or JSON"),
     click.option("--bbox", type=Box(), help="范围，EPSG:4490 经度在前的度 window, degrees, lon/lat"),
     click.option(
@@ -38,7 +38,7 @@ _COMMON = (
         "versions",
         multiple=True,
         metavar="N|DATASET@N",
-        help="指定版本，可重复；N 指所问节点自己的数据集 answer from this version (N: of the asked node's own dataset)",
+        help="指定版本，可重复；只写 N 须问单个数据集 answer from this version; repeatable; a bare N needs a DATASET",
     ),
     click.option(
         "--cut", type=_FILE, metavar="FILE", help="切面文件，如以前的回答 a file with a cut, such as an earlier answer"
@@ -81,7 +81,7 @@ def _stack(function: Callable[..., Any], decorators: tuple[Callable[..., Any], .
 
 
 def _asked(given: dict[str, Any]) -> Asked:
-    names = ("collection", "where", "bbox", "within", "scope", "partial", "versions", "cut")
+    names = ("subject", "where", "bbox", "within", "scope", "partial", "versions", "cut")
     return Asked(**{name: given.pop(name) for name in names})
 
 

@@ -19,6 +19,7 @@ from node.cli.session import Session
     epilog=examples(
         "guotu stats landcover --group-by igbp --sum area_m2 --count",
         "guotu stats dltb --group-by DLBM,county --sum TBMJ --where \"DLBM LIKE '01%'\" --json",
+        "guotu stats 510100/dltb --version 3 --group-by DLBM --sum TBMJ",
         "guotu stats dltb --within 510100 --count --min TBMJ --max TBMJ --avg TBMJ -o totals.csv",
     ),
 )
@@ -49,7 +50,7 @@ def stats(session: Session, asked: AskedStats, form: str | None, output: Path | 
     if as_json and chosen is not None and output is None:
         raise click.UsageError("--json 与 --format 只取其一 give --json or --format, not both, without -o")
     with session.client() as mesh:
-        question = asked.question(mesh)
+        question = asked.question()
         with session.answer(mesh, question) as answer:
             if chosen is not None:
                 deliver_file(answer, chosen, output, as_json)

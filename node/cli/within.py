@@ -1,4 +1,4 @@
-"""What `--within` names: a division by its code, or the polygons of a file."""
+"""What `--within` and `--area` name: a division by its code, or the polygons of a file."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from guotu.model.question import MAX_FILTER_BYTES
 _POLYGONS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 
-def polygon_of(path: Path) -> bytes:
-    """Return the union of a layer's polygons: WKB, EPSG:4490, lon/lat.
+def polygon_of(path: Path, option: str = "--within", limit: int = MAX_FILTER_BYTES) -> bytes:
+    """Return the union of a layer's polygons: WKB, EPSG:4490, lon/lat; `option` is what named the file.
 
     Raises:
         InvalidQuestion: the file cannot be read, holds no polygon, or something else than polygons.
         InvalidCrs: the layer says no CRS, or coordinates cannot be of it.
-        TooLarge: the polygon is over the limit of a question.
+        TooLarge: the polygon has more bytes than `limit`.
     """
-    crs, geometries = _read(path)
+    crs, geometries = _read(path, option)
     present = geometries[~shapely.is_missing(geometries) & ~shapely.is_empty(geometries)]
     if not len(present) or not np.isin(shapely.get_type_id(present), _POLYGONS).all():
-        raise InvalidQuestion(part="--within", detail=f"{path}: 须为面图层 a layer of polygons is needed")
+        raise InvalidQuestion(part=option, detail=f"{path}: 须为面图层 a layer of polygons is needed")
     try:
         moved = transform_geometries(shapely.force_2d(present), crs, MESH_CRS)
     except ValueError as failure:
         raise InvalidCrs(crs=crs[:80], detail=f"{path}: {failure}") from failure
     wkb: bytes = shapely.to_wkb(shapely.union_all(shapely.make_valid(moved)))
-    if len(wkb) > MAX_FILTER_BYTES:
-        raise TooLarge(what=f"--within {path}", size=len(wkb), limit=MAX_FILTER_BYTES)
+    if len(wkb) > limit:
+        raise TooLarge(what=f"{option} {path}", size=len(wkb), limit=limit)
     return wkb
 
 
-def _read(path: Path) -> tuple[str, np.ndarray[tuple[int], np.dtype[np.object_]]]:
+def _read(path: Path, option: str) -> tuple[str, np.ndarray[tuple[int], np.dtype[np.object_]]]:
     import pyogrio.errors
     from pyogrio.raw import read
 
     try:
         meta, _, wkb, _ = read(path, columns=[])
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as failure:
-        raise InvalidQuestion(part="--within", detail=str(failure)) from failure
+        raise InvalidQuestion(part=option, detail=str(failure)) from failure
     if wkb is None:
-        raise InvalidQuestion(part="--within", detail=f"{path}: 须为面图层 a layer of polygons is needed")
+        raise InvalidQuestion(part=option, detail=f"{path}: 须为面图层 a layer of polygons is needed")
     if not meta["crs"]:
         raise InvalidCrs(crs="-", detail=f"{path}: 没有坐标系 it says none")
     return str(meta["crs"]), shapely.from_wkb(wkb)

@@ -1,5 +1,6 @@
 """A node's configuration: options, reading, writing and reference."""
 
+from node.config.credentials import Credentials, read_credentials
 from node.config.loading import config_from, load_config
 from node.config.sections import (
     GrpcSection,
@@ -11,22 +12,26 @@ from node.config.sections import (
     RegistrySection,
     StoreSection,
     TlsSection,
-    VersionsSection,
 )
+from node.config.version_sections import ObjectsSection, ReplicationSection, VersionsSection
 from node.config.writing import config_toml
 
 __all__ = [
+    "Credentials",
     "GrpcSection",
     "IngestSection",
     "LogSection",
     "MetricsSection",
     "NodeConfig",
     "NodeSection",
+    "ObjectsSection",
     "RegistrySection",
+    "ReplicationSection",
     "StoreSection",
     "TlsSection",
     "VersionsSection",
     "config_from",
     "config_toml",
     "load_config",
+    "read_credentials",
 ]

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from node.config.address import is_loopback, is_wildcard
+from node.config.credentials import credentials_fault
 from node.config.sections import NodeConfig, RegistrySection, TlsSection
+from node.config.version_sections import ObjectsSection
 from node.data_directory import DataDirectory
 
 MAX_SOCKET_PATH_BYTES = 107
@@ -19,6 +21,7 @@ def faults_between(config: NodeConfig) -> Iterator[str]:
     yield from _tls_faults("tls", config.tls)
     yield from _tls_faults("registry", config.registry)
     yield from _exposure_faults(config)
+    yield from _objects_faults(config.objects)
     socket = DataDirectory(config.node.data_dir).admin_socket
     if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
         yield (
@@ -51,3 +54,17 @@ def _exposure_faults(config: NodeConfig) -> Iterator[str]:
             f"grpc.advertise: listen 为 {grpc.listen} 时须给出其他节点可访问的地址 "
             f"must be given where listen is {grpc.listen}: the address that other nodes reach"
         )
+
+
+def _objects_faults(objects: ObjectsSection) -> Iterator[str]:
+    if objects.kind != "s3":
+        return
+    needed: dict[str, object] = {
+        "endpoint": objects.endpoint, "bucket": objects.bucket, "credentials_file": objects.credentials_file,
+    }  # fmt: skip
+    missing = [option for option, value in needed.items() if not value]
+    if missing:
+        yield f'objects: kind = "s3" 时须给出 needs: {", ".join(missing)}'
+    fault = credentials_fault(objects.credentials_file) if objects.credentials_file is not None else ""
+    if fault:
+        yield f"objects.credentials_file: {fault}"

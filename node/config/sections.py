@@ -8,6 +8,7 @@ from pathlib import Path
 from guotu.model.division import is_node_id
 from node.config.address import address_fault, addresses_fault, optional_address_fault
 from node.config.option import option, section
+from node.config.version_sections import ObjectsSection, ReplicationSection, VersionsSection
 
 
 def _node_id_fault(node: str) -> str:
@@ -176,19 +177,6 @@ class StoreSection:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionsSection:
-    """[versions]."""
-
-    keep: int = option(
-        3,
-        zh="每个数据集保留可查询的版本数（含最新版）。",
-        en="Versions of each dataset that stay queryable, the newest included.",
-        minimum=1,
-        maximum=10000,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class IngestSection:
     """[ingest]."""
 
@@ -230,6 +218,8 @@ class NodeConfig:
     metrics: MetricsSection = section(MetricsSection, zh="监控指标", en="Metrics")
     registry: RegistrySection = section(RegistrySection, zh="注册中心 etcd", en="Registry (etcd)")
     store: StoreSection = section(StoreSection, zh="存储", en="Store")
+    objects: ObjectsSection = section(ObjectsSection, zh="版本对象", en="Objects of versions")
+    replication: ReplicationSection = section(ReplicationSection, zh="复制", en="Replication")
     versions: VersionsSection = section(VersionsSection, zh="版本", en="Versions")
     ingest: IngestSection = section(IngestSection, zh="入库检查", en="Import")
     log: LogSection = section(LogSection, zh="日志", en="Log")

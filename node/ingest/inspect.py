@@ -44,11 +44,13 @@ class Inspector:
         source: str = "",
         source_faults: Sequence[Fault] = (),
         directory: Path | None = None,
+        whole: bool = True,
     ) -> None:
         """Prepare to inspect.
 
         `division` is the node's; `gazetteer_bounds` as `Gazetteer.bounds_table()`; `source_faults` are what the
-        reader found and become part of the report; `directory` takes the temporary file.
+        reader found and become part of the report; `directory` takes the temporary file. `whole` tells that the rows
+        are all there are: then a layer without rows is a fault, and an optional field without column is null.
 
         Raises:
             ValueError: the gazetteer does not know the division.
@@ -65,6 +67,7 @@ class Inspector:
         self._beside = ThreadPoolExecutor(1, "ingest-geometry")
         self._tally = Tally()
         self._incoming: pa.Schema | None = None
+        self._whole = whole
         self._rows = 0
 
     def begin(self, schema: pa.Schema) -> None:
@@ -72,11 +75,11 @@ class Inspector:
         self._incoming = schema
         if self._knows(UNREAD):
             return
+        filled = FaultKind.NOTICE_COLUMN_FILLED if self._whole else FaultKind.INCOMPLETE_STATE
         for field in self._collection.fields:
             if field.name not in schema.names:
                 required = not field.nullable or field.name == self._collection.key
-                kind = FaultKind.MISSING_COLUMN if required else FaultKind.NOTICE_COLUMN_FILLED
-                self._tally.add(kind, field.name)
+                self._tally.add(FaultKind.MISSING_COLUMN if required else filled, field.name)
         for name in schema.names:
             if name not in self._schema.names:
                 ignored = FaultKind.NOTICE_COLUMN_IGNORED if is_bookkeeping(name) else FaultKind.EXTRA_COLUMN
@@ -119,7 +122,7 @@ class Inspector:
         if repeated:
             self._tally.add(FaultKind.KEY_DUPLICATE, self._collection.key, count=repeated, keys=keys)
         self._bounds.finish(self._tally)
-        if not self._rows and not self._knows(UNREAD):
+        if self._whole and not self._rows and not self._knows(UNREAD):
             self._tally.add(FaultKind.EMPTY_LAYER)
         faults, notices = sort_findings(self._tally.findings())
         report = ImportReport(
@@ -150,10 +153,7 @@ class Inspector:
             self.begin(batch.schema)
         if not batch.schema.equals(self._incoming):
             raise InvalidInput(detail="a batch has another schema than the first")
-        try:
-            batch.validate(full=True)
-        except pa.ArrowInvalid as error:
-            raise InvalidInput(detail=f"a batch is not sound: {error}") from error
+        require_sound(batch)
 
     def _parse(self, shapes: pa.Array | None) -> Future[Parsed] | None:
         """Parse geometries on the second thread, while this one casts the attributes."""
@@ -175,8 +175,20 @@ class Inspector:
         return inspected.shapes
 
     def _knows(self, kinds: frozenset[FaultKind]) -> bool:
-        return any(fault.kind in kinds for fault in self._source_faults)
+        return any(fault.kind in kinds and not fault.part for fault in self._source_faults)
 
     def _is_refused(self) -> bool:
         known = any(not fault.kind.is_notice for fault in self._source_faults)
         return known or self._tally.has_faults(self._allowed)
+
+
+def require_sound(batch: pa.RecordBatch) -> None:
+    """Look for broken offsets, lengths and texts.
+
+    Raises:
+        InvalidInput: the batch is no sound Arrow data.
+    """
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise InvalidInput(detail=f"a batch is not sound: {error}") from error

@@ -120,6 +120,16 @@ COLUMNS = {
         "用 --map {field}= 去掉该列，或用 --map {field}=字段 对应到字段。",
         "Drop the column with --map {field}= or name its field with --map {field}=FIELD.",
     ),
+    FaultKind.INCOMPLETE_STATE: Sentence(
+        "增量缺少字段 {field}，不知是保留原值还是清空",
+        "the changes lack the field {field}: whether to keep or to clear it is not said",
+        "请补上该字段（未变的填现值）；若名称不同，请用 --map 旧列={field}。",
+        "Add it, with its present values where they stay; if it has another name, use --map OLD={field}.",
+    ),
+    FaultKind.NOTICE_DELETES_COLUMN: Sentence(
+        "列 {field} 不是图层的字段，未采用",
+        "column {field} is no field of the collection and was left out",
+    ),
     FaultKind.NOTICE_COLUMN_IGNORED: Sentence(
         "未采用列 {field}（GIS 软件的内部列或已用 --map 去掉）",
         "column {field} was left out (bookkeeping of GIS software, or dropped by --map)",

@@ -11,6 +11,8 @@ from guotu.model.errors import ImportRefused
 from node.ingest.kinds import FaultKind
 from node.ingest.sentences import SENTENCES
 
+DELETES = "deletes"
+"""Part of an increment: the list of what is to be deleted."""
 _ORDER = {kind: position for position, kind in enumerate(FaultKind)}
 
 
@@ -29,16 +31,18 @@ class Fault:
     """Facts for the sentence; the same in every language."""
     values: tuple[str, ...] = ()
     """The first different values concerned, at most 5, or what the kind's sentence has them for."""
+    part: str = ""
+    """DELETES for a finding in the list of what is to be deleted; empty for one in the layer."""
 
     @property
     def chinese(self) -> str:
         """The sentence in Chinese, without remedy."""
-        return self._fill(SENTENCES[self.kind].zh)
+        return ("删除清单：" if self.part else "") + self._fill(SENTENCES[self.kind].zh)
 
     @property
     def english(self) -> str:
         """The sentence in English, without remedy."""
-        return self._fill(SENTENCES[self.kind].en)
+        return ("list of deletes: " if self.part else "") + self._fill(SENTENCES[self.kind].en)
 
     @property
     def remedy_chinese(self) -> str:
@@ -70,6 +74,17 @@ class Repairs:
 
 
 @dataclass(frozen=True, slots=True)
+class MisfitRow:
+    """One row of an increment that does not fit what is published; values as people read them."""
+
+    kind: FaultKind
+    key: str
+    field: str = ""
+    stated: str = ""
+    present: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
     """The outcome of one inspection."""
 
@@ -81,6 +96,8 @@ class ImportReport:
     """Why the layer is refused; none if it is accepted."""
     notices: tuple[Fault, ...] = ()
     repairs: Repairs | None = None
+    misfits: tuple[MisfitRow, ...] = ()
+    """The rows behind the faults of an increment, at most 1,000."""
 
     @property
     def ok(self) -> bool:
@@ -121,6 +138,7 @@ class ImportReport:
                 faults=tuple(map(_fault, content["faults"])),
                 notices=tuple(map(_fault, content["notices"])),
                 repairs=Repairs(**{**repairs, "keys": tuple(repairs["keys"])}) if repairs else None,
+                misfits=tuple(map(_misfit, content.get("misfits", ()))),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an import report: {error}") from error
@@ -154,16 +172,16 @@ def sort_findings(findings: Iterable[Fault]) -> tuple[tuple[Fault, ...], tuple[F
 
 def _merge(known: Sequence[Fault], more: Sequence[Fault]) -> tuple[Fault, ...]:
     """Join findings; of two that say the same, the one of more rows is the later."""
-    latest: dict[tuple[FaultKind, str, str], Fault] = {}
+    latest: dict[tuple[str, FaultKind, str, str], Fault] = {}
     for fault in (*known, *more):
-        place = (fault.kind, fault.field, fault.detail)
+        place = (fault.part, fault.kind, fault.field, fault.detail)
         if place not in latest or fault.count > latest[place].count:
             latest[place] = fault
     return tuple(sorted(latest.values(), key=_rank))
 
 
-def _rank(fault: Fault) -> tuple[int, str, str]:
-    return _ORDER[fault.kind], fault.field, fault.detail
+def _rank(fault: Fault) -> tuple[str, int, str, str]:
+    return fault.part, _ORDER[fault.kind], fault.field, fault.detail
 
 
 def _fault(content: Mapping[str, Any]) -> Fault:
@@ -174,7 +192,12 @@ def _fault(content: Mapping[str, Any]) -> Fault:
         keys=tuple(content["keys"]),
         detail=content["detail"],
         values=tuple(content["values"]),
+        part=content.get("part", ""),
     )
+
+
+def _misfit(content: Mapping[str, Any]) -> MisfitRow:
+    return MisfitRow(**{**content, "kind": FaultKind(content["kind"])})
 
 
 def _dump(content: object) -> bytes:

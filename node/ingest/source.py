@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from guotu.model.collection import GEOMETRY, Collection
-from node.ingest.columns import ColumnPlan, plan_columns
+from node.ingest.columns import ColumnPlan, Role, plan_columns
 from node.ingest.container import Container, find_container
 from node.ingest.crs_claim import settle_crs
 from node.ingest.delimited import DelimitedReader
@@ -119,9 +119,11 @@ class LayerSource:
     def _read(self, fields: list[str], geometry: bool) -> Iterator[tuple[pa.RecordBatch, RowNames]]:
         assert self._reader is not None
         done = 0
-        columns = [self._columns[field] for field in fields]
-        for batch in self._reader.batches(columns, geometry, self._tally):
-            at = fields.index(self._key) if self._key in fields else None
+        columns = list(dict.fromkeys(self._columns[field] for field in fields))
+        places = [columns.index(self._columns[field]) for field in fields]
+        at = fields.index(self._key) if self._key in fields else None
+        for read in self._reader.batches(columns, geometry, self._tally):
+            batch = read if len(columns) == len(fields) else _repeated(read, fields, places)
             yield batch, RowNames(None if at is None else batch.column(at), done)
             done += len(batch)
 
@@ -142,11 +144,15 @@ def open_source(
     crs: str | None = None,
     key: str | None = None,
     mapping: Mapping[str, str] | None = None,
+    role: Role = Role.LAYER,
+    operation: str | None = None,
 ) -> LayerSource:
     """Open a layer for a collection; never raises for what is wrong with it, see `LayerSource.faults`.
 
     `layer` names one of several; `encoding` and `crs` say what the file does not; `key` is the column that holds
-    the collection's key; `mapping` gives the field of a column by the column, empty to leave it out.
+    the collection's key; `mapping` gives the field of a column by the column, empty to leave it out. `role` is what the
+    file is for: the batches of changes may have the columns of `stated_columns`, a list of deletes has no geometry.
+    `operation` is the column that stands for `OPERATION`.
 
     Raises:
         ValueError: `encoding` names no text encoding.
@@ -166,24 +172,22 @@ def open_source(
     if reader is None:
         return LayerSource(description, tally)
     given = {**(mapping or {}), **({key: collection.key} if key else {})}
-    return _source(container.name, reader, collection, crs, given, tally)
+    plan = plan_columns(reader.facts.schema.names, collection, given, tally, role, operation)
+    placer = None if role is Role.DELETES else _placer(reader, collection, crs, tally)
+    return _source(container.name, reader, plan, placer, collection.key, tally)
 
 
 def _source(
-    file: str,
-    reader: LayerReader,
-    collection: Collection,
-    crs: str | None,
-    mapping: Mapping[str, str],
-    tally: Tally,
+    file: str, reader: LayerReader, plan: ColumnPlan, placer: Placer | None, key: str, tally: Tally
 ) -> LayerSource:
     facts = reader.facts
-    plan = plan_columns(facts.schema.names, collection, mapping, tally)
-    placer = _placer(reader, collection, crs, tally)
     crs_name = placer.crs_name if placer else ""
     description = SourceDescription(file, facts.layer, facts.driver, crs_name, facts.encoding)
-    source = LayerSource(description, tally, reader, plan, placer, collection.key)
+    source = LayerSource(description, tally, reader, plan, placer, key)
     source.judge_extent()
+    if not len(source.schema) and not source.faults:
+        # Nothing will be sent, so that nobody else could tell.
+        tally.add(FaultKind.MISSING_COLUMN, key)
     return source
 
 
@@ -232,6 +236,13 @@ def _placer(reader: LayerReader, collection: Collection, crs: str | None, tally:
         return None
     claim = settle_crs(facts, crs, tally)
     return None if claim is None else Placer(claim, tally)
+
+
+def _repeated(batch: pa.RecordBatch, fields: list[str], places: list[int]) -> pa.RecordBatch:
+    """Return a batch with a column for each field, where one column of the file stands for two."""
+    rest = batch.columns[len(set(places)) :]
+    names = [*fields, *batch.schema.names[len(set(places)) :]]
+    return pa.RecordBatch.from_arrays([*(batch.column(place) for place in places), *rest], names)
 
 
 def _sliced(batch: pa.RecordBatch, most_bytes: int) -> Iterator[pa.RecordBatch]:

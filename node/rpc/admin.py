@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import date
 
 import pyarrow as pa
 
 from guotu.model.errors import InvalidQuestion
 from guotu.model.records import NodeRecord
 from guotu.v1 import admin_pb2, admin_pb2_grpc
+from guotu.wire.changes import change_to_proto
 from guotu.wire.records import dataset_to_proto, node_to_proto
 from node.holdings import Holdings
 from node.ingest.report import faults_from_json
@@ -64,15 +66,15 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
             raise InvalidQuestion(part="publish", detail="the first frame must be the header")
         order = _order(first.header)
         async with self._desk.begin(order, progress.put) as session:
-            await _feed(session, requests, order.schema)
+            await _feed(session, requests, order)
             return await session.finish()
 
 
-async def _feed(session: PublishSession, requests: _Requests, schema: pa.Schema) -> None:
+async def _feed(session: PublishSession, requests: _Requests, order: PublishOrder) -> None:
     """Hand over all batches.
 
     Raises:
-        InvalidQuestion: the input ended without its finish, or rows are missing.
+        InvalidQuestion: the input ended without its finish, or rows are missing, or came that were not announced.
     """
     rows = 0
     async for request in requests:
@@ -80,9 +82,10 @@ async def _feed(session: PublishSession, requests: _Requests, schema: pa.Schema)
             if request.finish.rows != rows:
                 raise InvalidQuestion(part="publish", detail=f"{request.finish.rows} rows were sent, {rows} came")
             return
-        batch = _read_batch(request.batch.arrow_batch, schema)
+        deletes = request.batch.deletes
+        batch = _read_batch(request.batch.arrow_batch, order.deletes_schema if deletes else order.schema)
         rows += batch.num_rows
-        await session.take(batch)
+        await session.take(batch, deletes)
     raise InvalidQuestion(part="publish", detail="the input ended without its finish; nothing was published")
 
 
@@ -103,18 +106,31 @@ def _order(header: admin_pb2.PublishHeader) -> PublishOrder:
         expected_rows=header.expected_rows,
         write_id=header.write_id,
         source_faults=faults,
-        schema=_schema(header),
+        schema=None if header.increment and not header.arrow_schema else _schema(header.arrow_schema),
+        increment=header.increment,
+        deletes_schema=_schema(header.deletes_schema) if header.deletes_schema else None,
+        source_date=_source_date(header.source_date),
+        new_series=header.new_series,
     )
 
 
-def _schema(header: admin_pb2.PublishHeader) -> pa.Schema:
+def _source_date(text: str) -> str:
     try:
-        return pa.ipc.read_schema(pa.py_buffer(header.arrow_schema))
+        return date.fromisoformat(text).isoformat() if text else ""
+    except ValueError as failure:
+        raise InvalidQuestion(part="source_date", detail=f"not a date of ISO 8601: {text}") from failure
+
+
+def _schema(data: bytes) -> pa.Schema:
+    try:
+        return pa.ipc.read_schema(pa.py_buffer(data))
     except (pa.ArrowInvalid, OSError) as failure:
         raise InvalidQuestion(part="schema", detail=f"not an Arrow schema: {failure}") from failure
 
 
-def _read_batch(data: bytes, schema: pa.Schema) -> pa.RecordBatch:
+def _read_batch(data: bytes, schema: pa.Schema | None) -> pa.RecordBatch:
+    if schema is None:
+        raise InvalidQuestion(part="batch", detail="rows came that the header does not announce")
     try:
         batch = pa.ipc.read_record_batch(pa.py_buffer(data), schema)
     except (pa.ArrowInvalid, OSError) as failure:
@@ -128,6 +144,8 @@ def _result_to_proto(result: PublishResult) -> admin_pb2.PublishResult:
         published=result.published,
         report_json=result.report.to_json(),
         seconds=result.seconds,
+        change=None if result.change is None else change_to_proto(result.change),
+        bytes=result.size_bytes,
     )
 
 

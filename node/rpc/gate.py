@@ -12,11 +12,12 @@ import grpc
 import grpc.aio
 import structlog
 
-from guotu.model.errors import DeadlineExceeded, GuotuError, Internal
+from guotu.model.errors import DeadlineExceeded, GuotuError, Internal, StoreFailure
 from guotu.wire.request_id import METADATA_KEY, accept_request_id
 from guotu.wire.status import status_of
 from node.metrics import Metrics
 from node.readiness import Readiness
+from sync.durable import is_full, told
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[object, object]
@@ -101,7 +102,9 @@ class Gate:
         _log.info("call", method=method, code=code.name, ms=round(seconds * 1000, 2), **facts)
 
 
-def _unexpected(failure: BaseException) -> Internal:
-    """A fault of our own: the log has the trace, the caller its kind."""
+def _unexpected(failure: BaseException) -> GuotuError:
+    """A fault of our own: the log has the trace, the caller its kind. A full disk is none, and is told."""
+    if isinstance(failure, OSError) and is_full(failure):
+        return StoreFailure(detail=told(failure))
     _log.error("unexpected_failure", exc_info=failure)
     return Internal(detail=type(failure).__name__)

@@ -11,38 +11,57 @@ import grpc.aio
 from grpc_health.v1 import health_pb2
 
 from federation.service import Federation
-from guotu.model.ports import Catalogue, Directory
+from guotu.model.ports import Catalogue, Directory, ObjectStore
 from guotu.model.records import NodeRecord
 from guotu.v1 import (
     admin_pb2,
     admin_pb2_grpc,
+    care_pb2,
+    care_pb2_grpc,
     dataset_pb2,
     dataset_pb2_grpc,
     directory_pb2,
     directory_pb2_grpc,
     node_pb2,
     node_pb2_grpc,
+    package_pb2,
+    package_pb2_grpc,
     query_pb2,
     query_pb2_grpc,
+    replication_pb2,
+    replication_pb2_grpc,
+    subscription_pb2,
+    subscription_pb2_grpc,
     version_pb2,
     version_pb2_grpc,
 )
 from guotu.wire.endpoint import TlsFiles, add_health_and_reflection, bind, new_server
 from guotu.wire.peers import GrpcPeers
+from node.care import CareDesk
 from node.holdings import Holdings
 from node.metrics import Metrics
+from node.packages import PackageDesk
 from node.publishing import PublishDesk
 from node.readiness import Readiness
 from node.rpc.admin import AdminServicer
+from node.rpc.care import CareServicer
 from node.rpc.facts import DatasetServicer, DirectoryServicer, NodeServicer
 from node.rpc.gate import Gate
+from node.rpc.package import PackageServicer
 from node.rpc.query import QueryServicer
+from node.rpc.replication import ReplicationServicer
+from node.rpc.subscription import SubscriptionServicer
 from node.rpc.version import VersionServicer
+from sync.differences import Differences
+from sync.replica.replicator import Replicator
 from sync.versions import Versions
 
-_FILES = (node_pb2, directory_pb2, dataset_pb2, version_pb2, query_pb2)
-_PUBLIC = tuple(service.full_name for file in _FILES for service in file.DESCRIPTOR.services_by_name.values())
-_ADMIN = tuple(service.full_name for service in admin_pb2.DESCRIPTOR.services_by_name.values())
+_PUBLIC_FILES = (node_pb2, directory_pb2, dataset_pb2, version_pb2, query_pb2, replication_pb2)
+_LOCAL_FILES = (admin_pb2, subscription_pb2, care_pb2, package_pb2)
+_PUBLIC, _LOCAL = (
+    tuple(service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values())
+    for files in (_PUBLIC_FILES, _LOCAL_FILES)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +78,13 @@ class Services:
     public_key: bytes
     peers: GrpcPeers
     desk: PublishDesk
+    differences: Differences
+    objects: ObjectStore
+    replicator: Replicator
+    care: CareDesk
+    packages: PackageDesk
+    transfer_gate: Gate
+    """Bounds how many ranges peers fetch at once, apart from questions."""
     metrics: Metrics
     record: Callable[[], NodeRecord]
 
@@ -75,8 +101,18 @@ class PublicServer:
         directory_pb2_grpc.add_DirectoryServiceServicer_to_server(listing, self._server)
         datasets = DatasetServicer(gate, directory, services.holdings)
         dataset_pb2_grpc.add_DatasetServiceServicer_to_server(datasets, self._server)
-        versions = VersionServicer(gate, services.versions, services.public_key, directory, services.peers)
+        versions = VersionServicer(
+            gate,
+            services.versions,
+            services.public_key,
+            directory,
+            services.peers,
+            services.holdings,
+            services.differences,
+        )
         version_pb2_grpc.add_VersionServiceServicer_to_server(versions, self._server)
+        transfers = ReplicationServicer(services.transfer_gate, services.objects)
+        replication_pb2_grpc.add_ReplicationServiceServicer_to_server(transfers, self._server)
         questions = QueryServicer(gate, services.federation, services.metrics)
         query_pb2_grpc.add_QueryServiceServicer_to_server(questions, self._server)
         self._health = add_health_and_reflection(self._server, _PUBLIC)
@@ -112,7 +148,12 @@ async def start_admin_server(services: Services, socket: Path) -> grpc.aio.Serve
     server = new_server()
     servicer = AdminServicer(services.gate, services.desk, services.record, services.holdings)
     admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
-    add_health_and_reflection(server, _ADMIN)
+    subscriptions = SubscriptionServicer(services.gate, services.replicator, services.directory)
+    subscription_pb2_grpc.add_SubscriptionServiceServicer_to_server(subscriptions, server)
+    care_pb2_grpc.add_CareServiceServicer_to_server(CareServicer(services.gate, services.care), server)
+    packages = PackageServicer(services.gate, services.packages)
+    package_pb2_grpc.add_PackageServiceServicer_to_server(packages, server)
+    add_health_and_reflection(server, _LOCAL)
     await asyncio.to_thread(socket.unlink, missing_ok=True)
     bind(server, f"unix:{socket}")
     await asyncio.to_thread(socket.chmod, 0o600)

@@ -18,9 +18,14 @@ def check_key(key: str) -> str:
     Raises:
         ValueError: it is not.
     """
-    if len(key) > MAX_LENGTH or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise ValueError(f"not an object key: {key!r}")
     return key
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a text can be a key."""
+    return len(text) <= MAX_LENGTH and _KEY.fullmatch(text) is not None
 
 
 def check_prefix(prefix: str) -> str:

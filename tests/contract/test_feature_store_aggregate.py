@@ -3,7 +3,6 @@
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,8 +14,8 @@ from guotu.model.expression import Compare, Comparison
 from guotu.model.grouping import grouping_schema
 from guotu.model.ports import FeatureStore, Grouping
 from guotu.model.question import Aggregate, AggregateFunction
-from tests.support.features import parcels, sample_collection, write_chunks
-from tests.support.stores import group
+from tests.support.features import parcels, removed, sample_collection, stored_rows
+from tests.support.stores import apply, group, load
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -43,10 +42,8 @@ EVERY = (
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def loaded(shared_features: FeatureStore, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    chunks = write_chunks(tmp_path_factory.mktemp("chunks"), TABLE, 700)
-    await shared_features.stage(DATASET, 1, COLLECTION, chunks)
-    await shared_features.activate(DATASET, 1)
+async def loaded(shared_features: FeatureStore) -> FeatureStore:
+    await load(shared_features, TABLE)
     return shared_features
 
 
@@ -125,25 +122,27 @@ async def test_a_filter_selects_the_rows(loaded: FeatureStore) -> None:
     assert found["rows"].to_pylist() == [TABLE["DLBM"].to_pylist().count("0101")]
 
 
-async def test_sums_are_exact_and_do_not_depend_on_the_order(features: FeatureStore, tmp_path: Path) -> None:
+async def test_sums_are_exact_and_do_not_depend_on_the_order(features: FeatureStore) -> None:
     count = 100_000
     sample = parcels(count)
     tenths = pa.array([0.1] * (count - 2) + [9999999999999.99, -9999999999999.99])
     for name in ("TBMJ", "KCXS"):
         sample = sample.set_column(sample.column_names.index(name), sample.schema.field(name), tenths)
     items = (Aggregate(SUM, "TBMJ", "decimal"), Aggregate(SUM, "KCXS", "double"))
-    for version, table in ((1, sample), (2, sample.take(pa.array(range(count - 1, -1, -1))))):
-        await features.stage(DATASET, version, COLLECTION, write_chunks(tmp_path / str(version), table, 30_000))
-        await features.activate(DATASET, version)
+    odd = pa.array(range(1, count, 2))
+    await load(features, sample, 1)
+    await load(features, sample.take(pa.array(range(0, count, 2))), 2)
+    await apply(features, stored_rows(sample.take(odd)), 3)
+    await apply(features, removed(sample["BSM"].to_pylist()), 4)
+    for version in (1, 3):
         found = await group(features, COLLECTION, Grouping((), items), version=version)
         assert found.to_pylist() == [{"decimal": Decimal("9999.80"), "double": Decimal("9999.800000000")}]
 
 
-async def test_a_sum_of_integers_goes_beyond_64_bits(features: FeatureStore, tmp_path: Path) -> None:
+async def test_a_sum_of_integers_goes_beyond_64_bits(features: FeatureStore) -> None:
     large = pa.array([2**62] * 10)
     table = parcels(10).set_column(5, parcels(0).schema.field("GDDB"), large)
-    await features.stage(DATASET, 1, COLLECTION, write_chunks(tmp_path, table, 10))
-    await features.activate(DATASET, 1)
+    await load(features, table)
     found = await group(features, COLLECTION, Grouping((), (Aggregate(SUM, "GDDB", "sum"),)))
     assert found.to_pylist() == [{"sum": Decimal(10 * 2**62)}]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,16 +11,30 @@ from pathlib import Path
 import pytest
 
 from guotu.model.ports import ObjectStore
-from tests.support.object_store_child import open_store
+from sync.objects.probe import probe
+from tests.support.object_store_child import open_store, s3_address
+from tests.support.s3_server import S3Server
 
 ROOT = Path(__file__).parents[2]
 MODULE = "tests.support.object_store_child"
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["local", "s3"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a new, empty store is, for `open_store` in this and in other processes."""
-    return f"{request.param}:{tmp_path / 'objects'}"
+    if request.param == "local":
+        return f"local:{tmp_path / 'objects'}"
+    server: S3Server = request.getfixturevalue("s3_server")
+    return s3_address(server.options(f"contract/{secrets.token_hex(8)}"), tmp_path / "cache")
+
+
+@pytest.fixture(scope="module")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One real S3 server for the suite."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture
@@ -152,6 +167,27 @@ async def test_keys_by_prefix_are_sorted_whole_keys(store: ObjectStore) -> None:
     assert await store.keys("heads/1/") == every[:2]
     assert await store.keys("heads/1/a.json") == every[:1]
     assert await store.keys("none/") == []
+
+
+async def test_more_keys_than_a_page_holds(store: ObjectStore) -> None:
+    every = [f"many/{number:04}" for number in range(1_100)]
+    for start in range(0, len(every), 50):
+        await asyncio.gather(*(store.put_if_absent(key, b"x") for key in every[start : start + 50]))
+    assert await store.keys("many/") == every
+
+
+async def test_local_path_follows_the_value(store: ObjectStore) -> None:
+    await store.put_if_absent("a", b"one")
+    assert (await store.local_path("a")).read_bytes() == b"one"
+    assert await store.put_if_match("a", b"other", (await store.get("a"))[1])
+    assert (await store.local_path("a")).read_bytes() == b"other"
+    await store.delete("a")
+    assert await store.local_path("a") is None
+
+
+async def test_probe_accepts_the_store_and_leaves_nothing(store: ObjectStore) -> None:
+    await probe(store)
+    assert await store.keys("") == []
 
 
 async def test_delete_removes_one_key(store: ObjectStore) -> None:

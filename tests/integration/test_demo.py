@@ -16,7 +16,7 @@ from tests.support.demo_sandbox import Ran, new_sandbox
 pytestmark = pytest.mark.timeout(600)
 CHECKS = {
     "datasets", "classes", "provinces", "sum", "border", "named", "division", "within", "largest", "partial",
-    "marked", "refused", "elsewhere", "again",
+    "marked", "refused", "elsewhere", "again", "replica", "diff", "old",
 }  # fmt: skip
 
 
@@ -93,6 +93,44 @@ def test_a_lost_node_is_marked_and_comes_back(ran: Ran) -> None:
     assert ran.question("again")["digest"] == ran.question("classes")["digest"] != partial["digest"]
 
 
+def test_replicas_of_all_land_cover_are_proven(ran: Ran) -> None:
+    first = ran.report["replication"]["first"]
+    owned = {item["dataset"]: item["rows"] for item in ran.report["datasets"] if item["collection"] == "landcover"}
+    assert {item["dataset"]: item["rows"] for item in first["datasets"]} == owned
+    assert {item["version"] for item in first["datasets"]} == {1}
+    assert first["rows"] == pq.read_metadata(LAYERS[1].path).num_rows
+    assert first["shipped_bytes"] > 0 < first["seconds"]
+
+
+def test_an_edit_ships_its_change_and_is_proven(ran: Ran) -> None:
+    found = ran.report["replication"]
+    edit = found["edit"]
+    assert edit["shipped_bytes"] == edit["delta_bytes"] < edit["whole_bytes"] / 5
+    assert 0 < edit["published_s"] <= edit["proven_s"]
+    assert (edit["dataset"], edit["version"]) == ("520000/landcover", 2)
+    owner, replica = found["ends"]
+    assert (owner["node"], replica["node"]) == ("520000", "100000")
+    assert all(end["sound"] and end["version"] == 2 and end["digest"] == end["signed"] for end in (owner, replica))
+    for member in ("rows", "digest", "answers"):
+        assert owner[member] == replica[member]
+    assert owner["digest"] not in {item["digest"] for item in ran.report["datasets"]}
+    assert owner["answers"]["1"] == found["before"] != owner["answers"]["2"]
+    for text in (owner["digest"], f"{edit['shipped_bytes']:,} B", "摘要相同 the digests are equal"):
+        assert text in ran.output
+
+
+def test_the_difference_is_the_edit(ran: Ran) -> None:
+    found = ran.report["replication"]
+    assert (found["diff"]["since"], found["diff"]["until"]) == (1, 2)
+    assert {name: found["diff"]["change"][name] for name in ("inserts", "updates", "deletes")} == {
+        "inserts": 5, "updates": 5, "deletes": 2,
+    }  # fmt: skip
+    assert found["diff"]["change"] == found["edit"]["change"]
+    for command in (found["first"]["command"], found["edit"]["command"], found["diff"]["command"]):
+        assert f"$ {command}" in ran.output
+    assert "新增 insert" in ran.output
+
+
 def test_every_check_is_made_and_passes(ran: Ran) -> None:
     checks = {check["name"]: check for check in ran.report["checks"]}
     assert set(checks) == CHECKS
@@ -104,6 +142,6 @@ def test_screen_is_bilingual_and_shows_the_commands(ran: Ran) -> None:
     for question in ran.report["questions"]:
         assert question["title"] in ran.output
         assert f"$ {question['command']}" in ran.output
-    for expected in ("节点 node", "不完整 PARTIAL", "跳过 PRUNE", "核对全部通过 all 14 checks passed"):
+    for expected in ("节点 node", "不完整 PARTIAL", "跳过 PRUNE", "核对全部通过 all 17 checks passed"):
         assert expected in ran.output
     assert "\x1b[" not in ran.output

@@ -49,11 +49,13 @@ def kept() -> Iterator[Ran]:
         assert sandbox.processes() == []
 
 
-def ask_again(ran: Ran, command: str) -> Any:
-    """Run a printed command where the output says, and return what it prints as JSON."""
+def ask_again(ran: Ran, question: dict[str, Any]) -> Any:
+    """Run a printed command where the output says, on the cut that it had, and return what it prints as JSON."""
+    cut = ran.sandbox.home / "cut.json"
+    cut.write_text(json.dumps({"cut": question["cut"]}), encoding="utf-8")
     line = next(line for line in ran.output.splitlines() if "export GUOTU_NODE=" in line)
     address = line.split("GUOTU_NODE=")[1].split()[0]
-    words = [guotu_command(), *shlex.split(command)[1:], "--json"]
+    words = [guotu_command(), *shlex.split(question["command"])[1:], "--cut", str(cut), "--json"]
     environment = {**ran.sandbox.environment, "GUOTU_NODE": address}
     done = subprocess.run(words, cwd=ran.sandbox.home, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -63,12 +65,12 @@ def ask_again(ran: Ran, command: str) -> Any:
 @pytest.mark.parametrize("name", ["classes", "provinces", "named", "border", "largest", "division", "within"])
 def test_printed_commands_ask_the_same(kept: Ran, name: str) -> None:
     question = kept.question(name)
-    assert ask_again(kept, question["command"])["digest"] == question["digest"]
+    assert ask_again(kept, question)["digest"] == question["digest"]
 
 
 def test_printed_explanation_asks_the_same(kept: Ran) -> None:
     question = kept.question("explain")
-    assert ask_again(kept, question["command"])["analysis"]["digest"] == question["digest"]
+    assert ask_again(kept, question)["analysis"]["digest"] == question["digest"]
 
 
 def test_second_mesh_in_the_same_folder_is_refused(kept: Ran) -> None:

@@ -1,23 +1,27 @@
-"""What the DuckDB store does beyond the port: locking, closed doors, memory, and order come what may."""
+"""What the DuckDB store does beyond the port: locking, closed doors, memory, crashes, and order come what may."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from guotu.model.errors import DirectoryInUse, StoreFailure
+from guotu.model.errors import DirectoryInUse, StoreFailure, UnknownVersion
 from guotu.model.expression import In
 from guotu.model.ports import Scan
+from guotu.model.schema import stored_schema
+from node.stores.duckdb import catalogue
 from node.stores.duckdb.connection import connect
 from node.stores.duckdb.options import DuckDbOptions
 from node.stores.duckdb.store import DuckDbStore
 from tests.support.eventually import eventually
-from tests.support.features import parcels, sample_collection, write_chunks
-from tests.support.stores import fetch
+from tests.support.features import applied, drawn, parcels, removed, sample_collection, stored_rows
+from tests.support.stores import apply, fetch, load, whole
 
 ROOT = Path(__file__).parents[2]
 DATASET = "510000/tb"
@@ -25,23 +29,21 @@ COLLECTION = sample_collection()
 EVERYTHING = Scan(COLLECTION.column_names)
 
 
-async def filled(options: DuckDbOptions, chunks: list[Path]) -> DuckDbStore:
+async def filled(options: DuckDbOptions, table: pa.Table) -> DuckDbStore:
     store = DuckDbStore(options)
     await store.open()
-    await store.stage(DATASET, 1, COLLECTION, chunks)
-    await store.activate(DATASET, 1)
+    await load(store, table)
     return store
 
 
 async def test_another_process_is_told_that_the_directory_is_in_use(tmp_path: Path) -> None:
-    (chunk,) = write_chunks(tmp_path / "chunks", parcels(10), 10)
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.support.stores", "duckdb", str(tmp_path), str(chunk), "1"),
+        *(sys.executable, "-m", "tests.support.stores", "duckdb", str(tmp_path), "stage", "10"),
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )
     assert child.stdout
-    assert await child.stdout.readline() == b"staging\n"
+    assert await child.stdout.readline() == b"begun\n"
     store = DuckDbStore(DuckDbOptions(tmp_path / "store.duckdb"))
     with pytest.raises(DirectoryInUse) as raised:
         await store.open()
@@ -54,7 +56,7 @@ async def test_another_process_is_told_that_the_directory_is_in_use(tmp_path: Pa
 
 async def test_once_closed_the_file_is_free_even_with_a_scan_half_drawn(tmp_path: Path) -> None:
     options = DuckDbOptions(tmp_path / "store.duckdb")
-    store = await filled(options, write_chunks(tmp_path / "chunks", parcels(30_000), 10_000))
+    store = await filled(options, parcels(30_000))
     rows = store.scan(DATASET, 1, COLLECTION, EVERYTHING)
     await anext(rows)
     await store.close()
@@ -76,16 +78,13 @@ async def test_a_file_that_is_no_database_is_a_failure_and_stays_as_it_is(tmp_pa
 
 def test_the_engine_keeps_its_doors_closed(tmp_path: Path) -> None:
     options = DuckDbOptions(tmp_path / "it's.duckdb")
-    options.inbox.mkdir()
-    (chunk,) = write_chunks(tmp_path / "chunks", parcels(10), 10)
-    (options.inbox / "in.parquet").symlink_to(chunk)
-    (options.inbox / "copy.parquet").write_bytes(chunk.read_bytes())
+    pq.write_table(parcels(10), tmp_path / "rows.parquet")
+    options.scratch.mkdir()
+    (options.scratch / "rows.parquet").symlink_to(tmp_path / "rows.parquet")
     with connect(options) as base:
-        reading = "SELECT count(*) FROM read_parquet($1)"
-        assert base.execute(reading, [str(options.inbox / "copy.parquet")]).fetchone() == (10,)
-        for path in (chunk, options.inbox / ".." / "chunks" / chunk.name, options.inbox / "in.parquet"):
+        for path in (tmp_path / "rows.parquet", options.scratch / "rows.parquet"):
             with pytest.raises(duckdb.PermissionException):
-                base.execute(reading, [str(path)])
+                base.execute("SELECT count(*) FROM read_parquet($1)", [str(path)])
         for statement in (
             f"COPY (SELECT 1) TO '{tmp_path / 'out.csv'}'",
             f"ATTACH '{tmp_path / 'other.duckdb'}'",
@@ -109,46 +108,10 @@ def test_cursors_have_the_settings_of_the_store(tmp_path: Path) -> None:
         assert found[0] == pytest.approx(1.0642e10, rel=1e-3)  # NaN with latitude first
 
 
-async def test_chunks_may_have_any_path(tmp_path: Path) -> None:
-    folder = tmp_path / "图斑 [*] ?'{}"
-    chunks = write_chunks(folder, parcels(30), 10)
-    link = tmp_path / "link.parquet"
-    link.symlink_to(chunks[1])
-    store = await filled(DuckDbOptions(tmp_path / "store.duckdb"), [chunks[0], link, chunks[2]])
-    assert (await fetch(store, COLLECTION, EVERYTHING)).equals(parcels(30))
-    assert list((tmp_path / "store.duckdb.inbox").iterdir()) == []
-    await store.close()
-
-
-async def test_chunks_from_another_file_system_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(18, "Invalid cross-device link")
-
-    monkeypatch.setattr("node.stores.duckdb.inbox.os.link", refuse)
-    store = await filled(DuckDbOptions(tmp_path / "store.duckdb"), write_chunks(tmp_path / "a", parcels(30), 10))
-    assert (await fetch(store, COLLECTION, EVERYTHING)).equals(parcels(30))
-    await store.close()
-
-
-async def test_a_chunk_without_a_covering_gets_its_boxes_computed(tmp_path: Path) -> None:
-    covered = write_chunks(tmp_path / "a", parcels(500), 500)
-    bare = tmp_path / "bare.parquet"
-    pq.write_table(parcels(500), bare)
-    boxes = []
-    for place, chunks in enumerate((covered, [bare])):
-        options = DuckDbOptions(tmp_path / str(place) / "store.duckdb")
-        await (await filled(options, chunks)).close()
-        with duckdb.connect(str(options.path)) as database:
-            (name,) = database.execute("SELECT table_name FROM guotu_versions").fetchone() or ("",)
-            boxes.append(database.execute(f'SELECT _xmin, _ymin, _xmax, _ymax FROM "{name}"').fetchall())
-    assert boxes[0] == boxes[1]
-    assert (None,) * 4 in boxes[0]
-
-
 @pytest.mark.parametrize("listed", [3, 3000, 50_000])
 async def test_a_list_in_a_filter_leaves_the_order_of_rows_alone(tmp_path: Path, listed: int) -> None:
     table = parcels(5000)
-    store = await filled(DuckDbOptions(tmp_path / "store.duckdb", threads=2), write_chunks(tmp_path / "a", table, 999))
+    store = await filled(DuckDbOptions(tmp_path / "store.duckdb", threads=2), table)
     keys = tuple(table["BSM"].to_pylist()[::-2][:listed]) + tuple(f"x{number}" for number in range(listed))
     found = await fetch(store, COLLECTION, Scan(("BSM",), filter=In("BSM", keys)))
     wanted = set(keys)
@@ -166,10 +129,142 @@ def buffers_mib(store: DuckDbStore) -> float:
 async def test_memory_is_given_back_when_idle_and_the_store_goes_on(tmp_path: Path) -> None:
     table = parcels(100_000)
     options = DuckDbOptions(tmp_path / "store.duckdb", threads=2, idle_seconds=0.1)
-    store = await filled(options, write_chunks(tmp_path / "a", table, 50_000))
+    store = await filled(options, table)
     before = await fetch(store, COLLECTION, EVERYTHING)
     with_buffers = buffers_mib(store)
     await eventually(lambda: buffers_mib(store) < with_buffers / 2)
     found = await asyncio.gather(*(fetch(store, COLLECTION, EVERYTHING) for _ in range(3)))
     assert all(again.equals(before) for again in found)
+    await store.close()
+
+
+CHANGES = pa.concat_tables([stored_rows(parcels(120, seed=4)), removed(["5101" + "0" * 9 + "150"])])
+DYING = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from importlib import import_module
+from node.stores.duckdb.options import DuckDbOptions
+from node.stores.duckdb.store import DuckDbStore
+from tests.integration.test_duckdb_store import CHANGES, COLLECTION, DATASET
+from tests.support.features import drawn
+
+module, name = sys.argv[2].rsplit(".", 1)
+async def main():
+    store = DuckDbStore(DuckDbOptions(Path(sys.argv[1])))
+    await store.open()
+    await store.stage_change(DATASET, 2, COLLECTION, drawn(CHANGES))
+    setattr(import_module(module), name, lambda *given: os.kill(os.getpid(), signal.SIGKILL))
+    await store.activate(DATASET, 2)
+asyncio.run(main())
+"""
+
+
+async def stored(store: DuckDbStore, version: int) -> pa.Table:
+    return await whole(store.stored(DATASET, version, COLLECTION), stored_schema(COLLECTION))
+
+
+@pytest.mark.parametrize("step", ["generations.append", "catalogue.set_state", "catalogue.bump", "catalogue.read"])
+async def test_killed_in_the_middle_of_an_activation(tmp_path: Path, step: str) -> None:
+    """The change has been moved, applied, entered, or all but committed: it is not there."""
+    options = DuckDbOptions(tmp_path / "store.duckdb")
+    await (await filled(options, parcels(1000))).close()
+    given = ("-c", DYING, str(options.path), f"node.stores.duckdb.{step}")
+    child = await asyncio.create_subprocess_exec(sys.executable, *given, cwd=ROOT)
+    assert await child.wait() == -signal.SIGKILL
+    store = DuckDbStore(options)
+    await store.open()
+    assert [item.version for item in await store.versions()] == [1]
+    assert (await stored(store, 1)).equals(stored_rows(parcels(1000)))
+    with pytest.raises(UnknownVersion):
+        await store.activate(DATASET, 2)
+    await apply(store, CHANGES, 2)
+    assert (await stored(store, 2)).equals(applied(stored_rows(parcels(1000)), CHANGES))
+    await store.close()
+
+
+@pytest.mark.parametrize("step", ["generations.append", "catalogue.set_state", "catalogue.bump"])
+async def test_an_activation_that_fails_changes_nothing_and_can_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    store = await filled(DuckDbOptions(tmp_path / "store.duckdb"), parcels(1000))
+    await store.stage_change(DATASET, 2, COLLECTION, drawn(CHANGES))
+
+    def full(*_: object) -> None:
+        raise duckdb.IOException("IO Error: no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"node.stores.duckdb.{step}", full)
+        with pytest.raises(StoreFailure, match="activating 510000/tb@2: IO Error"):
+            await store.activate(DATASET, 2)
+    assert [item.version for item in await store.versions()] == [1]
+    assert (await stored(store, 1)).equals(stored_rows(parcels(1000)))
+    await store.activate(DATASET, 2)
+    assert (await stored(store, 2)).equals(applied(stored_rows(parcels(1000)), CHANGES))
+    await store.close()
+
+
+async def tables(options: DuckDbOptions) -> list[str]:
+    """Names of the tables of a closed store, but for the catalogue's."""
+    with duckdb.connect(str(options.path)) as database:
+        names = [name for (name,) in database.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
+    return sorted(name.split("_")[0] for name in names if not name.startswith("guotu_"))
+
+
+async def test_nothing_is_left_of_what_was_dropped_replaced_or_staged(tmp_path: Path) -> None:
+    options = DuckDbOptions(tmp_path / "store.duckdb")
+    store = await filled(options, parcels(1000))
+    await apply(store, CHANGES, 2)
+    await store.tidy(DATASET)
+    await load(store, parcels(50), 3)
+    await store.stage(DATASET, 3, COLLECTION, drawn(stored_rows(parcels(60))))
+    await store.activate(DATASET, 3)
+    await store.stage(DATASET, 4, COLLECTION, drawn(stored_rows(parcels(70))))
+    await store.stage_change(DATASET, 4, COLLECTION, drawn(CHANGES))
+    await store.stage_change(DATASET, 4, COLLECTION, drawn(CHANGES.slice(5)))
+    await store.close()
+    assert await tables(options) == ["change", "current", "current", "history", "history"]
+    await store.open()
+    for version in (1, 2, 3):
+        await store.drop(DATASET, version)
+    await store.close()
+    assert await tables(options) == []
+
+
+async def test_history_has_only_what_a_readable_version_needs(tmp_path: Path) -> None:
+    options = DuckDbOptions(tmp_path / "store.duckdb")
+    store = await filled(options, parcels(1000))
+    for version in range(2, 7):
+        await apply(store, stored_rows(parcels(200, seed=version)), version)
+    for version, kept in ((3, 800), (1, 600), (4, 400), (6, 200), (2, 0)):
+        await store.drop(DATASET, version)
+        (generation,) = store._known.generations.values()
+        assert store._sessions
+        history = store._sessions._base.cursor().table(generation.history)
+        assert len(history) == kept
+    assert (await stored(store, 5)).num_rows == 1000
+    await store.close()
+
+
+async def test_tables_of_an_older_layout_go(tmp_path: Path) -> None:
+    options = DuckDbOptions(tmp_path / "store.duckdb")
+    with duckdb.connect(str(options.path)) as database:
+        database.execute("CREATE TABLE guotu_versions (dataset VARCHAR, table_name VARCHAR)")
+        database.execute('CREATE TABLE "features ""x" (key VARCHAR)')
+    store = await filled(options, parcels(10))
+    assert [item.version for item in await store.versions()] == [1]
+    await store.close()
+    assert await tables(options) == ["current", "history"]
+
+
+async def test_a_reader_knows_the_catalogue_of_its_own_snapshot(tmp_path: Path) -> None:
+    """A version that another takes the place of after a reader's snapshot is still the newest for that reader."""
+    store = await filled(DuckDbOptions(tmp_path / "store.duckdb"), parcels(1000))
+    assert store._sessions
+    cursor = store._sessions._base.cursor()
+    before = store._snapshot(cursor)
+    await apply(store, CHANGES, 2)
+    assert before.view(DATASET, 1).head
+    assert not store._known.view(DATASET, 1).head
+    assert catalogue.read(cursor) == before
+    cursor.close()
     await store.close()

@@ -31,8 +31,8 @@ from guotu.model.expression import (
     SpatialRelation,
 )
 from guotu.model.ports import FeatureStore, Scan
-from tests.support.features import FIELDS, parcels, sample_collection, write_chunks
-from tests.support.stores import fetch, make_store
+from tests.support.features import FIELDS, parcels, sample_collection
+from tests.support.stores import fetch, load, make_store
 
 COLLECTION = sample_collection()
 TABLE = parcels(300, seed=7)
@@ -203,8 +203,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     store = make_store("duckdb", folder / "store")
     with asyncio.Runner() as runner:
         runner.run(store.open())
-        runner.run(store.stage("510000/tb", 1, COLLECTION, write_chunks(folder / "chunks", TABLE, 70)))
-        runner.run(store.activate("510000/tb", 1))
+        runner.run(load(store, TABLE))
         yield Loaded(runner, store)
         runner.run(store.close())
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from guotu.model.collection import Classification, CodeList, Collection, Family, Field, FieldType, GeometryType
 from guotu.model.definition import collection_from_json, collection_to_json
-from guotu.model.records import DatasetRecord, Extent
-from guotu.wire.records import dataset_from_bytes, dataset_to_bytes
+from guotu.model.records import DatasetRecord, Extent, ReplicaRecord
+from guotu.wire.records import dataset_from_bytes, dataset_to_bytes, replica_from_bytes, replica_to_bytes
 from registry.outline import pack_outline, unpack_outline
 from registry.packing import forget_revision, pack_record, packed_revision, unpack_record
+from registry.replica_table import ReplicaTable
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
@@ -32,6 +33,7 @@ fields = st.builds(
     codes=texts,
     unit=texts,
     note=texts,
+    renamed_from=texts,
 )
 code_lists = st.builds(CodeList, id=texts, title=texts, source=texts, codes=st.dictionaries(texts, texts, max_size=5))
 
@@ -103,6 +105,43 @@ def test_nonsense_is_a_value_error(data: bytes) -> None:
 @given(records(st.binary(max_size=40)))
 def test_a_dataset_record_comes_back_from_the_wire(record: DatasetRecord) -> None:
     assert dataset_from_bytes(dataset_to_bytes(record)) == record
+
+
+@given(
+    st.builds(
+        ReplicaRecord,
+        dataset=st.just("510000-ch/dltb"),
+        node=st.just("100000"),
+        version=st.integers(0, 2**63 - 1),
+        manifest=texts,
+        digest=texts,
+        whole=st.booleans(),
+    )
+)
+def test_a_replica_record_comes_back_from_the_wire(record: ReplicaRecord) -> None:
+    assert replica_from_bytes(replica_to_bytes(record)) == record
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.none() | st.integers(1, 5)), max_size=30))
+def test_views_of_replicas_are_what_puts_and_drops_leave(changes: list[tuple[int, int, int | None]]) -> None:
+    """Read after each change or at the end only, the view is the same."""
+    table, lazy = ReplicaTable(), ReplicaTable()
+    model: dict[str, dict[str, ReplicaRecord]] = {}
+    for revision, (owner, holder, version) in enumerate(changes, start=1):
+        dataset, node = f"51000{owner}/dltb", f"52000{holder}"
+        if version is None:
+            model.get(dataset, {}).pop(node, None)
+        else:
+            model.setdefault(dataset, {})[node] = ReplicaRecord(dataset, node, version)
+        for each in (table, lazy):
+            if version is None:
+                each.drop(f"{dataset}/{node}")
+            else:
+                each.put(f"{dataset}/{node}", revision, replica_to_bytes(model[dataset][node]))
+        expected = {name: holders for name, holders in model.items() if holders}
+        assert table.view() == expected
+    assert lazy.view() == table.view()
+    assert len(table) == sum(map(len, model.values()))
 
 
 @given(int64, records(st.binary(max_size=40) | grid_coverages.map(shapely.to_wkb)))

@@ -3,11 +3,13 @@
 from functools import cmp_to_key
 
 import numpy as np
+import pyarrow as pa
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.rowhash import canonical_wkb
+from sync.rowhash import canonical_wkb, normal_form
+from sync.simplerings import normalise_rings
 
 Ring = list[tuple[float, float]]
 numbers = st.integers(0, 5).map(float)
@@ -65,6 +67,7 @@ def turned(draw: st.DrawFn, ring: Ring) -> Ring:
     return [*points, points[0]]
 
 
+@settings(deadline=None)
 @given(polygons())
 def test_polygon(polygon: shapely.Polygon) -> None:
     shell, *holes = plain_polygon(polygon)
@@ -95,3 +98,65 @@ def test_closed_line_is_a_clockwise_ring(polygon: shapely.Polygon) -> None:
     ring = list(polygon.exterior.coords)
     expected = shapely.LineString(plain_ring(ring, clockwise=True))
     assert written(shapely.LineString(ring)) == shapely.to_wkb(expected, byte_order=1, flavor="iso")
+
+
+def by_geos(wkb: list[bytes | None]) -> list[bytes | None]:
+    return canonical_wkb(np.asarray(shapely.from_wkb(np.array(wkb, object)), object)).to_pylist()
+
+
+def check_columns(shapes: list[shapely.Geometry | None]) -> None:
+    """Whole columns, and slices of them, have the form and the boxes that GEOS gives."""
+    wkb = [None if shape is None else shapely.to_wkb(shape) for shape in shapes]
+    column = pa.array([b"x", *wkb, None], pa.binary()).slice(1, len(wkb))
+    forms, boxes = normal_form(column)
+    assert forms.to_pylist() == by_geos(wkb)
+    assert np.array_equal(boxes, shapely.bounds(np.array(shapes, object)).reshape(-1, 4), equal_nan=True)
+
+
+coarse = st.tuples(st.integers(-2, 2), st.integers(-2, 2))
+fine = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
+tiny = st.tuples(*[st.sampled_from([0.0, -0.0, 1e-300, 1.0, 1.0 + 2**-52, 1.0 - 2**-53])] * 2)
+
+
+@st.composite
+def any_ring(draw: st.DrawFn) -> shapely.Geometry:
+    """Rings of any kind: flat, crossing themselves, with points twice; some as multipolygons or with heights."""
+    points = draw(st.lists(draw(st.sampled_from([coarse, coarse, fine, tiny])), min_size=3, max_size=8))
+    polygon = shapely.Polygon([*points, points[0]])
+    match draw(st.integers(0, 9)):
+        case 0:
+            return shapely.MultiPolygon([polygon])
+        case 1:
+            return shapely.force_3d(polygon, 5)
+        case 2:
+            return shapely.MultiPolygon([polygon, polygon])
+        case 3:
+            return draw(
+                st.sampled_from(["POLYGON EMPTY", "POINT (1 2)", "LINESTRING (1 2, 0 1)"]).map(shapely.from_wkt)
+            )
+    return polygon
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(any_ring() | st.none(), max_size=12))
+def test_columns_have_the_form_that_geos_gives(shapes: list[shapely.Geometry | None]) -> None:
+    check_columns(shapes)
+
+
+@settings(deadline=None)
+@given(st.lists(polygons(), max_size=5))
+def test_columns_of_valid_polygons(shapes: list[shapely.Geometry]) -> None:
+    check_columns(list(shapes))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(73, 136), st.floats(3, 54), st.integers(3, 40), st.booleans()), max_size=20))
+def test_columns_of_parcels(parcels: list[tuple[float, float, int, bool]]) -> None:
+    """Parcels of one ring never need GEOS, but where two points are equally low or high."""
+    rings = []
+    for x, y, count, clockwise in parcels:
+        angles = np.linspace(0.1, 2 * np.pi + 0.1, count, endpoint=False)[:: -1 if clockwise else 1]
+        rings.append(shapely.Polygon(np.column_stack([x + 0.001 * np.cos(angles), y + 0.001 * np.sin(angles)])))
+    check_columns(list(rings))
+    if rings:
+        assert normalise_rings(pa.array(shapely.to_wkb(rings), pa.binary())).rows.any()

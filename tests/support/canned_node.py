@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.errors import GuotuError, UnknownCollection
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.question import CompletenessMode, Question, Scope
-from guotu.model.records import DatasetRecord, NodeRecord, VersionInfo
+from guotu.model.records import Change, DatasetRecord, NodeRecord, VersionInfo
 from guotu.v1 import (
     admin_pb2,
     admin_pb2_grpc,
@@ -34,11 +34,14 @@ from guotu.v1 import (
     version_pb2_grpc,
 )
 from guotu.wire.answers import frame_to_proto, trailer_to_proto
+from guotu.wire.changes import change_to_proto
 from guotu.wire.plans import plan_to_proto
 from guotu.wire.questions import query_from_proto, stats_from_proto
 from guotu.wire.records import collection_to_proto, dataset_to_proto, node_to_proto
 from guotu.wire.status import status_of
 from guotu.wire.versions import version_to_proto
+from node.ingest.misfits import with_misfits
+from node.ingest.report import ImportReport, MisfitRow, faults_from_json
 from registry.catalogue import national_catalogue_path, parse_catalogue
 
 NODE = NodeRecord("510000", "四川省", "127.0.0.1:1", "a" * 32, "0.1.0", 1_700_000_000_000, b"\1" * 32)
@@ -86,6 +89,12 @@ class Script:
     """Raised after the frames."""
     questions: list[Question] = field(default_factory=list)
     published: list[pa.RecordBatch] = field(default_factory=list)
+    deleted: list[pa.RecordBatch] = field(default_factory=list)
+    """Rows to delete that a publish sent."""
+    change: Change | None = None
+    """What a publish is said to have changed."""
+    misfits: tuple[MisfitRow, ...] = ()
+    """What is said of an increment that does not fit."""
     header: admin_pb2.PublishHeader | None = None
     finished: bool = False
     """True once a publish was sent to its end."""
@@ -171,12 +180,16 @@ class CannedServicer(
     def Publish(self, request_iterator: Any, context: Any) -> Iterator[admin_pb2.PublishResponse]:
         script = self.script
         script.header = next(request_iterator).header
-        schema = pa.ipc.read_schema(pa.py_buffer(script.header.arrow_schema))
         for request in request_iterator:
             if request.WhichOneof("frame") == "finish":
                 script.finished = True
                 break
-            script.published.append(pa.ipc.read_record_batch(pa.py_buffer(request.batch.arrow_batch), schema))
+            deletes = request.batch.deletes
+            described = script.header.deletes_schema if deletes else script.header.arrow_schema
+            batch = pa.ipc.read_record_batch(
+                pa.py_buffer(request.batch.arrow_batch), pa.ipc.read_schema(pa.py_buffer(described))
+            )
+            (script.deleted if deletes else script.published).append(batch)
             rows = sum(batch.num_rows for batch in script.published)
             progress = admin_pb2.PublishProgress(stage="validate", rows=rows, total=script.header.expected_rows)
             yield admin_pb2.PublishResponse(progress=progress)
@@ -191,22 +204,17 @@ class CannedServicer(
 
 def _result(script: Script) -> admin_pb2.PublishResult:
     assert script.header is not None
-    rows = sum(batch.num_rows for batch in script.published)
-    faults = json.loads(script.header.source_faults_json or b"[]")
-    report = {
-        "collection": script.header.collection,
-        "source": script.header.source,
-        "rows": rows,
-        "faults": [fault for fault in faults if not fault["kind"].startswith("NOTICE")],
-        "notices": [],
-        "repairs": None,
-    }
-    published = not report["faults"] and not script.header.dry_run
+    rows = sum(batch.num_rows for batch in [*script.published, *script.deleted])
+    faults = faults_from_json(script.header.source_faults_json)
+    report = ImportReport(script.header.collection, script.header.source, rows).joined(faults)
+    report = with_misfits(report, script.misfits)
     return admin_pb2.PublishResult(
         dataset=dataset_to_proto(DATASET),
-        published=published,
-        report_json=json.dumps(report).encode(),
+        published=report.ok and not script.header.dry_run,
+        report_json=report.to_json(),
         seconds={"validate": 0.1, "commit": 0.2},
+        change=None if script.change is None else change_to_proto(script.change),
+        bytes=2048,
     )
 
 
@@ -219,7 +227,10 @@ def _abort(context: Any, error: GuotuError) -> None:
 class CannedNode:
     """The server; `address` is where it listens."""
 
-    def __init__(self, script: Script, socket: Path | None = None) -> None:
+    def __init__(
+        self, script: Script, socket: Path | None = None, more: Iterable[Callable[[grpc.Server], None]] = ()
+    ) -> None:
+        """Serve on a free port and, if given, a socket; each of `more` adds a service of its own."""
         self.script = script
         self._server = grpc.server(futures.ThreadPoolExecutor(4))
         servicer = CannedServicer(script)
@@ -232,6 +243,8 @@ class CannedNode:
             (admin_pb2_grpc, "Admin"),
         ):
             getattr(module, f"add_{service}ServiceServicer_to_server")(servicer, self._server)
+        for add in more:
+            add(self._server)
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         servicer.record = NodeRecord(**{**_fields(NODE), "address": self.address})
         if socket is not None:

@@ -1,20 +1,20 @@
-"""Sample features: a collection with every type of field, its rows, and GeoParquet chunks of them."""
+"""Sample features: a collection with every type of field, its rows, and how a store takes them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import shapely
 
-from guotu.model.collection import GEOMETRY, Collection, Family, Field, FieldType, GeometryType
-from guotu.model.schema import arrow_schema
-from sync.geoparquet import bbox_column, geo_metadata, with_bbox
+from guotu.model.collection import Collection, Family, Field, FieldType, GeometryType
+from guotu.model.hilbert import hilbert_index
+from guotu.model.ports import Rows
+from guotu.model.schema import PLACE, arrow_schema, stored_schema
+from sync.prepared import stored_batches
 
 FIELDS = (
     Field("BSM", "标识码", FieldType.TEXT, length=18, nullable=False),
@@ -43,8 +43,11 @@ def sample_collection(geometry: GeometryType = GeometryType.POLYGON) -> Collecti
     )
 
 
+COLLECTION = sample_collection()
+
+
 def parcels(count: int, seed: int = 0) -> pa.Table:
-    """Rows at random, one null in eight: unit squares on a grid of half degrees in the west of Sichuan."""
+    """Rows at random in curve order, one null in eight: unit squares on half degrees in the west of Sichuan."""
     rng = np.random.default_rng(seed)
 
     def some(values: Sequence[object], kind: pa.DataType) -> pa.Array:
@@ -68,20 +71,40 @@ def parcels(count: int, seed: int = 0) -> pa.Table:
         gaps(pa.array(rng.random(count) < 0.5)),
         gaps(pa.array(shapely.to_wkb(squares), pa.binary())),
     ]
-    return pa.Table.from_arrays(columns, schema=arrow_schema(sample_collection()))
+    schema = arrow_schema(COLLECTION)
+    names = schema.names
+    rows = pa.Table.from_arrays([*columns, _places(squares, columns[-1])], [*names, PLACE])
+    return rows.sort_by([(PLACE, "ascending"), ("BSM", "ascending")]).select(names).cast(schema).combine_chunks()
 
 
-def write_chunks(folder: Path, table: pa.Table, rows: int) -> list[Path]:
-    """Write a table as GeoParquet 1.1 chunks of so many rows each, in order; at least one chunk."""
-    folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, max(table.num_rows, 1), rows)
-    return [_write(folder / f"{start:09d}.parquet", table.slice(start, rows)) for start in starts]
+def _places(squares: np.ndarray, present: pa.Array) -> pa.Array:
+    centres = shapely.bounds(squares).reshape(-1, 2, 2).mean(axis=1)
+    places = hilbert_index(centres[:, 0], centres[:, 1])
+    return pc.if_else(present.is_valid(), pa.array(places), pa.scalar(0, pa.uint32()))
 
 
-def _write(path: Path, table: pa.Table) -> Path:
-    if GEOMETRY in table.column_names:
-        bounds = shapely.bounds(shapely.from_wkb(table[GEOMETRY].to_numpy()))
-        schema = with_bbox(table.schema).with_metadata({"geo": geo_metadata({"Polygon"}, None)})
-        table = pa.Table.from_arrays([*table.columns, bbox_column(bounds.reshape(-1, 4))], schema=schema)
-    pq.write_table(table, path, compression="zstd", row_group_size=1000)
-    return path
+def stored_rows(table: pa.Table, collection: Collection = COLLECTION) -> pa.Table:
+    """Rows as a store takes them, in curve order; `table` has the columns of the collection."""
+    schema = stored_schema(collection)
+    batches = table.select(collection.column_names).combine_chunks().to_batches()
+    found = pa.Table.from_batches(list(stored_batches(batches, collection)), schema)
+    return found.sort_by([(PLACE, "ascending"), (collection.key, "ascending")])
+
+
+def removed(keys: Sequence[object], collection: Collection = COLLECTION) -> pa.Table:
+    """Deletes of some keys, as a store takes them."""
+    schema = stored_schema(collection)
+    nulls = {field.name: pa.nulls(len(keys), field.type) for field in schema}
+    return pa.table(nulls | {collection.key: pa.array(keys, schema.field(collection.key).type)}, schema)
+
+
+def drawn(*tables: pa.Table, rows: int = 700) -> Rows:
+    """Rows of some tables one after the other, in batches of so many."""
+    return lambda: (batch for table in tables for batch in table.to_batches(max_chunksize=rows))
+
+
+def applied(rows: pa.Table, changes: pa.Table) -> pa.Table:
+    """What the stored rows of a version of COLLECTION become by changes."""
+    stays = pc.invert(pc.is_in(rows["BSM"], changes["BSM"].combine_chunks()))
+    table = pa.concat_tables([rows.filter(stays), changes.filter(changes["_hash"].is_valid())])
+    return table.sort_by([(PLACE, "ascending"), ("BSM", "ascending")]).combine_chunks()

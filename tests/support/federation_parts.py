@@ -26,7 +26,7 @@ from guotu.model.expression import (
     SpatialRelation,
 )
 from guotu.model.ports import DirectoryView
-from guotu.model.records import DatasetRecord, Extent, NodeRecord
+from guotu.model.records import DatasetRecord, Extent, NodeRecord, ReplicaRecord
 
 PARCELS = Collection(
     id="dltb",
@@ -94,12 +94,20 @@ def dataset(
     )
 
 
-def view(nodes: Iterable[str], datasets: Iterable[DatasetRecord], stale: bool = False) -> DirectoryView:
+def view(
+    nodes: Iterable[str],
+    datasets: Iterable[DatasetRecord],
+    stale: bool = False,
+    replicas: Iterable[ReplicaRecord] = (),
+) -> DirectoryView:
     """Return a directory."""
     shelves: dict[str, dict[str, DatasetRecord]] = {}
     for record in datasets:
         shelves.setdefault(record.collection, {})[record.dataset] = record
-    return DirectoryView({name: node(name) for name in nodes}, shelves, stale, as_of_ms=1_700_000_000_000)
+    held: dict[str, dict[str, ReplicaRecord]] = {}
+    for replica in replicas:
+        held.setdefault(replica.dataset, {})[replica.node] = replica
+    return DirectoryView({name: node(name) for name in nodes}, shelves, held, stale, as_of_ms=1_700_000_000_000)
 
 
 class FixedDirectory:

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from guotu.model.ports import ObjectStore
+from sync.objects.cache import FileCache
 from sync.objects.local import LocalObjectStore
+from sync.objects.s3 import S3ObjectStore
+from sync.objects.s3_requests import S3Options
 
 
 def open_store(address: str) -> ObjectStore:
-    """Open the store that an address names: "local:PATH"."""
+    """Open the store that an address names: "local:PATH", or "s3:" with JSON of S3Options and `cache`, a path."""
     kind, _, rest = address.partition(":")
-    assert kind == "local", kind
-    return LocalObjectStore(Path(rest))
+    match kind:
+        case "local":
+            return LocalObjectStore(Path(rest))
+        case "s3":
+            values = json.loads(rest)
+            cache = Path(values.pop("cache"))
+            return S3ObjectStore(S3Options(**values), FileCache(cache, 1 << 30))
+    raise ValueError(address)
+
+
+def s3_address(options: S3Options, cache: Path) -> str:
+    """Return the address for `open_store`."""
+    return f"s3:{json.dumps({**asdict(options), 'cache': str(cache)})}"
 
 
 async def race_absent(store: ObjectStore, mine: str, keys: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shapely
 
-from guotu.model.records import DatasetRecord, Extent, NodeRecord
+from guotu.model.records import DatasetRecord, Extent, NodeRecord, ReplicaRecord
 
 
 def node_record(node: str, instance: str = "one", started_ms: int = 1) -> NodeRecord:
@@ -30,3 +30,8 @@ def dataset_record(node: str, collection: str, version: int, manifest: str = "")
         digest="cd" * 32,
         published_ms=1_700_000_000_000 + version,
     )
+
+
+def replica_record(dataset: str, holder: str, version: int, whole: bool = True) -> ReplicaRecord:
+    """Return a replica's record."""
+    return ReplicaRecord(dataset, holder, version, f"{version:064x}", "cd" * 32, whole)

@@ -84,9 +84,20 @@ class Heard:
 
 
 class Mesh:
-    """One node's federation over scripted members; the node's own rows are those of the member of its name."""
+    """One node's federation over scripted members; the node's own rows are those of the member of its name.
 
-    def __init__(self, *members: Member, node: str = "510000", stale: bool = False, gone: tuple[str, ...] = ()) -> None:
+    `replicas` are held whole by the node: their rows come from its store.
+    """
+
+    def __init__(
+        self,
+        *members: Member,
+        node: str = "510000",
+        stale: bool = False,
+        gone: tuple[str, ...] = (),
+        replicas: tuple[Member, ...] = (),
+    ) -> None:
+        self.replicas = replicas
         self.members = {member.node: member for member in members}
         self.peers = ScriptedPeers(*members)
         records: list[DatasetRecord] = [dataset(member.node, member.version, len(member.rows)) for member in members]
@@ -94,11 +105,12 @@ class Mesh:
         self.observed: list[MemberOutcome] = []
         own = self.members.get(node)
         held = {record.collection: record for record in records if record.node == node}
+        copies = {item.dataset: dataset(item.node, item.version, len(item.rows)) for item in replicas}
         directory = FixedDirectory(view(names, records, stale))
         self.federation = Federation(
-            planner=Planner(node, directory, lambda: held),
+            planner=Planner(node, directory, lambda: held, lambda: copies),
             catalogue=FixedCatalogue(PARCELS),
-            store=MemberStore(own or Member(node)),  # type: ignore[arg-type]
+            store=MemberStore(own or Member(node), *replicas),  # type: ignore[arg-type]
             peers=self.peers,
             request_id=lambda: "request-1",
             observe=self.observed.append,
@@ -121,7 +133,7 @@ class Mesh:
         return heard
 
     def all_closed(self) -> None:
-        for member in self.members.values():
+        for member in (*self.members.values(), *self.replicas):
             assert member.opened == member.closed, member.node
 
 

@@ -196,25 +196,27 @@ class ScriptedPeers:
 
 
 class MemberStore:
-    """The part of `guotu.model.ports.FeatureStore` that answers, over one scripted member."""
+    """The part of `guotu.model.ports.FeatureStore` that answers, over the members whose rows lie here."""
 
-    def __init__(self, member: Member) -> None:
-        self._member = member
+    def __init__(self, *members: Member) -> None:
+        self._members = {member.dataset: member for member in members}
 
     async def scan(
         self, dataset: str, version: int, collection: Collection, scan: Scan
     ) -> AsyncIterator[pa.RecordBatch]:
-        self._member.opened += 1
+        member = self._members[dataset]
+        member.opened += 1
         try:
-            if self._member.failure is not None:
-                raise self._member.failure
-            for batch in self._member.scanned(scan).to_batches(max_chunksize=self._member.batch_rows):
+            if member.failure is not None:
+                raise member.failure
+            for batch in member.scanned(scan).to_batches(max_chunksize=member.batch_rows):
                 await asyncio.sleep(0)
                 yield batch
         finally:
-            self._member.closed += 1
+            member.closed += 1
 
     async def aggregate(self, dataset: str, version: int, collection: Collection, grouping: Grouping) -> pa.Table:
-        if self._member.failure is not None:
-            raise self._member.failure
-        return self._member.aggregated(grouping)
+        member = self._members[dataset]
+        if member.failure is not None:
+            raise member.failure
+        return member.aggregated(grouping)

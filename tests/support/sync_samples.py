@@ -61,19 +61,6 @@ class HeldClock:
         return self.now_ms() / 1000
 
 
-class Shelf:
-    """A catalogue of given collections."""
-
-    def __init__(self, *collections: Collection) -> None:
-        self._collections = {item.id: item for item in collections}
-
-    def get(self, collection: str) -> Collection | None:
-        return self._collections.get(collection)
-
-    def all(self) -> Sequence[Collection]:
-        return sorted(self._collections.values(), key=lambda item: item.id)
-
-
 def parcels(count: int, *, seed: int = 1, east: float = 104.0) -> pa.Table:
     """Return `count` wobbly polygons around Chengdu with their attributes, in no spatial order."""
     random = np.random.default_rng(seed)

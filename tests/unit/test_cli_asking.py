@@ -12,6 +12,8 @@ import pytest
 import shapely
 from click.testing import CliRunner
 
+from guotu.client import connect
+from guotu.model.errors import InvalidQuestion
 from guotu.model.question import CompletenessMode, Query, Scope, Stats
 from guotu.model.records import Extent
 from node.cli.program import program
@@ -40,7 +42,7 @@ def test_every_option_of_a_query_reaches_the_node(node: CannedNode, script: Scri
     result = run(
         node, "query", "landcover", "--where", "igbp = 13", "--bbox", "103.9,30.5,104.2,30.8", "--fields", "bsm, igbp",
         "--sort", "-area_m2,bsm", "--limit", "7", "--crs", "EPSG:4544", "--scope", "self", "--partial",
-        "--version", "3", "--version", "510100/landcover@12", "--json",
+        "--version", "510000/landcover@3", "--version", "510100/landcover@12", "--json",
     )  # fmt: skip
     assert result.exit_code == 0
     question = asked(script)
@@ -54,6 +56,7 @@ def test_every_option_of_a_query_reaches_the_node(node: CannedNode, script: Scri
     assert question.options.scope is Scope.SELF
     assert question.options.completeness is CompletenessMode.ALLOW_PARTIAL
     assert question.options.cut == {"510000/landcover": 3, "510100/landcover": 12}
+    assert question.options.dataset == ""
 
 
 def test_every_option_of_a_grouping_question_reaches_the_node(node: CannedNode, script: Script) -> None:
@@ -70,6 +73,57 @@ def test_every_option_of_a_grouping_question_reaches_the_node(node: CannedNode, 
         "count", "count_bsm", "sum_area_m2", "min_area_m2", "max_area_m2", "avg_area_m2", "avg_igbp",
     ]  # fmt: skip
     assert question.selection.division == "510100"
+
+
+@pytest.mark.parametrize("versions", [["--version", "3"], ["--version", "510100/landcover@3"]])
+def test_a_dataset_in_place_of_a_collection_is_asked_alone(
+    node: CannedNode, script: Script, versions: list[str]
+) -> None:  # fmt: skip
+    for command, frames in (("query", row_frames), ("stats", group_frames)):
+        script.frames = frames()
+        assert run(node, command, "510100/landcover", *versions, "--json").exit_code == 0
+        question = script.questions.pop()
+        assert (question.collection, question.options.dataset) == ("landcover", "510100/landcover")
+        assert question.options.cut == {"510100/landcover": 3}
+    assert run(node, "explain", "query", "510100/landcover", *versions).exit_code == 0
+
+
+def test_a_dataset_without_a_version_is_asked_at_its_head(node: CannedNode, script: Script) -> None:
+    script.frames = group_frames()
+    result = run(node, "stats", "510100/landcover", "--group-by", "igbp,county", "--sum", "area_m2", "--count")
+    assert result.exit_code == 0
+    assert (asked(script).options.dataset, asked(script).options.cut) == ("510100/landcover", {})
+    assert "510104 锦江区" in result.stdout
+
+
+@pytest.mark.parametrize(("arguments", "wanted"), [
+    (["landcover", "--version", "3"], "NODE/landcover --version 3"),
+    (["51/landcover"], "dataset id"),
+    (["510100/landcover", "--version", "0"], "from 1"),
+    (["510100/landcover", "--version", "510100@3"], "dataset id"),
+])  # fmt: skip
+def test_a_version_or_dataset_that_cannot_be_meant_is_refused(
+    node: CannedNode, script: Script, arguments: list[str], wanted: str
+) -> None:  # fmt: skip
+    for command in ("query", "stats"):
+        result = run(node, command, *arguments, "--json")
+        error = document(result)["error"]
+        assert (result.exit_code, error["reason"]) == (2, "INVALID_QUESTION")
+        assert wanted in error["message"]
+    assert script.questions == []
+
+
+def test_the_client_asks_for_a_dataset_at_a_version(node: CannedNode, script: Script) -> None:
+    with connect(node.address) as mesh:
+        script.frames = row_frames()
+        mesh.query("landcover", dataset="510100/landcover", version=3).table()
+        script.frames = group_frames()
+        mesh.stats("landcover", dataset="510100/landcover", cut={"510000/landcover": 2}).table()
+        with pytest.raises(InvalidQuestion):
+            mesh.query("landcover", version=3)
+    first, second = (question.options for question in script.questions)
+    assert (first.dataset, first.cut) == ("510100/landcover", {"510100/landcover": 3})
+    assert (second.dataset, second.cut) == ("510100/landcover", {"510000/landcover": 2})
 
 
 def test_within_takes_polygons_of_a_file_in_their_crs(node: CannedNode, script: Script, tmp_path: Path) -> None:

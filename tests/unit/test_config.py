@@ -121,6 +121,56 @@ def test_tls_files_go_together_and_must_be_there(tmp_path: Path) -> None:
     assert config.tls.ca_file == cert
 
 
+def s3(tmp_path: Path, **others: Any) -> dict[str, Any]:
+    file = tmp_path / "s3.toml"
+    file.write_text('access_key = "a"\nsecret_key = "b"\n', encoding="utf-8")
+    file.chmod(0o600)
+    given = {"kind": "s3", "endpoint": "s3.example:9000", "bucket": "guotu", "credentials_file": str(file)}
+    return {**given, **others}
+
+
+def test_objects_may_be_kept_in_s3(tmp_path: Path) -> None:
+    objects = read(objects=s3(tmp_path, prefix="mesh/510000", secure=False)).objects
+    assert (objects.endpoint, objects.bucket, objects.prefix) == ("s3.example:9000", "guotu", "mesh/510000")
+    assert read().objects.kind == "local"
+
+
+def test_s3_needs_an_address_a_bucket_and_credentials(tmp_path: Path) -> None:
+    assert "needs: endpoint, bucket, credentials_file" in faults_of(objects={"kind": "s3"})
+    assert "needs: bucket" in faults_of(objects=s3(tmp_path, bucket=""))
+    whole = s3(tmp_path)
+    (tmp_path / "s3.toml").chmod(0o644)
+    assert "objects.credentials_file: " in faults_of(objects=whole)
+    missing = faults_of(objects={**whole, "credentials_file": str(tmp_path / "none.toml")})
+    assert "cannot be read" in missing
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("bucket", "A"), ("bucket", "a..b"), ("bucket", "-abc"), ("prefix", "/a"), ("prefix", "a/"), ("prefix", "a b"),
+     ("endpoint", "https://s3.example"), ("cache_mib", 1), ("kind", "ftp")],
+)  # fmt: skip
+def test_names_in_s3_are_checked(tmp_path: Path, option: str, value: object) -> None:
+    assert f"objects.{option}: " in faults_of(objects=s3(tmp_path, **{option: value}))
+
+
+@pytest.mark.parametrize("hours", ["", "20:00-07:00", "00:00-06:30, 12:00-13:00"])
+def test_hours_of_replication(hours: str) -> None:
+    assert read(replication={"hours": hours}).replication.hours == hours
+
+
+@pytest.mark.parametrize(
+    "hours", ["always", "20-07", "20:00", "24:00-07:00", "20:00-07:60", "07:00-07:00", "1:00-2:00", ","]
+)
+def test_hours_that_cannot_be_meant_are_refused(hours: str) -> None:
+    assert "replication.hours: " in faults_of(replication={"hours": hours})
+
+
+def test_keep_zero_keeps_all() -> None:
+    assert read(versions={"keep": 0}).versions.keep == 0
+    assert "versions.keep" in faults_of(versions={"keep": -1})
+
+
 def test_a_socket_path_that_is_too_long_is_found_before_it_is_bound() -> None:
     assert "node.data_dir" in faults_of(node={"id": "510000", "data_dir": "d" * 90})
     read(node={"id": "510000", "data_dir": "d" * 80})

@@ -14,12 +14,15 @@ from guotu.model.errors import InvalidQuestion, StoreFailure
 from guotu.model.expression import And, Compare, Comparison, Expression, In, Like, Spatial, SpatialRelation
 from guotu.model.ports import Grouping, Scan
 from guotu.model.question import Aggregate, AggregateFunction, SortKey
-from node.stores.duckdb.failures import describe, engine_faults
+from guotu.model.schema import stored_schema
+from node.stores.duckdb.catalogue import Generation, View
+from node.stores.duckdb.failures import DrawingFault, describe, engine_faults
 from node.stores.duckdb.sql.expressions import where_clause
 from node.stores.duckdb.sql.grouping import grouping_statement
 from node.stores.duckdb.sql.numbers import exact_range, settle
 from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.retrieval import scan_statement
+from node.stores.duckdb.sql.source import conformed
 from node.stores.duckdb.sql.types import table_columns
 from tests.support.features import sample_collection
 
@@ -34,6 +37,12 @@ OUTCOMES = {
     Comparison.GT: lambda x, y: x > y,
     Comparison.GE: lambda x, y: x >= y,
 }
+
+
+def view(collection: Collection = COLLECTION, *, head: bool = True, out_of_order: int = 0) -> View:
+    columns = table_columns(collection)
+    generation = Generation("g", "510000/tb", 't"', collection.key, columns, {}, out_of_order)
+    return View(generation, 7, 100, head)
 
 
 def where(expression: Expression) -> tuple[str, list[object]]:
@@ -98,12 +107,46 @@ def test_names_are_quoted() -> None:
     fields = (Field(odd, odd, FieldType.DATE),)
     collection = Collection("x", Family.STATUS, "", "", GeometryType.NONE, odd, fields)
     filter = Compare(odd, Comparison.LT, date(2024, 1, 1))
-    statement = scan_statement('t"', collection, Scan((odd,), filter, (SortKey(odd, True),), 5))
+    statement = scan_statement(view(collection), collection, Scan((odd,), filter, (SortKey(odd, True),), 5))
     assert statement.text == (
         'SELECT f."a""b; DROP" FROM "t""" AS f WHERE (f."a""b; DROP" < $1::DATE)'
         ' ORDER BY f."a""b; DROP" DESC NULLS LAST, f."a""b; DROP" ASC NULLS LAST LIMIT $2::BIGINT'
     )
     assert statement.parameters == [date(2024, 1, 1), 5]
+
+
+def test_only_what_is_out_of_order_is_sorted_by_place() -> None:
+    order = ' ORDER BY f."_place", f."BSM"'
+    scan = Scan(("BSM",))
+    assert scan_statement(view(), COLLECTION, scan).text == 'SELECT f."BSM" FROM "t""" AS f'
+    assert scan_statement(view(out_of_order=1), COLLECTION, scan).text == f'SELECT f."BSM" FROM "t""" AS f{order}'
+
+
+def test_an_older_version_is_read_from_both_tables() -> None:
+    plain = Collection("x", Family.STATUS, "", "", GeometryType.NONE, "k", (Field("k", "k", FieldType.INTEGER),))
+    statement = scan_statement(view(plain, head=False), plain, Scan(("k",), Compare("k", Comparison.GT, 5), limit=3))
+    columns = '"k" AS "k", "_place" AS "_place", "_hash" AS "_hash"'
+    assert statement.text == (
+        f'SELECT f."k" FROM (SELECT {columns} FROM "t""" WHERE _since <= $1::BIGINT UNION ALL SELECT {columns} '
+        'FROM "history_g" WHERE _since <= $1::BIGINT AND _until > $1::BIGINT) AS f '
+        'WHERE (f."k" > $2::BIGINT) ORDER BY f."_place", f."k" LIMIT $3::BIGINT'
+    )
+    assert statement.parameters == [7, 5, 3]
+
+
+def test_columns_of_an_older_definition_are_renamed_cast_or_null() -> None:
+    fields = (
+        Field("k", "k", FieldType.TEXT),
+        Field("new", "n", FieldType.DATE, renamed_from="old"),
+        Field("wide", "w", FieldType.DECIMAL, width=18, decimals=3, renamed_from="old"),
+        Field("more", "m", FieldType.DOUBLE),
+    )
+    collection = Collection("x", Family.STATUS, "", "", GeometryType.NONE, "k", fields)
+    there = {"k": "VARCHAR", "old": "DATE", "wide": "DECIMAL(15,2)", "_place": "UINTEGER", "_hash": "BLOB"}
+    assert conformed(collection, there) == (
+        '"k" AS "k", "old" AS "new", "wide"::DECIMAL(18,3) AS "wide", NULL::DOUBLE AS "more", '
+        '"_place" AS "_place", "_hash" AS "_hash"'
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,23 +183,25 @@ def test_a_geometry_reaches_the_engine_in_one_form() -> None:
 def test_decimals_are_kept_as_such() -> None:
     columns = table_columns(COLLECTION)
     assert columns["TBMJ"] == "DECIMAL(15,2)"
-    assert [name for name in columns if name.startswith("_")] == ["_xmin", "_ymin", "_xmax", "_ymax"]
+    kept = ["_xmin", "_ymin", "_xmax", "_ymax", "_place", "_hash"]
+    assert [name for name in columns if name.startswith("_")] == kept
+    assert [*columns] == stored_schema(COLLECTION).names
     assert "geometry" not in table_columns(sample_collection(GeometryType.NONE))
 
 
 def test_an_aggregation_asks_for_one_group_more_than_allowed() -> None:
     total = Aggregate(AggregateFunction.SUM, "KCXS", "total")
-    statement = grouping_statement("t", COLLECTION, Grouping(("prefecture", "TBMJ"), (total,), max_groups=9))
+    statement = grouping_statement(view(), COLLECTION, Grouping(("prefecture", "TBMJ"), (total,), max_groups=9))
     assert statement.text == (
         'SELECT left(left(f."ZLDWDM", 4) || \'000000\', 6), f."TBMJ"::DOUBLE, '
-        'sum(f."KCXS"::DECIMAL(38,9))::DECIMAL(38,9) FROM "t" AS f GROUP BY 1, 2 LIMIT $1::BIGINT'
+        'sum(f."KCXS"::DECIMAL(38,9))::DECIMAL(38,9) FROM "t""" AS f GROUP BY 1, 2 LIMIT $1::BIGINT'
     )
     assert statement.parameters == [10]
 
 
 def test_a_mean_is_not_for_stores() -> None:
     with pytest.raises(InvalidQuestion):
-        grouping_statement("t", COLLECTION, Grouping((), (Aggregate(AggregateFunction.AVG, "TBMJ", "mean"),)))
+        grouping_statement(view(), COLLECTION, Grouping((), (Aggregate(AggregateFunction.AVG, "TBMJ", "mean"),)))
 
 
 @pytest.mark.parametrize(
@@ -180,3 +225,13 @@ def test_faults_that_come_through_arrow_and_from_the_system() -> None:
     assert describe(OSError("Out of Memory Error: 17 secrets")).startswith("Out of Memory Error;")
     assert describe(FileNotFoundError(2, "No such file or directory", "/secret")) == "No such file or directory"
     assert describe(OSError("secret")) == "OSError"
+
+
+def test_what_rows_of_a_caller_raised_is_raised_as_it_was() -> None:
+    cause = ValueError("cause")
+    for error in (OSError(28, "No space left"), duckdb.IOException("IO Error: theirs")):
+        error.__cause__ = cause
+        with pytest.raises(type(error)) as raised, engine_faults("staging 510000/tb@1"):
+            raise DrawingFault(error)
+        assert raised.value is error
+        assert error.__cause__ is cause

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,24 @@ from hypothesis import strategies as st
 
 from guotu.model.errors import ImportRefused
 from node.ingest.kinds import FORCEABLE, UNPLACED, UNREAD, FaultKind
-from node.ingest.report import Fault, ImportReport, Repairs, faults_from_json, faults_to_json, sort_findings
+from node.ingest.report import (
+    DELETES,
+    Fault,
+    ImportReport,
+    MisfitRow,
+    Repairs,
+    faults_from_json,
+    faults_to_json,
+    sort_findings,
+)
 from node.ingest.sentences import SENTENCES
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "import-report.md"
 TEXT = st.text(max_size=20)
 TEXTS = st.lists(TEXT, max_size=5).map(tuple)
-FAULTS = st.builds(Fault, st.sampled_from(FaultKind), TEXT, st.integers(0, 10**9), TEXTS, TEXT, TEXTS)
+PARTS = st.sampled_from(["", DELETES])
+FAULTS = st.builds(Fault, st.sampled_from(FaultKind), TEXT, st.integers(0, 10**9), TEXTS, TEXT, TEXTS, PARTS)
+MISFITS = st.builds(MisfitRow, st.sampled_from(FaultKind), TEXT, TEXT, TEXT, TEXT)
 AREAS = st.floats(0, 1e12)
 REPORTS = st.builds(
     ImportReport,
@@ -27,6 +39,7 @@ REPORTS = st.builds(
     faults=st.lists(FAULTS, max_size=4).map(tuple),
     notices=st.lists(FAULTS, max_size=4).map(tuple),
     repairs=st.none() | st.builds(Repairs, st.integers(1, 99), TEXTS, AREAS, AREAS, AREAS),
+    misfits=st.lists(MISFITS, max_size=3).map(tuple),
 )
 
 
@@ -41,6 +54,14 @@ def test_a_report_survives_its_json(report: ImportReport):
 @given(st.lists(FAULTS, max_size=4).map(tuple))
 def test_findings_survive_their_json(faults: tuple[Fault, ...]):
     assert faults_from_json(faults_to_json(faults)) == faults
+
+
+def test_the_same_finding_of_another_file_is_another_and_says_so():
+    fault = Fault(FaultKind.KEY_NULL, "BSM", 3)
+    report = ImportReport("c", "s", 1, (fault,)).joined([replace(fault, part=DELETES, count=1)])
+    assert [(found.part, found.count) for found in report.faults] == [("", 3), (DELETES, 1)]
+    assert report.faults[1].english.startswith("list of deletes: 1 features")
+    assert report.faults[1].chinese.startswith("删除清单：1 个要素")
 
 
 def test_no_bytes_are_no_findings():

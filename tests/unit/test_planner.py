@@ -223,10 +223,10 @@ def test_the_directory_is_looked_at_anew_for_each_question() -> None:
     question = Query("dltb", WINDOW)
     assert steps_of(planner.plan(question, PARCELS)[0])["510000"].decision is Decision.ASK
     gone = without("510000")
-    directory.present = DirectoryView(gone.nodes, directory.present.datasets, False, 1)
+    directory.present = DirectoryView(gone.nodes, directory.present.datasets, {}, False, 1)
     assert steps_of(planner.plan(question, PARCELS)[0])["510100"].decision is Decision.ASK
     moved = [replace(dataset(item.node, item.version + 1, box=FAR)) for item in DATASETS]
-    directory.present = DirectoryView(gone.nodes, view((), moved).datasets, True, 2)
+    directory.present = DirectoryView(gone.nodes, view((), moved).datasets, {}, True, 2)
     plan = planner.plan(question, PARCELS)[0]
     assert {step.decision for step in plan.steps} == {Decision.PRUNE}
     assert plan.cut == {name: version + 1 for name, version in HEADS.items()}

@@ -5,6 +5,7 @@ import pytest
 
 from guotu.model.collection import CodeList, Collection, Field, FieldType
 from guotu.model.errors import InvalidCatalogue
+from guotu.model.evolution import evolve
 from registry.catalogue import (
     CatalogueFile,
     Change,
@@ -99,6 +100,9 @@ def test_a_file_is_read_as_it_stands() -> None:
         ('name = "QH"', 'name = "Geometry"', "kept for the geometry"),
         ('name = "QH"', 'name = "Q H"', "does not match"),
         ('unit = "m2"', 'uint = "m2"', "uint.*not known"),
+        ('unit = "m2"', 'renamed_from = "M J"', "renamed_from.*does not match"),
+        ('unit = "m2"', 'renamed_from = "dl"', "renamed_from.*is still a field"),
+        ('unit = "m2"', 'renamed_from = "MJ"', "renamed_from.*is still a field"),
     ],
 )
 def test_each_fault_is_found_and_placed(old: str, new: str, fault: str) -> None:
@@ -149,6 +153,8 @@ def test_the_same_catalogue_changes_nothing() -> None:
         ("width = 15, decimals = 2", "width = 16, decimals = 3", "MJ", False),
         ('unit = "m2"', 'unit = "hm2"', "MJ", True),
         ('unit = "m2"', 'unit = "m2", note = "椭球"', "MJ", False),
+        ('unit = "m2"', 'unit = "m2", renamed_from = "S"', "MJ", False),
+        ('name = "DL"', 'name = "DLBM", renamed_from = "DL"', "DLBM", False),
         ('geometry = "polygon"', 'geometry = "line"', "geometry", True),
         (', codes = "dl"', "", "DL", False),
         ('"02" = "园地"', "", "dl", True),
@@ -162,6 +168,40 @@ def test_changes_are_named_and_weighed(old: str, new: str, subject: str, breakin
     assert {change.subject for change in changes} == {subject}
     assert any(change.breaking for change in changes) is breaking
     assert all(change.zh and change.en and change.kind is ChangeKind.CHANGED for change in changes)
+
+
+def test_a_rename_is_one_change_of_which_nothing_is_lost() -> None:
+    (change,) = changes_to({'name = "MJ"': 'name = "TBMJ", renamed_from = "MJ"'})
+    assert (change.subject, change.breaking) == ("TBMJ", False)
+    assert "is renamed from MJ" in change.en
+    assert "由 MJ 改名" in change.zh
+    plain = changes_to({'name = "MJ"': 'name = "TBMJ"'})
+    assert [(change.subject, change.breaking) for change in plain] == [("MJ", True), ("TBMJ", False)]
+
+
+def test_two_fields_cannot_both_have_been_one() -> None:
+    twice = {'name = "MJ"': 'name = "A", renamed_from = "X"', 'name = "DL"': 'name = "B", renamed_from = "X"'}
+    assert faults_of(toml(twice)).count("several fields claim it") == 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "breaking"),
+    [
+        ({'name = "MJ"': 'name = "TBMJ", renamed_from = "MJ"', "width = 15": "width = 16"}, False),
+        ({'name = "QH"': 'name = "QHDM", renamed_from = "QH"', '_field = "QH"': '_field = "QHDM"'}, False),
+        ({'name = "BSM"': 'name = "ID", renamed_from = "BSM"', 'key = "BSM"': 'key = "ID"'}, True),
+        ({'key = "BSM"': 'key = "QH"', "length = 12 }": "length = 12, nullable = false }"}, True),
+        ({"length = 12": "length = 9"}, True),
+        ({'unit = "m2"': 'unit = "mu"'}, True),
+        ({'"02" = "园地"': ""}, True),
+        ({'"02" = "园地"': '"02" = "园地"\n"03" = "林地"'}, False),
+    ],
+)
+def test_the_diff_calls_breaking_what_breaks_a_version(changed: dict[str, str], breaking: bool) -> None:
+    before = parse_catalogue(toml()).collections[0]
+    after = parse_catalogue(toml(changed))
+    assert any(change.breaking for change in diff_catalogue([before], after)) is breaking
+    assert bool(evolve(before, after.collections[0]).breaks) is breaking
 
 
 def test_fields_come_and_go() -> None:

@@ -1,11 +1,11 @@
 from registry.doubt import Doubt
 
-ALL = {"nodes": 10, "datasets": 100, "collections": 5}
-NONE = {"nodes": 0, "datasets": 0, "collections": 0}
+ALL = {"nodes": 10, "datasets": 100, "collections": 5, "replicas": 40}
+NONE = {"nodes": 0, "datasets": 0, "collections": 0, "replicas": 0}
 
 
 def doubt() -> Doubt:
-    return Doubt(reads=3, seconds=10.0, lasting="collections")
+    return Doubt(reads=3, seconds=10.0, lasting="collections", fleeting="replicas")
 
 
 def test_a_read_that_lacks_little_is_believed() -> None:
@@ -45,6 +45,13 @@ def test_that_all_collections_are_gone_is_never_believed() -> None:
     gone = NONE | {"collections": 5}
     assert not any(judge.believes(ALL, gone, float(second)) for second in range(100))
     assert judge.active
+
+
+def test_replicas_may_all_go_with_their_holders_leases() -> None:
+    judge = doubt()
+    assert judge.believes(ALL, NONE | {"replicas": 40}, 0.0)
+    assert not judge.active
+    assert not judge.believes(ALL, NONE | {"replicas": 40, "nodes": 6}, 1.0)
 
 
 def test_nothing_held_is_nothing_lost() -> None:

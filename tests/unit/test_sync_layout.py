@@ -16,29 +16,33 @@ from guotu.model.errors import InvalidInput
 from guotu.model.hilbert import hilbert_index
 from guotu.model.records import Extent
 from guotu.model.schema import arrow_schema
-from sync.layout import ChunkFile, ChunkSizes, write_chunks
+from sync.datafile import DataFile, Division, FileSizes
+from sync.layout import ordered_windows, stream_windows, write_chunks
+from sync.manifest import BLOCK_BYTES
 from sync.rowhash import row_hashes
 from sync.setdigest import SetDigest
 from sync.spool import Spool
 from sync.survey import Survey, order_of, survey
 from tests.support.sync_samples import PARCELS, TABLE, as_rows, parcels, write_spool
 
-SMALL = ChunkSizes(group_rows=100, window_rows=350, target_bytes=60_000, least_bytes=30_000)
+SMALL = FileSizes(group_rows=100, window_rows=350, target_bytes=60_000, least_bytes=30_000)
 
 
 def lay_out(
-    path: Path, rows: pa.Table, collection=PARCELS, limits: ChunkSizes | None = None, batch_rows: int = 300
-) -> tuple[Survey, list[ChunkFile]]:
+    path: Path, rows: pa.Table, collection=PARCELS, limits: FileSizes | None = None, batch_rows: int = 300
+) -> tuple[Survey, list[DataFile]]:
     folder = path / "chunks"
     folder.mkdir()
+    limits = limits or FileSizes()
     with Spool(write_spool(path / "spool.arrow", rows, batch_rows), collection) as spool:
-        found = survey(spool, lambda count: None)
-        order = order_of(spool, found.places)
-        chunks = list(write_chunks(spool, order, found.sizes, folder, lambda count: None, limits))
+        found = survey(spool, folder, lambda count: None, summed=True)
+        windows = ordered_windows(spool.take, order_of(spool, found.places), found.sizes, limits)
+        division = Division(spool.rows, folder, "chunk", lambda count: None, limits)
+        chunks = list(write_chunks(windows, collection, division))
     return found, chunks
 
 
-def read(chunks: list[ChunkFile]) -> pa.Table:
+def read(chunks: list[DataFile]) -> pa.Table:
     return pa.concat_tables([pq.ParquetFile(chunk.path).read() for chunk in chunks])
 
 
@@ -76,6 +80,7 @@ def test_chunk_facts(tmp_path: Path) -> None:
     for chunk in chunks:
         data = chunk.path.read_bytes()
         assert (chunk.size_bytes, chunk.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert chunk.blocks == (chunk.sha256,)
         table = pq.ParquetFile(chunk.path).read()
         assert chunk.extent == Extent(*shapely.total_bounds(shapely.from_wkb(table["geometry"].to_numpy())))
         assert chunk.rows == table.num_rows
@@ -95,9 +100,7 @@ def test_survey_facts(tmp_path: Path) -> None:
     found, _ = lay_out(tmp_path, rows)
     shapes = shapely.from_wkb(rows["geometry"].to_numpy())
     assert found.extent == Extent(*shapely.total_bounds(shapes))
-    coverage = shapely.from_wkb(found.coverage_wkb)
-    assert shapely.covers(coverage, shapes).all()
-    assert found.territory_m2 == pytest.approx(coverage.area * 111_300**2 * np.cos(np.radians(30.6)), rel=0.01)
+    assert shapely.covers(found.coverage.polygon(), shapes).all()
     digest = SetDigest()
     batch = rows.combine_chunks().to_batches()[0]
     digest.add(batch["BSM"], row_hashes(batch, PARCELS))
@@ -120,7 +123,7 @@ def test_spool_order_and_batches_do_not_matter(tmp_path: Path) -> None:
     for name, table, batch_rows in (("a", rows, 700), ("b", rows.take(pa.array(range(699, -1, -1))), 64)):
         (tmp_path / name).mkdir()
         found, chunks = lay_out(tmp_path / name, table, limits=SMALL, batch_rows=batch_rows)
-        results.append((found.digest.hex, found.extent, found.coverage_wkb, read(chunks).to_pylist()))
+        results.append((found.digest.hex, found.extent, found.coverage.polygon().wkb, read(chunks).to_pylist()))
     assert results[0] == results[1]
 
 
@@ -146,7 +149,7 @@ def test_file_is_geoparquet(tmp_path: Path) -> None:
 
 def test_row_groups_are_apart_on_the_map(tmp_path: Path) -> None:
     """The point of the order: a small window touches few row groups."""
-    _, (chunk,) = lay_out(tmp_path, parcels(10_000), limits=ChunkSizes(group_rows=250))
+    _, (chunk,) = lay_out(tmp_path, parcels(10_000), limits=FileSizes(group_rows=250))
     groups = pq.ParquetFile(chunk.path).metadata
     hit = 0
     for number in range(groups.num_row_groups):
@@ -219,7 +222,7 @@ def test_a_collection_without_geometry_lies_by_key(tmp_path: Path) -> None:
     keys = np.random.default_rng(1).permutation(3000)
     rows = as_rows(TABLE, {"DM": keys, "MC": [f"村{key}" for key in keys]})
     found, (chunk,) = lay_out(tmp_path, rows, TABLE)
-    assert (found.extent, found.coverage_wkb, found.territory_m2) == (None, b"", 0.0)
+    assert (found.extent, found.coverage.polygon()) == (None, None)
     table = pq.ParquetFile(chunk.path).read()
     assert table["DM"].to_pylist() == list(range(3000))
     assert table.column_names == ["DM", "MC"]
@@ -229,7 +232,7 @@ def test_a_collection_without_geometry_lies_by_key(tmp_path: Path) -> None:
 
 def test_no_rows(tmp_path: Path) -> None:
     found, chunks = lay_out(tmp_path, arrow_schema(PARCELS).empty_table())
-    assert (found.rows, found.extent, found.coverage_wkb, found.territory_m2) == (0, None, b"", 0.0)
+    assert (found.rows, found.extent, found.coverage.polygon()) == (0, None, None)
     assert found.digest.hex == SetDigest().hex
     assert chunks == []
 
@@ -237,7 +240,7 @@ def test_no_rows(tmp_path: Path) -> None:
 def test_large_rows_make_small_groups(tmp_path: Path) -> None:
     rows = parcels(40).to_pydict()
     rows["DLMC"] = ["地" * 4000] * 40
-    limits = ChunkSizes(window_bytes=50_000)
+    limits = FileSizes(window_bytes=50_000)
     _, (chunk,) = lay_out(tmp_path, as_rows(PARCELS, rows), limits=limits)
     counts = [pq.ParquetFile(chunk.path).metadata.row_group(number).num_rows for number in range(10)]
     assert counts == [4] * 10
@@ -251,6 +254,24 @@ def test_blocks_are_bounded_whatever_the_batches(tmp_path: Path, monkeypatch: py
         blocks = list(spool.blocks())
         assert max(block.num_rows for block in blocks) <= 4096 // 341
         assert pa.Table.from_batches(blocks).equals(rows)
+
+
+def test_blocks_are_hashed_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sync.datafile.BLOCK_BYTES", 1000)
+    _, (chunk,) = lay_out(tmp_path, parcels(50))
+    data = chunk.path.read_bytes()
+    assert chunk.blocks == tuple(
+        hashlib.sha256(data[start : start + 1000]).hexdigest() for start in range(0, len(data), 1000)
+    )
+    assert BLOCK_BYTES == 4 << 20
+
+
+@pytest.mark.parametrize("batch_rows", [7, 1000])
+def test_a_stream_is_gathered_in_windows(tmp_path: Path, batch_rows: int) -> None:
+    rows = parcels(500).append_column("_hash", pa.array(range(500)))
+    windows = list(stream_windows(rows.to_batches(batch_rows), arrow_schema(PARCELS), FileSizes(window_rows=100)))
+    assert pa.concat_tables(windows).equals(parcels(500))
+    assert min(window.num_rows for window in windows[:-1] or windows) >= 100
 
 
 def test_take_keeps_the_order_asked_for(tmp_path: Path) -> None:

@@ -5,16 +5,18 @@ from collections.abc import Callable
 import pytest
 
 from guotu.model.errors import CorruptObject
-from guotu.model.records import Extent
+from guotu.model.records import Change, Extent
 from sync.canonical import canonical_json
 from sync.definition import definition_hash
-from sync.manifest import Manifest, ObjectRef, parse_manifest
+from sync.manifest import BLOCK_BYTES, Manifest, ObjectRef, is_manifest_name, parse_manifest
 from tests.support.sync_samples import PARCELS
 
 EXTENT = Extent(103.5, 30.0, 104.25, 31.125)
 MANIFEST = Manifest(
     dataset="510000/dltb",
     version=2,
+    series=1,
+    base=True,
     parent="1" * 64,
     collection="dltb",
     definition="2" * 64,
@@ -24,26 +26,35 @@ MANIFEST = Manifest(
     coverage="0103",
     territory_m2=1234.5,
     objects=(
-        ObjectRef("base", "objects/sha256/33/a.parquet", "3" * 64, 100, 2, EXTENT),
-        ObjectRef("base", "objects/sha256/44/b.parquet", "4" * 64, 50, 1, None),
+        ObjectRef("base", "objects/sha256/33/a.parquet", "3" * 64, BLOCK_BYTES + 1, 2, EXTENT, ("6" * 64, "7" * 64)),
+        ObjectRef("delta", "objects/sha256/44/b.parquet", "4" * 64, 50, 1, None, ("4" * 64,)),
+        ObjectRef("base", "objects/sha256/88/c.parquet", "8" * 64, 50, 1, None, ("8" * 64,)),
     ),
+    change=Change(inserts=1, inserted_m2=0.25),
     digest="5" * 64,
     publisher="510000",
     published_ms=1_770_000_000_000,
     message="年度变更",
     source="变更.gdb",
+    source_date="2025-12-31",
     write_id="w-1",
     notes={"repaired": 3, "bounds": "forced"},
 )
 WRITTEN = (
-    '{"collection":"dltb","coverage":"0103","crs":"EPSG:4490","dataset":"510000/dltb",'
-    f'"definition":"{"2" * 64}","digest":"{"5" * 64}","extent":[103.5,30.0,104.25,31.125],"format":1,'
+    '{"base":true,"change":{"deleted_m2":0.0,"deletes":0,"inserted_m2":0.25,"inserts":1,"updated_after_m2":0.0,'
+    '"updated_before_m2":0.0,"updates":0},"collection":"dltb","coverage":"0103","crs":"EPSG:4490",'
+    f'"dataset":"510000/dltb","definition":"{"2" * 64}","digest":"{"5" * 64}",'
+    '"extent":[103.5,30.0,104.25,31.125],"format":2,'
     '"message":"年度变更","notes":{"bounds":"forced","repaired":3},"objects":['
-    '{"extent":[103.5,30.0,104.25,31.125],"key":"objects/sha256/33/a.parquet","kind":"base","rows":2,'
-    f'"sha256":"{"3" * 64}","size_bytes":100}},'
-    '{"extent":null,"key":"objects/sha256/44/b.parquet","kind":"base","rows":1,'
-    f'"sha256":"{"4" * 64}","size_bytes":50}}],"parent":"{"1" * 64}","published_ms":1770000000000,'
-    '"publisher":"510000","rows":3,"source":"变更.gdb","territory_m2":1234.5,"version":2,"write_id":"w-1"}'
+    f'{{"blocks":["{"6" * 64}","{"7" * 64}"],"extent":[103.5,30.0,104.25,31.125],'
+    '"key":"objects/sha256/33/a.parquet","kind":"base","rows":2,'
+    f'"sha256":"{"3" * 64}","size_bytes":4194305}},'
+    f'{{"blocks":["{"4" * 64}"],"extent":null,"key":"objects/sha256/44/b.parquet","kind":"delta","rows":1,'
+    f'"sha256":"{"4" * 64}","size_bytes":50}},'
+    f'{{"blocks":["{"8" * 64}"],"extent":null,"key":"objects/sha256/88/c.parquet","kind":"base","rows":1,'
+    f'"sha256":"{"8" * 64}","size_bytes":50}}],"parent":"{"1" * 64}","published_ms":1770000000000,'
+    '"publisher":"510000","rows":3,"series":1,"source":"变更.gdb","source_date":"2025-12-31","territory_m2":1234.5,'
+    '"version":2,"write_id":"w-1"}'
 )
 
 
@@ -52,18 +63,31 @@ def test_written_form() -> None:
 
 
 def test_name_is_stable() -> None:
-    assert MANIFEST.name == "c23923279bdeda06b9645007b47ff54d7b4b284c186281273a5b18c82b3f9a23"
+    assert MANIFEST.name == "7e4671b4e1b8a79b1afb09a200d922b7eca413b83f95bd8982bd9e830913ffea"
+
+
+def test_names() -> None:
+    assert is_manifest_name(MANIFEST.name)
+    assert not any(map(is_manifest_name, ("", "a" * 63, "A" * 64, "../" + "a" * 61)))
+
+
+def test_objects_by_kind() -> None:
+    assert [item.rows for item in MANIFEST.bases] == [2, 1]
+    assert [item.name for item in MANIFEST.deltas] == [f"delta {'4' * 12}"]
 
 
 def test_read_is_the_inverse_of_write() -> None:
     assert parse_manifest(MANIFEST.to_bytes()) == MANIFEST
     bare = dataclasses.replace(
-        MANIFEST, version=1, parent="", extent=None, coverage="", territory_m2=0.0, objects=(), rows=0, notes={}
-    )
+        MANIFEST, version=1, parent="", extent=None, coverage="", territory_m2=0.0, objects=(), rows=0, notes={},
+        change=None,
+    )  # fmt: skip
     assert parse_manifest(bare.to_bytes()) == bare
+    only_delta = dataclasses.replace(MANIFEST, base=False, objects=MANIFEST.deltas, rows=70)
+    assert parse_manifest(only_delta.to_bytes()) == only_delta
 
 
-Change = Callable[[dict[str, object]], object]
+Edit = Callable[[dict[str, object]], object]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +95,18 @@ Change = Callable[[dict[str, object]], object]
     [
         lambda doc: doc.pop("digest"),
         lambda doc: doc.update(more=1),
-        lambda doc: doc.update(format=2),
+        lambda doc: doc.update(format=1),
+        lambda doc: doc.update(series=0),
+        lambda doc: doc.update(base=1),
+        lambda doc: doc.update(base=False),
+        lambda doc: doc.update(change={}),
+        lambda doc: doc["change"].update(inserts=1.0),
+        lambda doc: doc["change"].update(inserted_m2=1),
+        lambda doc: doc.update(source_date=None),
+        lambda doc: doc["objects"][0].update(blocks=["6" * 64]),
+        lambda doc: doc["objects"][0].update(blocks=["6" * 64, "7" * 63]),
+        lambda doc: doc["objects"][0].update(blocks=["6" * 64, 7]),
+        lambda doc: doc["objects"][0].pop("blocks"),
         lambda doc: doc.update(version=0),
         lambda doc: doc.update(version=1),
         lambda doc: doc.update(version=True),
@@ -104,7 +139,7 @@ Change = Callable[[dict[str, object]], object]
         lambda doc: doc.update(write_id=""),
     ],
 )  # fmt: skip
-def test_any_deviation_in_content_is_corrupt(change: Change) -> None:
+def test_any_deviation_in_content_is_corrupt(change: Edit) -> None:
     document = json.loads(MANIFEST.to_bytes())
     change(document)
     with pytest.raises(CorruptObject):

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from guotu.model.errors import CorruptObject, InvalidCatalogue, UnknownCollection
-from sync.pointer import head_key, list_entries, read_head, version_key
+from guotu.model.definition import collection_to_json
+from guotu.model.errors import CorruptObject
+from sync.load import LOAD_STEPS
+from sync.pointer import Pointer, head_key, list_entries, read_head, version_key
 from sync.publish import STEPS
-from sync.reconcile import reconcile
+from sync.reconcile import Reconciled, reconcile
 from tests.support.publish_parts import Parts
-from tests.support.sync_samples import DATASET, NODE, PARCELS, TABLE, Shelf, as_rows, no_progress, parcels, write_spool
+from tests.support.sync_samples import DATASET, NODE, PARCELS, TABLE, as_rows, parcels, write_spool
 
 ROOT = Path(__file__).parents[2]
 OTHER = f"{NODE}/qsdm"
@@ -23,9 +25,7 @@ async def publish(parts: Parts, folder: Path, *counts: int) -> None:
 
 async def publish_other(parts: Parts, folder: Path) -> None:
     spool = write_spool(folder / "table.arrow", as_rows(TABLE, {"DM": [1], "MC": ["村"]}))
-    await parts.publisher.publish(
-        OTHER, TABLE, spool, message="", source="", write_id="t", notes={}, progress=no_progress
-    )
+    await parts.publish(spool, "t", dataset=OTHER, collection=TABLE)
 
 
 async def readable(parts: Parts) -> list[tuple[str, int, int]]:
@@ -53,9 +53,9 @@ async def test_strays_in_the_store_are_dropped(tmp_path: Path) -> None:
     parts = Parts(tmp_path)
     await publish(parts, tmp_path, 50)
     for dataset, version in ((DATASET, 7), (OTHER, 1)):
-        await parts.store.stage(dataset, version, PARCELS, [])
+        await parts.store.stage(dataset, version, PARCELS, lambda: iter(()))
         await parts.store.activate(dataset, version)
-    found = await reconcile(parts.objects, parts.store, parts.catalogue)
+    found = await reconcile(parts.objects, parts.store, NODE)
     assert sorted(found.dropped) == [(DATASET, 7), (OTHER, 1)]
     assert await readable(parts) == [(DATASET, 1, 50)]
 
@@ -86,24 +86,54 @@ async def test_an_unreadable_head_keeps_what_there_is(tmp_path: Path) -> None:
     await publish(parts, tmp_path, 50, 51)
     (await parts.objects.local_path(head_key(DATASET))).write_bytes(b"{}")
     before = await parts.objects.keys("")
-    found = await reconcile(parts.objects, parts.store, parts.catalogue)
+    found = await reconcile(parts.objects, parts.store, NODE)
     assert isinstance(found.failed[DATASET], CorruptObject)
     assert found.dropped == ()
     assert await parts.objects.keys("") == before
     assert len(await parts.store.versions()) == 2
 
 
-async def test_a_collection_that_the_catalogue_lacks_or_defines_otherwise(tmp_path: Path) -> None:
-    await publish(Parts(tmp_path), tmp_path, 50)
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+async def test_a_head_without_its_definition_is_not_readable(tmp_path: Path, damage: str) -> None:
+    first = Parts(tmp_path)
+    await publish(first, tmp_path, 50)
+    (path,) = (tmp_path / "objects" / "definitions").iterdir()
+    if damage == "missing":
+        path.unlink()
+    else:
+        other = dataclasses.replace(PARCELS, fields=PARCELS.fields[:-1])
+        path.write_bytes(collection_to_json(other))
+    for stored in (tmp_path / "store").iterdir():
+        stored.unlink()
+    found = await Parts(tmp_path).start()
+    assert isinstance(found.failed[DATASET], CorruptObject)
+    assert str(found.failed[DATASET].facts["object"]).startswith("definitions/")
+    assert found.records == ()
+
+
+async def test_what_was_imported_is_made_readable_and_what_is_on_its_way_stays(tmp_path: Path) -> None:
+    await publish(Parts(tmp_path), tmp_path, 50, 51)
+    for path in (tmp_path / "store").iterdir():
+        path.unlink()
+    parts = Parts(tmp_path)
+    coming = Pointer(DATASET, 3, "0" * 64, "w-3").to_bytes()
+    await parts.objects.put_if_absent(version_key(DATASET, 3), coming)
+    await parts.store.open()
+    found = await reconcile(parts.objects, parts.store, "110000")
+    assert (found.loaded, found.dropped) == ((DATASET,), ())
+    assert [(item.dataset, item.version, item.node) for item in found.records] == [(DATASET, 2, NODE)]
+    assert await parts.objects.get(version_key(DATASET, 3)) is not None
+
+
+async def test_replicas_are_left_to_replication(tmp_path: Path) -> None:
+    await publish(Parts(tmp_path), tmp_path, 50, 51)
     for path in (tmp_path / "store").iterdir():
         path.unlink()
     parts = Parts(tmp_path)
     await parts.store.open()
-    changed = dataclasses.replace(PARCELS, fields=PARCELS.fields[:-1])
-    for catalogue, kind in ((Shelf(), UnknownCollection), (Shelf(changed), InvalidCatalogue)):
-        found = await reconcile(parts.objects, parts.store, catalogue)
-        assert isinstance(found.failed[DATASET], kind)
-        assert found.records == ()
+    found = await reconcile(parts.objects, parts.store, "110000", {DATASET})
+    assert found == Reconciled((), (), (), {})
+    assert await readable(parts) == []
 
 
 async def test_a_head_without_its_entry_gets_it_back(tmp_path: Path) -> None:
@@ -114,8 +144,8 @@ async def test_a_head_without_its_entry_gets_it_back(tmp_path: Path) -> None:
     assert [item.version for item in await parts.versions.list_versions(DATASET)] == [1]
 
 
-def killed_at(step: str, folder: Path, spool: Path, write_id: str) -> None:
-    command = [sys.executable, "-m", "tests.support.publish_parts", str(folder), step, str(spool), write_id]
+def killed_at(step: str, folder: Path, *publish: str) -> None:
+    command = [sys.executable, "-m", "tests.support.publish_parts", str(folder), step, *publish]
     assert subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode == -9
 
 
@@ -139,7 +169,7 @@ async def check_after_kill(folder: Path, step: str, versions: list[tuple[str, in
 @pytest.mark.parametrize("step", STEPS)
 async def test_killed_at_any_step_of_a_first_publish(tmp_path: Path, step: str) -> None:
     spool = write_spool(tmp_path / "new.arrow", parcels(60))
-    killed_at(step, tmp_path, spool, "w-new")
+    killed_at(step, tmp_path, str(spool), "w-new")
     moved = STEPS.index(step) >= STEPS.index("head-moved")
     await check_after_kill(tmp_path, step, [(DATASET, 1, 60)] if moved else [])
     outcome = await restarted_publish(tmp_path, spool)
@@ -150,10 +180,19 @@ async def test_killed_at_any_step_of_a_first_publish(tmp_path: Path, step: str) 
 async def test_killed_at_any_step_of_a_later_publish(tmp_path: Path, step: str) -> None:
     await publish(Parts(tmp_path), tmp_path, 50)
     spool = write_spool(tmp_path / "new.arrow", parcels(60))
-    killed_at(step, tmp_path, spool, "w-new")
+    killed_at(step, tmp_path, str(spool), "w-new")
     moved = STEPS.index(step) >= STEPS.index("head-moved")
     await check_after_kill(tmp_path, step, [(DATASET, 1, 50), (DATASET, 2, 60)][: 1 + moved])
     assert await restarted_publish(tmp_path, spool) == (True, 2)
+
+
+@pytest.mark.parametrize("step", LOAD_STEPS)
+async def test_killed_at_any_step_of_a_start(tmp_path: Path, step: str) -> None:
+    await publish(Parts(tmp_path), tmp_path, 50, 60)
+    head = tmp_path / "store" / f"{DATASET.replace('/', '+')}@2.parquet"
+    head.unlink()
+    killed_at(step, tmp_path)
+    await check_after_kill(tmp_path, step, [(DATASET, 1, 50), (DATASET, 2, 60)])
 
 
 async def restarted_publish(folder: Path, spool: Path) -> tuple[bool, int]:

@@ -15,14 +15,16 @@ from node.stores.duckdb.options import DuckDbOptions
 
 Cursor = duckdb.DuckDBPyConnection
 _LEAST_MEMORY = "1MiB"
+_LOG_LIMIT = "128MiB"
+"""Size of the log at which a change waits until it is in the file; a smaller one waits until the store idles."""
 
 
 def connect(options: DuckDbOptions) -> Cursor:
     """Open the database file, making it if there is none, and load the spatial extension from its wheel.
 
-    From then on the engine reads files of the inbox only, installs and loads nothing, and takes no settings but the
-    memory limit. Rows keep the order in which they were stored: without joins of tables, there is nothing to gain from
-    swapping the sides of those that lists in filters give rise to.
+    From then on the engine reads no other file, installs and loads nothing, and takes no settings but the memory limit.
+    Rows keep the order in which they were stored, even past the joins that lists in filters give rise to, since the
+    sides of joins are not swapped: those between tables are written with the smaller side on the right.
 
     Raises:
         DirectoryInUse: another process has the file.
@@ -51,6 +53,7 @@ def _open(options: DuckDbOptions) -> Cursor:
         "python_enable_replacements": False,
         "enable_external_file_cache": False,
         "preserve_insertion_order": True,
+        "checkpoint_threshold": _LOG_LIMIT,
     }
     try:
         return duckdb.connect(str(options.path), config=config)
@@ -62,13 +65,11 @@ def _open(options: DuckDbOptions) -> Cursor:
 
 def _set_up(base: Cursor, options: DuckDbOptions) -> None:
     base.load_extension(str(_spatial_extension()))
-    inbox = str(options.inbox).replace("'", "''")
     for setting in (
         # GLOBAL, because cursors do not inherit what is set on one connection.
         "GLOBAL geometry_always_xy = true",
         "GLOBAL enable_geoparquet_conversion = false",
         "GLOBAL disabled_optimizers = 'build_side_probe_side'",
-        f"GLOBAL allowed_directories = ['{inbox}']",
         "GLOBAL enable_external_access = false",
         "GLOBAL allowed_configs = ['memory_limit']",
         "GLOBAL lock_configuration = true",

@@ -19,17 +19,28 @@ _ADVICE = {
 }
 
 
+class DrawingFault(Exception):
+    """Carries what drawing a caller's rows raised past those who look for faults of the engine."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__()
+
+
 @contextmanager
 def engine_faults(activity: str) -> Iterator[None]:
     """Turn faults of the engine and of the file system into StoreFailure; `activity` tells what was under way.
 
-    The engine's own message may quote values of rows and filters, so only its kind is kept.
+    The engine's own message may quote values of rows and filters, so only its kind is kept. What the rows of a caller
+    raised is raised as it was.
 
     Raises:
-        StoreFailure: in place of any of them.
+        StoreFailure: in place of any fault of the engine or the file system.
     """
     try:
         yield
+    except DrawingFault as fault:
+        raise fault.error from fault.error.__cause__
     except (duckdb.Error, OSError) as error:
         raise StoreFailure(detail=f"{activity}: {describe(error)}") from None
 

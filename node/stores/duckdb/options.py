@@ -12,7 +12,7 @@ class DuckDbOptions:
     """Settings of one database file."""
 
     path: Path
-    """Database file. `<path>.inbox` and `<path>.tmp` beside it are the store's own, and emptied when it opens."""
+    """Database file. `<path>.tmp` beside it is the store's own, and emptied when it opens."""
     memory_limit_mib: int = 512
     """Most memory for the engine's buffers, MiB; what does not fit goes to `<path>.tmp`."""
     threads: int = 0
@@ -26,11 +26,6 @@ class DuckDbOptions:
     def engine_threads(self) -> int:
         """Return the number of threads that the engine gets."""
         return self.threads or os.cpu_count() or 1
-
-    @property
-    def inbox(self) -> Path:
-        """Return the one directory that the engine may read files from."""
-        return self.path.with_name(f"{self.path.name}.inbox")
 
     @property
     def scratch(self) -> Path:

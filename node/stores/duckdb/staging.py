@@ -1,81 +1,107 @@
-"""Loading a version from its chunks into a table of its own."""
+"""Loading out of sight: a whole version, or what changed."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 
-from guotu.model.collection import GEOMETRY, Collection, FieldType
-from node.stores.duckdb import tables
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from guotu.model.collection import Collection
+from guotu.model.errors import StoreFailure
+from guotu.model.ports import Rows
+from guotu.model.schema import HASH, PLACE, stored_schema
+from node.stores.duckdb import catalogue, generations
+from node.stores.duckdb.catalogue import Entry, View
 from node.stores.duckdb.connection import Cursor
-from node.stores.duckdb.inbox import chunks_in
-from node.stores.duckdb.sql.identifiers import quote
-from node.stores.duckdb.sql.types import CORNERS, table_columns
-from node.stores.duckdb.tables import State, VersionTable
+from node.stores.duckdb.incoming import INCOMING, incoming
+from node.stores.duckdb.sql.identifiers import SINCE, column, listed, quote
+from node.stores.duckdb.sql.parameters import Parameters
+from node.stores.duckdb.sql.source import source
+from node.stores.duckdb.sql.types import table_columns
 
-_OFFSET_BYTES = 4  # each text and each geometry has an offset beside its bytes
 
-
-def stage(
-    cursor: Cursor, inbox: Path, dataset: str, version: int, collection: Collection, chunks: Sequence[Path]
-) -> VersionTable:
-    """Load a version in one transaction, in place of what was staged of it.
+def stage(cursor: Cursor, dataset: str, version: int, collection: Collection, rows: Rows) -> int:
+    """Load a version into tables of its own; returns its rows.
 
     Raises:
-        duckdb.Error: the engine failed.
-        OSError: a chunk cannot be read.
+        StoreFailure: two rows have one key.
+        DrawingFault: `rows` raised something.
     """
-    name = f"features_{uuid.uuid4().hex}"
-    with chunks_in(inbox, chunks) as paths, tables.transaction(cursor):
-        if earlier := tables.find(cursor, dataset, version, State.STAGED):
-            tables.remove(cursor, earlier)
-        _create(cursor, name, collection)
-        if paths:
-            _fill(cursor, name, collection, paths)
-        table = _measure(cursor, name, dataset, version, collection)
-        tables.add(cursor, table)
-    return table
+    columns, schema = table_columns(collection), stored_schema(collection)
+    generation = generations.create(cursor, dataset, collection.key, columns)
+    look = _Look(collection.key)
+    with incoming(cursor, rows, schema, look):
+        into = f"INSERT INTO {quote(generation.current)} ({listed([*columns, SINCE])})"
+        cursor.execute(f"{into} SELECT {listed(columns)}, $1::BIGINT FROM {INCOMING}", [version])  # noqa: S608
+    generations.refuse_twins(cursor, generation.current, collection.key)
+    out_of_order = 0 if look.ordered else look.rows
+    generations.enter(cursor, replace(generation, widths=look.widths(), out_of_order=out_of_order))
+    catalogue.add(cursor, Entry(dataset, version, look.rows, generation.name))
+    return look.rows
 
 
-def _create(cursor: Cursor, name: str, collection: Collection) -> None:
-    columns = ", ".join(f"{quote(column)} {kind}" for column, kind in table_columns(collection).items())
-    cursor.execute(f"CREATE TABLE {quote(name)} ({columns})")
+def stage_change(cursor: Cursor, before: View, version: int, collection: Collection, changes: Rows) -> int:
+    """Load what turns a version into the next; returns the rows of the latter.
 
-
-def _fill(cursor: Cursor, name: str, collection: Collection, paths: list[str]) -> None:
-    """Insert all rows in the order of the chunks; the columns' types turn float64 into DECIMAL."""
-    source = "read_parquet($1::VARCHAR[], hive_partitioning = false)"
-    columns = [quote(column) for column in collection.column_names]
-    if collection.has_geometry:
-        head = cursor.execute(f"SELECT * FROM {source} LIMIT 0", [paths]).description or []  # noqa: S608
-        columns += _corners("bbox" in {column[0] for column in head})
-    selected = f"SELECT {', '.join(columns)} FROM {source}"  # noqa: S608 (names are quoted)
-    cursor.execute(f"INSERT INTO {quote(name)} {selected}", [paths])
-
-
-def _corners(covered: bool) -> list[str]:
-    """Return the corners of the bbox, from the chunk's covering (GeoParquet 1.1) or else computed.
-
-    A geometry without a point has the corners NaN, which the engine takes for greater than any number: no relation
-    holds but to be disjoint.
+    Raises:
+        StoreFailure: two changes have one key, or the definition is not that of the version before.
+        DrawingFault: `changes` raised something.
     """
-    shape = f"ST_GeomFromWKB({quote(GEOMETRY)})"
-    corners = (f"bbox.{corner}" if covered else f"ST_{corner}({shape})" for corner in CORNERS)
-    return [f"CASE WHEN {quote(GEOMETRY)} IS NOT NULL THEN coalesce({item}, 'NaN') END" for item in corners]
+    generation, columns = before.generation, table_columns(collection)
+    if (generation.key, generation.columns) != (collection.key, columns):
+        raise StoreFailure(detail=f"{generation.dataset}@{version} has other columns than the version before it")
+    table = f"change_{uuid.uuid4().hex}"
+    generations.create_table(cursor, table, generation)
+    with incoming(cursor, changes, stored_schema(collection)):
+        cursor.execute(f"INSERT INTO {quote(table)} SELECT {listed(columns)} FROM {INCOMING}")  # noqa: S608
+    generations.refuse_twins(cursor, table, collection.key)
+    rows = _rows_after(cursor, before, collection, table)
+    catalogue.add(cursor, Entry(generation.dataset, version, rows, change=table))
+    return rows
 
 
-def _measure(cursor: Cursor, name: str, dataset: str, version: int, collection: Collection) -> VersionTable:
-    """Count the rows and find the mean width of each column."""
-    texts = [item.name for item in collection.fields if item.type is FieldType.TEXT]
-    sizes = [f"sum(strlen({quote(text)}))" for text in texts]
-    if collection.has_geometry:
-        texts, sizes = [*texts, GEOMETRY], [*sizes, f"sum(octet_length({quote(GEOMETRY)}))"]
-    measured = f"SELECT {', '.join(['count(*)', *sizes])} FROM {quote(name)}"  # noqa: S608 (names are quoted)
-    row = cursor.execute(measured).fetchone()
-    rows, *totals = row if row else (0,)
-    widths = dict.fromkeys(collection.column_names, 8.0)
-    widths |= {
-        text: _OFFSET_BYTES + float(total or 0) / max(rows, 1) for text, total in zip(texts, totals, strict=True)
-    }
-    return VersionTable(dataset, version, name, rows, round(rows * sum(widths.values())), widths=widths)
+def _rows_after(cursor: Cursor, before: View, collection: Collection, table: str) -> int:
+    kept = f"SELECT count({quote(HASH)}) FROM {quote(table)}"  # noqa: S608 (names are quoted)
+    parameters = Parameters()
+    replaced = (
+        f"SELECT count(*) FROM {source(before, collection, parameters)} "  # noqa: S608 (names are quoted)
+        f"WHERE {column(collection.key)} IN (SELECT {quote(collection.key)} FROM {quote(table)})"
+    )
+    upserts = generations.count(cursor, kept, Parameters())
+    return before.rows + upserts - generations.count(cursor, replaced, parameters)
+
+
+class _Look:
+    """Sees the rows of a base pass: how many, how wide, and whether they come in curve order."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._bytes: dict[str, int] = {}
+        self._last: pa.RecordBatch | None = None
+        self.rows = 0
+        self.ordered = True
+
+    def __call__(self, batch: pa.RecordBatch) -> None:
+        self.rows += batch.num_rows
+        for name, values in zip(batch.schema.names, batch.columns, strict=True):
+            self._bytes[name] = self._bytes.get(name, 0) + values.nbytes
+        ends = batch.select([PLACE, self._key])
+        parts = [ends] if self._last is None else [self._last, ends]
+        self.ordered = self.ordered and _rising(pa.Table.from_batches(parts), self._key)
+        if batch.num_rows:
+            self._last = ends.slice(batch.num_rows - 1)
+
+    def widths(self) -> Mapping[str, float]:
+        """Return the mean bytes of a value by column, as Arrow."""
+        return {name: size / max(self.rows, 1) for name, size in self._bytes.items()}
+
+
+def _rising(rows: pa.Table, key: str) -> bool:
+    """Tell whether rows come in curve order, each after the one before it."""
+    before, after = rows.slice(0, max(len(rows) - 1, 0)), rows.slice(1)
+    further = pc.greater(after[PLACE], before[PLACE])
+    beside = pc.and_(pc.equal(after[PLACE], before[PLACE]), pc.greater(after[key], before[key]))
+    return pc.all(pc.or_(further, beside), min_count=0).as_py() is True

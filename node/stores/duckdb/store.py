@@ -5,40 +5,43 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 import pyarrow as pa
 import structlog
 
-from guotu.model.collection import Collection
+from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.errors import StoreFailure, UnknownVersion
-from guotu.model.ports import Grouping, Scan, StoredVersion
-from node.stores.duckdb import tables
-from node.stores.duckdb.aggregate import Groups
+from guotu.model.ports import Grouping, Rows, Scan, StoredVersion
+from guotu.model.schema import change_schema, difference_schema, effect_schema, stored_schema
+from node.stores.duckdb import activation, catalogue, generations, mending, staging
+from node.stores.duckdb.aggregate import aggregate
+from node.stores.duckdb.catalogue import Catalogue
+from node.stores.duckdb.comparison import change_statement, difference_statement, staged_change_statement
 from node.stores.duckdb.connection import Cursor, connect
 from node.stores.duckdb.failures import engine_faults
 from node.stores.duckdb.options import DuckDbOptions
-from node.stores.duckdb.scan import rows_of
 from node.stores.duckdb.sessions import Sessions
-from node.stores.duckdb.staging import stage
-from node.stores.duckdb.tables import State, VersionTable
+from node.stores.duckdb.sql.retrieval import Statement, keyed_statement, stored_statement
+from node.stores.duckdb.streams import Begin, Shape, Stream, scanned, shape_of
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
+_KEYS = "guotu_keys"
 
 
 class DuckDbStore:
-    """Versions in one DuckDB file, each in a table of its own, rows in the order of their chunks.
+    """Versions in one DuckDB file: the newest of each generation in a table, what older ones had besides in another.
 
-    One process works on the file. The store knows its readable versions by heart, since nobody else changes them.
+    One process works on the file. Each reader works on a snapshot of the file, and knows the catalogue by heart as long
+    as the file's epoch is the same.
     """
 
     def __init__(self, options: DuckDbOptions) -> None:
         self._options = options
         self._sessions: Sessions | None = None
-        self._active: dict[tuple[str, int], VersionTable] = {}
+        self._known = catalogue.EMPTY
 
     async def open(self) -> None:
         """Open the file, making it if there is none; versions that a crash left staged are removed.
@@ -49,83 +52,175 @@ class DuckDbStore:
         """
         base = await asyncio.to_thread(_open, self._options)
         self._sessions = Sessions(base, self._options)
-        self._active = await self._write("listing versions", tables.active)
+        await self._change("clearing staged versions", activation.unstage_all)
 
     async def close(self) -> None:
         """Close the file; running scans end with StoreFailure. Closing again changes nothing."""
         if self._sessions is not None:
-            sessions, self._sessions, self._active = self._sessions, None, {}
+            sessions, self._sessions, self._known = self._sessions, None, catalogue.EMPTY
             await sessions.close()
 
-    async def stage(self, dataset: str, version: int, collection: Collection, chunks: Sequence[Path]) -> int:
-        """Load a version out of sight from GeoParquet chunks; returns its rows.
+    async def stage(self, dataset: str, version: int, collection: Collection, rows: Rows) -> int:
+        """Load a version out of sight, into a generation of its own; returns its rows."""
+        await self._unstage(dataset, version)
+        return await self._load(dataset, version, lambda it: staging.stage(it, dataset, version, collection, rows))
 
-        Chunks have the collection's columns as of `guotu.model.schema.arrow_schema`, and `bbox`
-        (struct of xmin, ymin, xmax, ymax, degrees) where there is a geometry. A readable version stays as it is until
-        the staged one is activated.
+    async def stage_change(self, dataset: str, version: int, collection: Collection, changes: Rows) -> int:
+        """Load what turns version - 1 into `version` out of sight; returns the rows of `version`."""
+
+        def stage(cursor: Cursor) -> int:
+            before = catalogue.read(cursor).view(dataset, version - 1)
+            return staging.stage_change(cursor, before, version, collection, changes)
+
+        if (dataset, version - 1) in self._known.readable:
+            await self._unstage(dataset, version)
+        return await self._load(dataset, version, stage)
+
+    async def staged_change(self, dataset: str, version: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:
+        """Stream what a staged change would do to each key, by key.
 
         Raises:
-            StoreFailure: a chunk cannot be read or does not suit the collection; nothing is left.
+            UnknownVersion: no change is staged for that version.
         """
-        started = time.monotonic()
-        inbox = self._options.inbox
-        table = await self._write(
-            f"staging {dataset}@{version}",
-            lambda cursor: stage(cursor, inbox, dataset, version, collection, chunks),
-        )
-        seconds = round(time.monotonic() - started, 3)
-        _log.info("version_staged", dataset=dataset, version=version, rows=table.rows, seconds=seconds)
-        return table.rows
 
-    async def activate(self, dataset: str, version: int) -> None:
+        def begin(cursor: Cursor) -> tuple[Statement, Shape]:
+            known = self._snapshot(cursor)
+            staged = known.staged.get((dataset, version))
+            if staged is None or not staged.change:
+                raise UnknownVersion(dataset=dataset, version=version)
+            before = known.view(dataset, version - 1)
+            statement = staged_change_statement(before, staged.change, collection)
+            return statement, shape_of(before, effect_schema(collection))
+
+        async for batch in self._stream(f"reading what is staged of {dataset}@{version}", begin):
+            yield batch
+
+    async def activate(self, dataset: str, version: int, state: bytes = b"") -> None:
         """Make a staged version readable; one that is readable and not staged again stays as it is.
 
         Raises:
             UnknownVersion: it is neither staged nor readable.
         """
-        await self._change(f"activating {dataset}@{version}", lambda it: _activate(it, dataset, version))
+        activity = f"activating {dataset}@{version}"
+        await self._change(activity, lambda it: activation.activate(it, (dataset, version), state))
+
+    async def state(self, dataset: str, version: int) -> bytes:
+        """Return what `activate` was given."""
+        async with self._open_sessions.read() as session:
+            kept = await session.start(lambda cursor: catalogue.state(cursor, (dataset, version)))
+        if kept is None:
+            raise UnknownVersion(dataset=dataset, version=version)
+        return kept
 
     async def drop(self, dataset: str, version: int) -> None:
         """Remove a version, staged or active; nothing if there is none. Scans of it that have begun go on."""
-        await self._change(f"dropping {dataset}@{version}", lambda it: _drop(it, dataset, version))
+        await self._change(f"dropping {dataset}@{version}", lambda it: activation.drop(it, (dataset, version)))
+
+    async def tidy(self, dataset: str) -> bool:
+        """Bring rows back into curve order if more than one in twenty is out of it; tells whether.
+
+        The cost is that of writing the newest version anew.
+        """
+
+        def tidy(cursor: Cursor) -> bool:
+            known = catalogue.read(cursor)
+            mine = [view for view in known.heads() if view.generation.dataset == dataset]
+            return any([generations.tidy(cursor, view.generation, view.rows) for view in mine])
+
+        started = time.monotonic()
+        tidied = await self._change(f"tidying {dataset}", tidy)
+        if tidied:
+            _log.info("dataset_tidied", dataset=dataset, seconds=round(time.monotonic() - started, 3))
+        return tidied
 
     async def versions(self) -> list[StoredVersion]:
         """List the readable versions, sorted by dataset and version."""
-        return [StoredVersion(*key, table.rows) for key, table in sorted(self._active.items())]
+        return [StoredVersion(*key, entry.rows) for key, entry in sorted(self._known.readable.items())]
+
+    async def compare(
+        self, dataset: str, version: int, collection: Collection, rows: Rows
+    ) -> AsyncIterator[pa.RecordBatch]:
+        """Stream how a set of rows differs from a version, by key."""
+
+        def begin(cursor: Cursor) -> tuple[Statement, Shape]:
+            view = self._snapshot(cursor).view(dataset, version)
+            statement = difference_statement(cursor, view, collection, rows)
+            like = (collection.key, GEOMETRY) if collection.has_geometry else ()
+            return statement, shape_of(view, difference_schema(collection), like)
+
+        async for batch in self._stream(f"comparing with {dataset}@{version}", begin):
+            yield batch
+
+    async def look_up(
+        self, dataset: str, version: int, collection: Collection, keys: pa.Array
+    ) -> AsyncIterator[pa.RecordBatch]:
+        """Stream the rows of a version with these keys, by key."""
+
+        def begin(cursor: Cursor) -> tuple[Statement, Shape]:
+            view = self._snapshot(cursor).view(dataset, version)
+            cursor.register(_KEYS, pa.table({collection.key: keys}))
+            return keyed_statement(view, collection, _KEYS), shape_of(view, stored_schema(collection))
+
+        async for batch in self._stream(f"looking up rows of {dataset}@{version}", begin):
+            yield batch
+
+    async def stored(self, dataset: str, version: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:
+        """Stream all rows of a version as they are stored, in curve order."""
+
+        def begin(cursor: Cursor) -> tuple[Statement, Shape]:
+            view = self._snapshot(cursor).view(dataset, version)
+            return stored_statement(view, collection), shape_of(view, stored_schema(collection))
+
+        async for batch in self._stream(f"reading {dataset}@{version}", begin):
+            yield batch
+
+    async def changes(
+        self, dataset: str, since: int, until: int, collection: Collection
+    ) -> AsyncIterator[pa.RecordBatch]:
+        """Stream how version `until` differs from `since`, by key; `until` may be the older one."""
+
+        def begin(cursor: Cursor) -> tuple[Statement, Shape]:
+            known = self._snapshot(cursor)
+            before, after = known.view(dataset, since), known.view(dataset, until)
+            statement = change_statement(cursor, before, after, collection)
+            return statement, shape_of(after, change_schema(collection), collection.column_names * 2)
+
+        async for batch in self._stream(f"comparing {dataset}@{since} with @{until}", begin):
+            yield batch
+
+    async def mend(self, dataset: str, version: int, collection: Collection, rows: Rows) -> None:
+        """Put rows of the newest readable version right, in one transaction."""
+        activity = f"mending {dataset}@{version}"
+        await self._change(activity, lambda it: mending.mend(it, dataset, version, collection, rows))
 
     async def scan(
         self, dataset: str, version: int, collection: Collection, scan: Scan
     ) -> AsyncIterator[pa.RecordBatch]:
-        """Stream rows in batches of about 1 MiB with the schema of `guotu.model.schema.arrow_schema`.
+        """Stream rows in batches of about 1 MiB; closing the iterator, or cancelling who waits, interrupts the engine.
 
-        Closing the iterator, or cancelling who waits for it, interrupts the engine.
-
-        Raises:
-            UnknownVersion: the version is not readable.
+        Raises (besides those of the port):
             UnknownField, InvalidFilter, InvalidCrs: the scan does not suit the collection.
-            StoreFailure: the engine failed, or the store was closed.
         """
-        rows = rows_of(self._table(dataset, version), collection, scan)
-        async with self._open_sessions.read(rows.close) as session:
-            pending = session.start(rows.draw)
-            while (batch := await pending) is not None:
-                pending = session.start(rows.draw)  # while the caller is busy with the one before
-                yield batch
+
+        def begin(cursor: Cursor) -> tuple[Statement, Shape]:
+            return scanned(self._snapshot(cursor).view(dataset, version), collection, scan)
+
+        async for batch in self._stream(f"reading {dataset}@{version}", begin):
+            yield batch
 
     async def aggregate(self, dataset: str, version: int, collection: Collection, grouping: Grouping) -> pa.Table:
-        """Return one row a group: the group columns, then one column an aggregate, not sorted.
+        """Return one row a group, without group columns exactly one.
 
-        Schema as `guotu.model.grouping.grouping_schema`; without group columns exactly one row.
-
-        Raises:
-            UnknownVersion: the version is not readable.
+        Raises (besides those of the port):
             UnknownField, InvalidFilter, InvalidQuestion: the grouping does not suit the collection.
-            TooLarge: more groups than `max_groups`.
-            StoreFailure: the engine failed, or the store was closed.
         """
-        groups = Groups(self._table(dataset, version), collection, grouping)
+
+        def run(cursor: Cursor) -> pa.Table:
+            with engine_faults(f"aggregating {dataset}@{version}"):
+                return aggregate(cursor, self._snapshot(cursor).view(dataset, version), collection, grouping)
+
         async with self._open_sessions.read() as session:
-            return await session.start(groups.run)
+            return await session.start(run)
 
     async def size_bytes(self) -> int:
         """Return what the database takes on disk, its log included."""
@@ -136,39 +231,55 @@ class DuckDbStore:
     @property
     def _open_sessions(self) -> Sessions:
         if self._sessions is None:
-            raise _not_open()
+            raise StoreFailure(detail="the store is not open")
         return self._sessions
 
-    def _table(self, dataset: str, version: int) -> VersionTable:
-        if self._sessions is None:
-            raise _not_open()
-        table = self._active.get((dataset, version))
-        if table is None:
-            raise UnknownVersion(dataset=dataset, version=version)
-        return table
+    def _snapshot(self, cursor: Cursor) -> Catalogue:
+        """Begin to read: the cursor sees the file as it is now, and the catalogue returned tells of that."""
+        cursor.begin()
+        known = self._known
+        return known if catalogue.epoch(cursor) == known.epoch else catalogue.read(cursor)
 
-    async def _change(self, activity: str, work: Callable[[Cursor], None]) -> None:
-        """Change the catalogue in one transaction; what is readable is known anew even if nobody waits for it."""
+    async def _stream(self, activity: str, begin: Begin) -> AsyncIterator[pa.RecordBatch]:
+        rows = Stream(activity, begin)
+        async with self._open_sessions.read(rows.close) as session:
+            pending = session.start(rows.draw)
+            while (batch := await pending) is not None:
+                pending = session.start(rows.draw)  # while the caller is busy with the one before
+                yield batch
 
-        def run(cursor: Cursor) -> None:
-            with tables.transaction(cursor):
-                work(cursor)
-                active = tables.active(cursor)
-            self._active = active
+    async def _load(self, dataset: str, version: int, stage: Callable[[Cursor], int]) -> int:
+        started = time.monotonic()
+        rows = await self._change(f"staging {dataset}@{version}", stage)
+        seconds = round(time.monotonic() - started, 3)
+        _log.info("version_staged", dataset=dataset, version=version, rows=rows, seconds=seconds)
+        return rows
 
-        await self._write(activity, run)
+    async def _unstage(self, dataset: str, version: int) -> None:
+        """Remove what is staged of a version, so that nothing is left of it if staging it again fails."""
 
-    async def _write(self, activity: str, work: Callable[[Cursor], T]) -> T:
+        def unstage(cursor: Cursor) -> None:
+            known = catalogue.read(cursor)
+            if entry := known.staged.get((dataset, version)):
+                activation.unstage(cursor, known, entry)
+
+        if (dataset, version) in self._known.staged:
+            await self._change(f"unstaging {dataset}@{version}", unstage)
+
+    async def _change(self, activity: str, work: Callable[[Cursor], T]) -> T:
+        """Change the file in one transaction; what is readable is known anew even if nobody waits for it."""
+
         def run(cursor: Cursor) -> T:
             with engine_faults(activity):
-                return work(cursor)
+                with catalogue.transaction(cursor):
+                    result = work(cursor)
+                    catalogue.bump(cursor)
+                    known = catalogue.read(cursor)
+                self._known = known
+                return result
 
         async with self._open_sessions.write() as session:
             return await session.start(run)
-
-
-def _not_open() -> StoreFailure:
-    return StoreFailure(detail="the store is not open")
 
 
 def _open(options: DuckDbOptions) -> Cursor:
@@ -177,28 +288,9 @@ def _open(options: DuckDbOptions) -> Cursor:
     base = connect(options)
     try:
         with engine_faults("opening the store"):
-            for leftover in (options.inbox, options.scratch):
-                shutil.rmtree(leftover, ignore_errors=True)
-            options.inbox.mkdir(mode=0o700)
-            tables.prepare(base)
+            shutil.rmtree(options.scratch, ignore_errors=True)
+            catalogue.prepare(base)
     except BaseException:
         base.close()
         raise
     return base
-
-
-def _activate(cursor: Cursor, dataset: str, version: int) -> None:
-    staged = tables.find(cursor, dataset, version, State.STAGED)
-    present = tables.find(cursor, dataset, version, State.ACTIVE)
-    if staged is None and present is None:
-        raise UnknownVersion(dataset=dataset, version=version)
-    if staged is not None:
-        if present is not None:
-            tables.remove(cursor, present)
-        tables.activate(cursor, staged)
-
-
-def _drop(cursor: Cursor, dataset: str, version: int) -> None:
-    for state in State:
-        if table := tables.find(cursor, dataset, version, state):
-            tables.remove(cursor, table)

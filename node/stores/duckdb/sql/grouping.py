@@ -8,14 +8,16 @@ from guotu.model.errors import InvalidQuestion
 from guotu.model.grouping import division_level, require_field, sum_decimals
 from guotu.model.ports import Grouping
 from guotu.model.question import Aggregate, AggregateFunction
+from node.stores.duckdb.catalogue import View
 from node.stores.duckdb.sql.expressions import where_clause
-from node.stores.duckdb.sql.identifiers import ROWS, column, quote
+from node.stores.duckdb.sql.identifiers import column
 from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.retrieval import Statement
+from node.stores.duckdb.sql.source import source
 from node.stores.duckdb.sql.types import outgoing
 
 
-def grouping_statement(table: str, collection: Collection, grouping: Grouping) -> Statement:
+def grouping_statement(view: View, collection: Collection, grouping: Grouping) -> Statement:
     """Return the statement of an aggregation; of too many groups it returns one more than allowed.
 
     Raises:
@@ -26,7 +28,7 @@ def grouping_statement(table: str, collection: Collection, grouping: Grouping) -
     parameters = Parameters()
     keys = [_key(collection, name) for name in grouping.group_by]
     values = [_value(collection, item) for item in grouping.aggregates]
-    text = f"SELECT {', '.join(keys + values)} FROM {quote(table)} AS {ROWS}"  # noqa: S608 (names are quoted)
+    text = f"SELECT {', '.join(keys + values)} FROM {source(view, collection, parameters)}"  # noqa: S608 (names are quoted)
     text += where_clause(collection, grouping.filter, parameters)
     if keys:
         places = ", ".join(str(place) for place in range(1, len(keys) + 1))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 ROWS = "f"
-"""Alias of the table of features in every statement, so that columns are never mistaken for output names."""
+"""Alias of the features in every statement, so that columns are never mistaken for output names."""
+SINCE, UNTIL = "_since", "_until"
+"""First version that has a row; in history also the first that has it no longer. int64."""
 
 
 def quote(name: str) -> str:
@@ -11,6 +15,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def column(name: str) -> str:
-    """Return a column of the table of features."""
-    return f"{ROWS}.{quote(name)}"
+def column(name: str, rows: str = ROWS) -> str:
+    """Return a column of the features, or of other rows."""
+    return f"{rows}.{quote(name)}"
+
+
+def listed(names: Iterable[str], written: Callable[[str], str] = quote) -> str:
+    """Return names one after the other."""
+    return ", ".join(map(written, names))

@@ -8,10 +8,12 @@ from guotu.model.collection import Collection
 from guotu.model.grouping import require_field
 from guotu.model.ports import Scan
 from guotu.model.question import SortKey
-from guotu.model.schema import columns_of
+from guotu.model.schema import PLACE, columns_of, stored_schema
+from node.stores.duckdb.catalogue import View
 from node.stores.duckdb.sql.expressions import where_clause
-from node.stores.duckdb.sql.identifiers import ROWS, column, quote
+from node.stores.duckdb.sql.identifiers import column, quote
 from node.stores.duckdb.sql.parameters import Parameter, Parameters
+from node.stores.duckdb.sql.source import source
 from node.stores.duckdb.sql.types import outgoing_column
 
 
@@ -23,8 +25,8 @@ class Statement:
     parameters: list[Parameter]
 
 
-def scan_statement(table: str, collection: Collection, scan: Scan) -> Statement:
-    """Return the statement of a scan: columns in the order asked for, rows in stored order unless sorted.
+def scan_statement(view: View, collection: Collection, scan: Scan) -> Statement:
+    """Return the statement of a scan: columns in the order asked for, rows in curve order unless sorted.
 
     Raises:
         UnknownField: the collection has no such column.
@@ -32,18 +34,42 @@ def scan_statement(table: str, collection: Collection, scan: Scan) -> Statement:
     """
     parameters = Parameters()
     columns = ", ".join(outgoing_column(collection, name) for name in columns_of(collection, scan.fields))
-    text = f"SELECT {columns} FROM {quote(table)} AS {ROWS}"  # noqa: S608 (names are quoted)
+    text = f"SELECT {columns} FROM {source(view, collection, parameters)}"  # noqa: S608 (names are quoted)
     text += where_clause(collection, scan.filter, parameters)
-    text += _order(collection, scan.sort)
+    text += _order(collection, scan.sort) if scan.sort else _curve_order(view, collection)
     if scan.limit:
         text += f" LIMIT {parameters.bind(scan.limit, 'BIGINT')}"
     return Statement(text, parameters.values)
 
 
+def stored_statement(view: View, collection: Collection) -> Statement:
+    """Return the statement of all rows with all that is stored of them, in curve order."""
+    parameters = Parameters()
+    text = f"SELECT {stored_columns(collection)} FROM {source(view, collection, parameters)}"  # noqa: S608
+    return Statement(text + _curve_order(view, collection), parameters.values)
+
+
+def keyed_statement(view: View, collection: Collection, keys: str) -> Statement:
+    """Return the statement of the rows whose key is in the table or view `keys`, by key."""
+    parameters, key = Parameters(), quote(collection.key)
+    text = (
+        f"SELECT {stored_columns(collection)} FROM {source(view, collection, parameters)} "  # noqa: S608
+        f"WHERE {column(collection.key)} IN (SELECT {key} FROM {quote(keys)}) ORDER BY {column(collection.key)}"
+    )
+    return Statement(text, parameters.values)
+
+
+def stored_columns(collection: Collection) -> str:
+    """Return the columns of `guotu.model.schema.stored_schema` as they leave the store."""
+    return ", ".join(outgoing_column(collection, name) for name in stored_schema(collection).names)
+
+
+def _curve_order(view: View, collection: Collection) -> str:
+    return "" if view.ordered else f" ORDER BY {column(PLACE)}, {column(collection.key)}"
+
+
 def _order(collection: Collection, keys: tuple[SortKey, ...]) -> str:
     """Sort in the columns' own types; the collection's key decides between equals."""
-    if not keys:
-        return ""
     ordered = [*keys, SortKey(collection.key)]
     terms = (
         f"{column(require_field(collection, key.field).name)} {'DESC' if key.descending else 'ASC'} NULLS LAST"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from guotu.model.collection import GEOMETRY, Collection, Field, FieldType
-from node.stores.duckdb.sql.identifiers import column
+from guotu.model.schema import CORNERS, HASH, PLACE
+from node.stores.duckdb.sql.identifiers import ROWS, column
 
 _PLAIN = {
     FieldType.TEXT: "VARCHAR",
@@ -12,8 +13,6 @@ _PLAIN = {
     FieldType.DATE: "DATE",
     FieldType.BOOLEAN: "BOOLEAN",
 }
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
-"""Members of the `bbox` column of a chunk; the store keeps each as a column, `_xmin` and so on."""
 
 
 def sql_type(field: Field) -> str:
@@ -24,12 +23,12 @@ def sql_type(field: Field) -> str:
 
 
 def table_columns(collection: Collection) -> dict[str, str]:
-    """Return the columns of a collection's table with their types: fields, geometry as WKB, corners of its bbox."""
+    """Return the columns of a collection's rows with their types, in the order of `stored_schema`."""
     columns = {item.name: sql_type(item) for item in collection.fields}
     if collection.has_geometry:
         columns[GEOMETRY] = "BLOB"
-        columns |= {f"_{corner}": "DOUBLE" for corner in CORNERS}
-    return columns
+        columns |= dict.fromkeys(CORNERS, "DOUBLE")
+    return columns | {PLACE: "UINTEGER", HASH: "BLOB"}
 
 
 def outgoing(field: Field, expression: str) -> str:
@@ -37,7 +36,7 @@ def outgoing(field: Field, expression: str) -> str:
     return f"{expression}::DOUBLE" if field.type is FieldType.DECIMAL else expression
 
 
-def outgoing_column(collection: Collection, name: str) -> str:
-    """Return a column, the geometry included, as it leaves the store."""
+def outgoing_column(collection: Collection, name: str, rows: str = ROWS) -> str:
+    """Return a column as it leaves the store: of a field, the geometry, or what the store keeps beside them."""
     field = collection.field(name)
-    return column(name) if field is None else outgoing(field, column(name))
+    return column(name, rows) if field is None else outgoing(field, column(name, rows))

@@ -1,0 +1,121 @@
+"""Versions coming into sight, and going."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from guotu.model.schema import HASH
+from node.stores.duckdb import catalogue, generations
+from node.stores.duckdb.catalogue import Catalogue, Entry, Generation, Key
+from node.stores.duckdb.connection import Cursor
+from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
+from node.stores.duckdb.sql.parameters import Parameters
+
+
+def activate(cursor: Cursor, key: Key, state: bytes) -> None:
+    """Make a staged version readable; one that is readable and not staged again stays as it is.
+
+    Raises:
+        UnknownVersion: it is neither staged nor readable.
+    """
+    known = catalogue.read(cursor)
+    staged = known.staged.get(key)
+    if staged is None:
+        known.view(*key)
+        return
+    if key in known.readable:
+        _conceal(cursor, known, known.readable[key])
+    catalogue.remove(cursor, staged)
+    catalogue.add(cursor, _applied(cursor, staged) if staged.change else replace(staged, readable=True))
+    catalogue.set_state(cursor, key, state)
+    _drop_next_change(cursor, known, staged)
+
+
+def drop(cursor: Cursor, key: Key) -> None:
+    """Remove a version, staged or readable, and the rows that no other readable version needs."""
+    known = catalogue.read(cursor)
+    if key in known.staged:
+        unstage(cursor, known, known.staged[key])
+    if key in known.readable:
+        entry = known.readable[key]
+        _drop_next_change(cursor, known, entry)
+        _conceal(cursor, known, entry)
+
+
+def unstage(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
+    """Remove a staged version and its rows."""
+    catalogue.remove(cursor, entry)
+    if entry.change:
+        cursor.execute(f"DROP TABLE {quote(entry.change)}")
+    else:
+        generations.drop(cursor, known.generations[entry.generation])
+
+
+def unstage_all(cursor: Cursor) -> None:
+    """Remove all staged versions and their rows."""
+    known = catalogue.read(cursor)
+    for entry in known.staged.values():
+        unstage(cursor, known, entry)
+
+
+def prune(cursor: Cursor, generation: Generation, above: int, up_to: int) -> None:
+    """Delete the rows of history that came and went between two readable versions."""
+    cursor.execute(
+        f"DELETE FROM {quote(generation.history)} WHERE {SINCE} > $1::BIGINT AND {UNTIL} <= $2::BIGINT",  # noqa: S608
+        [above, up_to],
+    )
+
+
+def _drop_next_change(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
+    """Remove a staged change of a version that is no longer what it was when the change was staged."""
+    following = known.staged.get((entry.dataset, entry.version + 1))
+    if following is not None and following.change:
+        unstage(cursor, known, following)
+
+
+def _applied(cursor: Cursor, staged: Entry) -> Entry:
+    """Apply a staged change: rows that it replaces go to history, new ones come behind the current ones."""
+    before = catalogue.read(cursor).view(staged.dataset, staged.version - 1)
+    if not before.head:
+        before = generations.fork(cursor, before)
+    generation, change = before.generation, quote(staged.change)
+    key, columns = quote(generation.key), listed(generation.columns)
+    touched = f"{key} IN (SELECT {key} FROM {change})"  # noqa: S608 (names are quoted)
+    parameters = Parameters()
+    version = parameters.bind(staged.version, "BIGINT")
+    gone = f"SELECT {columns}, {SINCE}, {version} FROM {quote(generation.current)} WHERE {touched}"  # noqa: S608
+    moved = generations.count(cursor, f"INSERT INTO {quote(generation.history)} {gone}", parameters)
+    cursor.execute(f"DELETE FROM {quote(generation.current)} WHERE {touched}")  # noqa: S608 (names are quoted)
+    came = f"SELECT {columns}, {version} FROM {change} AS {ROWS} WHERE {column(HASH)} IS NOT NULL"  # noqa: S608
+    added = generations.append(cursor, generation, came, parameters)
+    cursor.execute(f"DROP TABLE {change}")
+    rows = before.rows - moved + added
+    return replace(staged, rows=rows, generation=generation.name, change="", readable=True)
+
+
+def _conceal(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
+    """Remove a readable version and the rows that no other needs; the newest leaves the one before it as it was."""
+    catalogue.remove(cursor, entry)
+    generation = known.generations[entry.generation]
+    versions = known.versions_of(generation.name)
+    place = versions.index(entry.version)
+    if len(versions) == 1:
+        generations.drop(cursor, generation)
+    elif entry.version == versions[-1]:
+        _roll_back(cursor, generation, versions[-2])
+    else:
+        prune(cursor, generation, versions[place - 1] if place else -1, versions[place + 1])
+
+
+def _roll_back(cursor: Cursor, generation: Generation, version: int) -> None:
+    """Make the current table what it was at a version."""
+    current, history = quote(generation.current), quote(generation.history)
+    cursor.execute(f"DELETE FROM {current} WHERE {SINCE} > $1::BIGINT", [version])  # noqa: S608 (names are quoted)
+    parameters = Parameters()
+    at = parameters.bind(version, "BIGINT")
+    back = (
+        f"SELECT {listed([*generation.columns, SINCE])} FROM {history} AS {ROWS} "  # noqa: S608 (names are quoted)
+        f"WHERE {SINCE} <= {at} AND {UNTIL} > {at}"
+    )
+    generations.append(cursor, generation, back, parameters)
+    cursor.execute(f"DELETE FROM {history} WHERE {UNTIL} > $1::BIGINT", [version])  # noqa: S608 (names are quoted)

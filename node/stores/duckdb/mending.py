@@ -1,0 +1,83 @@
+"""Putting rows of a version right."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from guotu.model.collection import Collection
+from guotu.model.errors import UnknownVersion
+from guotu.model.ports import Rows
+from guotu.model.schema import HASH, stored_schema
+from node.stores.duckdb import catalogue, generations
+from node.stores.duckdb.activation import prune
+from node.stores.duckdb.catalogue import Catalogue, Generation, View
+from node.stores.duckdb.connection import Cursor
+from node.stores.duckdb.incoming import INCOMING, incoming
+from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
+from node.stores.duckdb.sql.parameters import Parameters
+from node.stores.duckdb.sql.source import rows_of
+
+_RIGHT = "guotu_right"
+"""Temporary table of the rows as they should be."""
+
+
+def mend(cursor: Cursor, dataset: str, version: int, collection: Collection, rows: Rows) -> None:
+    """Put rows right from the version on in which they came to be; versions before it stay as they are.
+
+    Raises:
+        UnknownVersion: it is not the newest readable version.
+        StoreFailure: two rows have one key.
+        DrawingFault: `rows` raised something.
+    """
+    known = catalogue.read(cursor)
+    view = known.view(dataset, version)
+    if any(key[0] == dataset and key[1] > version for key in known.readable):
+        raise UnknownVersion(dataset=dataset, version=version)
+    _draw(cursor, view, collection, rows)
+    _part(cursor, view.generation)
+    _replace(cursor, view.generation)
+    cursor.execute(f"DROP TABLE {_RIGHT}")
+    _settle(cursor, known, view)
+
+
+def _draw(cursor: Cursor, view: View, collection: Collection, rows: Rows) -> None:
+    """Take the rows into a temporary table; a row without a version came to be in this one."""
+    columns = [name for name in view.generation.columns if name in stored_schema(collection).names]
+    with incoming(cursor, rows, stored_schema(collection).append(pa.field(SINCE, pa.int64()))):
+        since = f"least(coalesce({SINCE}, $1::BIGINT), $1::BIGINT) AS {SINCE}"
+        drawn = f"SELECT {listed(columns)}, {since} FROM {INCOMING}"  # noqa: S608 (names are quoted)
+        cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_RIGHT} AS {drawn}", [view.version])
+    generations.refuse_twins(cursor, _RIGHT, collection.key)
+
+
+def _part(cursor: Cursor, generation: Generation) -> None:
+    """Let what was there end where the right rows begin."""
+    current, history = quote(generation.current), quote(generation.history)
+    same = f"{column(generation.key)} = {column(generation.key, 'r')}"
+    later = f"{same} AND {ROWS}.{SINCE} >= r.{SINCE}"
+    cursor.execute(f"DELETE FROM {history} AS {ROWS} USING {_RIGHT} AS r WHERE {later}")  # noqa: S608 (quoted)
+    ended = f"{same} AND {ROWS}.{UNTIL} > r.{SINCE}"
+    cursor.execute(f"UPDATE {history} AS {ROWS} SET {UNTIL} = r.{SINCE} FROM {_RIGHT} AS r WHERE {ended}")  # noqa: S608
+    columns = listed([*generation.columns, SINCE], column)
+    before = f"SELECT {columns}, r.{SINCE} FROM {current} AS {ROWS} JOIN {_RIGHT} AS r ON {same}"  # noqa: S608
+    cursor.execute(f"INSERT INTO {history} {before} WHERE {ROWS}.{SINCE} < r.{SINCE}")
+
+
+def _replace(cursor: Cursor, generation: Generation) -> None:
+    key = quote(generation.key)
+    cursor.execute(f"DELETE FROM {quote(generation.current)} WHERE {key} IN (SELECT {key} FROM {_RIGHT})")  # noqa: S608
+    columns = listed([*generation.columns, SINCE])
+    right = f"SELECT {columns} FROM {_RIGHT} AS {ROWS} WHERE {column(HASH)} IS NOT NULL"  # noqa: S608 (names are quoted)
+    generations.append(cursor, generation, right, Parameters())
+
+
+def _settle(cursor: Cursor, known: Catalogue, view: View) -> None:
+    """Drop what no readable version needs, and count the rows of each anew."""
+    versions = known.versions_of(view.generation.name)
+    for above, version in zip([-1, *versions], versions, strict=False):
+        prune(cursor, view.generation, above, version)
+        parameters = Parameters()
+        at = View(view.generation, version, 0, version == view.version)
+        counted = f"SELECT count(*) FROM ({rows_of(at, SINCE, parameters)})"  # noqa: S608 (names are quoted)
+        entry = known.readable[view.generation.dataset, version]
+        catalogue.set_rows(cursor, entry, generations.count(cursor, counted, parameters))

@@ -1,0 +1,1 @@
+"""Packages: versions in one signed file, for networks that no wire joins (docs/reference/replication-protocol.md)."""

@@ -1,0 +1,1 @@
+"""Replicas: copies of other nodes' datasets, fetched, proven and kept up to date."""

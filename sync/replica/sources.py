@@ -1,0 +1,69 @@
+"""Sources: the peers that hold a dataset, and those of them that are not asked because they served bad bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from guotu.model.division import split_dataset
+from guotu.model.ports import Clock, Directory
+
+QUARANTINE_S = 600.0
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A peer that holds what is needed."""
+
+    node: str
+    address: str
+
+
+class Quarantine:
+    """Remembers for a time which peers served bad bytes, and why."""
+
+    def __init__(self, clock: Clock, seconds: float = QUARANTINE_S) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._until: dict[str, tuple[float, str]] = {}
+
+    def put(self, node: str, reason: str) -> bool:
+        """Ask a peer no more for a time; tells whether it was asked until now."""
+        is_new = node not in self.reasons()
+        self._until[node] = (self._clock.monotonic() + self._seconds, reason)
+        if is_new:
+            _log.warning("peer_quarantined", peer=node, detail=reason)
+        return is_new
+
+    def reasons(self) -> dict[str, str]:
+        """Return why each peer in quarantine is there, by node, sorted."""
+        now = self._clock.monotonic()
+        self._until = {node: entry for node, entry in self._until.items() if entry[0] > now}
+        return {node: reason for node, (_, reason) in sorted(self._until.items())}
+
+
+class Sources:
+    """Finds peers in the directory."""
+
+    def __init__(self, directory: Directory, node: str, quarantine: Quarantine) -> None:
+        """Set the directory, and the id of the node that asks."""
+        self.quarantine = quarantine
+        self._directory = directory
+        self._node = node
+
+    def of(self, dataset: str, version: int) -> list[Source]:
+        """Return who holds a version of a dataset, replicas first so that owners are spared."""
+        view = self._directory.view()
+        replicas = view.replicas.get(dataset, {})
+        names = [name for name, record in sorted(replicas.items()) if record.version >= version]
+        names.append(split_dataset(dataset)[0])
+        barred = {self._node, *self.quarantine.reasons()}
+        wanted = [name for name in dict.fromkeys(names) if name in view.nodes and name not in barred]
+        return [Source(name, view.nodes[name].address) for name in wanted]
+
+    def key_of(self, node: str) -> bytes:
+        """Return the public key that the registry shows for a node; empty if it shows none."""
+        record = self._directory.view().nodes.get(node)
+        return record.public_key if record else b""

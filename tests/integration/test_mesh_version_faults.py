@@ -1,0 +1,192 @@
+"""Nodes killed in the middle of a publish or a transfer, and bad objects: versions stay whole, and all is mended."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from demo.mesh import LocalMesh
+from demo.node_process import guotu_command
+from tests.support.plots import NODE, Desk, key
+from tests.support.small_mesh import eventually
+from tests.support.version_mesh import (
+    NATION,
+    delta_bytes,
+    digest_of,
+    fetched_bytes,
+    operate,
+    reaches,
+    replica_of,
+    verify_sound,
+    write_bulk,
+)
+
+MANY = 56_000
+"""Plots of a version whose delta has two blocks; two seconds and more are needed to fetch it."""
+BLOCK = 4 << 20
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Iterator[LocalMesh]:
+    root = Path(tempfile.mkdtemp(prefix="gt-"))
+    options = {"registry.lease_ttl_s": 2, "replication.bandwidth_mib_s": 2.0, "replication.fetches": 1}
+    made = LocalMesh(root, [NODE, NATION], options)
+    made.start()
+    yield made
+    made.close()
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def desk(mesh: LocalMesh, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
+    """Return the desk of a collection of this test alone, whose first version the nation has a replica of."""
+    name = "f" + "".join(filter(str.isalnum, request.node.name.lower()))[-24:]
+    for killed in [name for name, item in mesh.nodes.items() if not item.process.alive]:
+        mesh.start_node(killed)
+    made = Desk(mesh, f"{NODE}.{name}", tmp_path)
+    made.define()
+    operate(mesh, NATION, "subscribe", made.collection)
+    made.publish("--from", write_bulk(made, 2_000, 1))
+    reaches(mesh, made.dataset, 1)
+    return made
+
+
+def entries(desk: Desk, pattern: str) -> set[tuple[str, int]]:
+    """Return what matches below the owner's data directory, with the times of last change."""
+    found = set()
+    with suppress(FileNotFoundError):
+        for path in desk.mesh.data_dir(NODE).glob(pattern):
+            found.add((str(path), path.stat().st_mtime_ns))
+    return found
+
+
+MOMENTS = ("scratch/publish/*", "objects/objects/*/*/*.parquet", "objects/versions/*/*/*", "objects/heads/*/*")
+"""What is new when a publish has come so far: rows inspected, objects stored, version taken, head moved."""
+
+
+def begin_publish(desk: Desk, path: Path) -> subprocess.Popen[str]:
+    """Begin the command that publishes a file."""
+    command = [
+        guotu_command(),
+        "--config",
+        str(desk.mesh.config(NODE)),
+        "publish",
+        desk.collection,
+        "--from",
+        str(path),
+    ]
+    return subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def published_digest(waiting: subprocess.Popen[str]) -> str:
+    """Return the digest of the version that a publish made, as it told in the end."""
+    told = json.loads(waiting.communicate(timeout=60)[0])
+    assert told["published"], told
+    return str(told["head"]["digest"])
+
+
+@pytest.mark.timeout(240)
+def test_a_publisher_killed_at_any_moment_knows_afterwards_what_became_of_it(desk: Desk) -> None:
+    """The command that was waiting asks the node again once that is back, and tells the truth."""
+    mesh, newest, kept = desk.mesh, 1, digest_of(desk, NODE, 1)
+    for seed, moment in enumerate(MOMENTS, start=2):
+        path, there = write_bulk(desk, 2_000, seed), entries(desk, moment)
+        waiting = begin_publish(desk, path)
+        while entries(desk, moment) <= there:
+            assert waiting.poll() is None, f"the publish never came to {moment}"
+        mesh.kill(NODE)
+        mesh.start_node(NODE)
+        told = waiting.communicate(timeout=60)[0]
+        assert waiting.returncode in (0, 6), told
+        published = waiting.returncode == 0
+        assert desk.versions()[0] == newest + published, f"{moment}: {told}"
+        assert digest_of(desk, NODE, newest) == kept, f"{moment} changed the version before"
+        if not published:
+            assert desk.publish("--from", path)["published"]
+        newest += 1
+        reaches(mesh, desk.dataset, newest)
+        kept = digest_of(desk, NODE, newest)
+        assert digest_of(desk, NATION, newest) == kept
+    same = desk.publish("--from", path)
+    assert (same["published"], same["head"]["version"]) == (False, newest)
+    for node in (NODE, NATION):
+        verify_sound(mesh, node, desk.dataset, newest, same["head"]["digest"])
+
+
+def kept_bytes(mesh: LocalMesh, node: str) -> int:
+    """Return the bytes of the largest file that a node is fetching."""
+    return max((path.stat().st_size for path in (mesh.data_dir(node) / "partial").glob("*")), default=0)
+
+
+def test_a_replica_killed_in_mid_transfer_goes_on_where_it_was(desk: Desk) -> None:
+    mesh, old = desk.mesh, digest_of(desk, NODE, 1)
+    publishing = begin_publish(desk, write_bulk(desk, MANY, 2))
+    eventually(lambda: kept_bytes(mesh, NATION) == BLOCK)
+    mesh.kill(NATION)
+    kept = kept_bytes(mesh, NATION)
+    mesh.start_node(NATION)
+    standing = replica_of(mesh, desk.dataset)
+    assert standing is not None
+    assert (standing.version, standing.head) == (1, 2)
+    assert digest_of(desk, NATION, 1) == old
+    reaches(mesh, desk.dataset, 2)
+    assert fetched_bytes(mesh, NATION) == delta_bytes(desk) - kept
+    assert digest_of(desk, NATION, 2) == digest_of(desk, NODE, 2)
+    verify_sound(mesh, NATION, desk.dataset, 2, published_digest(publishing))
+
+
+def test_a_source_killed_in_mid_transfer_is_waited_for(desk: Desk) -> None:
+    mesh, old = desk.mesh, digest_of(desk, NODE, 1)
+    before = fetched_bytes(mesh, NATION)
+    publishing = begin_publish(desk, write_bulk(desk, MANY, 3))
+    eventually(lambda: fetched_bytes(mesh, NATION) > before)
+    mesh.kill(NODE)
+
+    def complains() -> bool:
+        told = operate(mesh, NATION, "replicas")["replicas"]
+        (standing,) = [item for item in told if item["dataset"] == desk.dataset]
+        return bool(standing["last_error"]) and (standing["version"], standing["lag_versions"]) == (1, 1)
+
+    eventually(complains)
+    assert digest_of(desk, NATION, 1) == old
+    mesh.start_node(NODE)
+    reaches(mesh, desk.dataset, 2)
+    assert fetched_bytes(mesh, NATION) - before < delta_bytes(desk) + BLOCK, "a verified block was fetched again"
+    (standing,) = [item for item in operate(mesh, NATION, "replicas")["replicas"] if item["dataset"] == desk.dataset]
+    assert standing["last_error"] == ""
+    assert digest_of(desk, NATION, 2) == digest_of(desk, NODE, 2)
+    verify_sound(mesh, NATION, desk.dataset, 2, published_digest(publishing))
+
+
+def damage(files: list[Path]) -> dict[Path, bytes]:
+    """Flip a bit of one object and cut another short, as bad disks do; returns what they were."""
+    flipped, cut = files
+    before = {path: path.read_bytes() for path in (flipped, cut)}
+    data = bytearray(before[flipped])
+    data[len(data) // 2] ^= 4
+    flipped.write_bytes(data)
+    cut.write_bytes(before[cut][:-100])
+    return before
+
+
+@pytest.mark.parametrize("node", [NATION, NODE])
+def test_objects_that_went_bad_are_found_and_fetched_anew(desk: Desk, node: str) -> None:
+    """Whoever has them still gives them: the owner to its replica, and the replica to its owner."""
+    mesh = desk.mesh
+    head = desk.publish("--deletes", desk.csv(f"BSM\n{key(7)}\n"))["head"]
+    reaches(mesh, desk.dataset, 2)
+    keys = [item["key"] for version in (1, 2) for item in desk.manifest(version)["objects"]]
+    before = damage([mesh.data_dir(node) / "objects" / name for name in keys])
+    found = operate(mesh, node, "verify", desk.dataset, code=1)
+    assert (found["sound"], sorted(found["damaged_objects"]), found["refetched_objects"]) == (False, sorted(keys), 0)
+    mended = operate(mesh, node, "verify", desk.dataset, "--repair")
+    assert (mended["sound"], mended["refetched_objects"]) == (True, 2)
+    assert {path: path.read_bytes() for path in before} == before
+    verify_sound(mesh, node, desk.dataset, 2, head["digest"])
