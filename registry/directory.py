@@ -181,11 +181,12 @@ class EtcdDirectory:
 
     async def _answers(self) -> bool:
         """Tell whether etcd answers, with the history that is followed."""
+        asked_at = self._holdings.revision
         try:
             header = await self._etcd.probe(self._options.probe)
         except RegistryUnavailable:
             return False
-        return header.cluster == self._holdings.cluster and header.revision >= self._holdings.revision
+        return self._holdings.continues(header, asked_at)
 
     async def _reconcile_on(self) -> None:
         """Read everything from time to time, soon after the watch broke, and again while a read is in doubt."""

@@ -91,9 +91,10 @@ class Follower:
         """
         async with self._reading:
             started = time.monotonic()
+            asked_at = self._holdings.revision
             header = await self._etcd.probe()
             known = len(self._holdings) > 0
-            self._holdings.begin_read(header)
+            self._holdings.begin_read(header, asked_at)
             absent = {prefix: await self._read(prefix, header.revision, known) for prefix in PREFIXES}
             self._drop(absent, header.revision)
             self._holdings.end_read(header.revision)

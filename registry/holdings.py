@@ -55,12 +55,20 @@ class Holdings:
         elif self._deleted is None or self._deleted.get(event.key, 0) < event.mod_revision:
             self._put(table, name, event.mod_revision, event.value)
 
-    def begin_read(self, header: Header) -> None:
+    def continues(self, header: Header, asked_at: int) -> bool:
+        """Tell whether a header is of the history held; `asked_at` is the revision held when etcd was asked for it.
+
+        A watch may bring revisions above the header's while the answer is on its way: those are no other history.
+        """
+        return header.cluster == self.cluster and header.revision >= asked_at
+
+    def begin_read(self, header: Header, asked_at: int) -> None:
         """Remember deletions from now on: a full read that began before may still bring what they deleted.
 
         Where another history has begun (etcd was replaced, or restored from a backup), all revisions held are void.
+        `asked_at` is the revision held when etcd was asked for the header.
         """
-        if header.cluster != self.cluster or header.revision < self.revision:
+        if not self.continues(header, asked_at):
             for table in self.tables.values():
                 table.forget_revisions()
             self.revision = 0

@@ -50,7 +50,7 @@ def test_what_is_older_changes_nothing(holdings: Holdings) -> None:
 
 def test_a_read_does_not_bring_back_what_was_deleted_meanwhile(holdings: Holdings) -> None:
     holdings.apply(dataset_event("510000", 1, 5))
-    holdings.begin_read(Header(1, 6))
+    holdings.begin_read(Header(1, 6), holdings.revision)
     holdings.apply(Event(dataset_key("510000/dltb"), None, 7))
     holdings.apply(dataset_event("510000", 1, 5))
     assert len(holdings) == 0
@@ -60,14 +60,27 @@ def test_a_read_does_not_bring_back_what_was_deleted_meanwhile(holdings: Holding
 
 
 def test_another_history_makes_revisions_void(holdings: Holdings) -> None:
-    holdings.begin_read(Header(1, 50))
+    holdings.begin_read(Header(1, 50), holdings.revision)
     holdings.apply(dataset_event("510000", 1, 50))
     holdings.end_read(50)
-    holdings.begin_read(Header(2, 3))
+    holdings.begin_read(Header(2, 3), holdings.revision)
     holdings.apply(dataset_event("510000", 4, 3))
     holdings.end_read(3)
     assert version_of(holdings, "510000") == 4
     assert (holdings.cluster, holdings.revision) == (2, 3)
+
+
+def test_what_a_watch_brings_while_etcd_is_asked_is_no_other_history(holdings: Holdings) -> None:
+    holdings.begin_read(Header(1, 5), holdings.revision)
+    holdings.end_read(5)
+    asked_at, header = holdings.revision, Header(1, 5)
+    holdings.apply(dataset_event("510000", 1, 6))
+    holdings.revision = 6
+    holdings.begin_read(header, asked_at)
+    assert holdings.datasets.revision("510000/dltb") == 6
+    assert holdings.revision == 6
+    assert holdings.continues(header, asked_at)
+    assert not holdings.continues(header, holdings.revision)
 
 
 def test_views_do_not_change(holdings: Holdings) -> None:
@@ -80,7 +93,7 @@ def test_views_do_not_change(holdings: Holdings) -> None:
     assert (len(shelf), shelf["510000/dltb"].version, before["dltb"]) == (1, 1, shelf)
     assert sorted(after["dltb"]) == ["510000/dltb", "510100/dltb"]
     assert after["dltb"]["510000/dltb"].version == 2
-    holdings.begin_read(Header(7, 1))
+    holdings.begin_read(Header(7, 1), holdings.revision)
     assert after["dltb"]["510000/dltb"].version == 2
 
 
@@ -147,7 +160,7 @@ def test_unsound_values_and_strange_keys_are_passed_over(holdings: Holdings) -> 
 
 
 def full(holdings: Holdings) -> Snapshot:
-    holdings.begin_read(Header(77, 9))
+    holdings.begin_read(Header(77, 9), holdings.revision)
     holdings.apply(Event(node_key("510000"), node_to_bytes(node_record("510000")), 5))
     holdings.apply(dataset_event("510000", 3, 6))
     holdings.apply(Event(collection_key("dltb"), b"definition", 7))
