@@ -91,7 +91,12 @@ def encode(columns: list[pa.Array], rows: int) -> pa.BinaryArray:
 def sha256_each(encoded: pa.BinaryArray) -> list[bytes]:
     """Return the SHA-256 of each value, 32 bytes each; no value is null."""
     sha256 = hashlib.sha256
-    return [sha256(value).digest() for value in encoded.to_numpy(zero_copy_only=False).tolist()]
+    return [sha256(value).digest() for value in values_of(encoded)]
+
+
+def values_of(column: pa.BinaryArray) -> list[bytes]:
+    """Return the values of a binary column, of which none is null."""
+    return column.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
 
 
 def fixed_binary(data: bytes, width: int) -> pa.FixedSizeBinaryArray:

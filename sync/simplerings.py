@@ -7,6 +7,7 @@ point, an angle too flat for floating point, -0.0), is left to GEOS, so that the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ Ints = NDArray[np.int64]
 
 _POLYGON = np.frombuffer(bytes.fromhex("010300000001000000"), np.uint8)
 _MULTIPOLYGON = np.frombuffer(bytes.fromhex("010600000001000000") + _POLYGON.tobytes(), np.uint8)
+_POINT = "V16"
 _COUNT_BYTES, _POINT_BYTES = 4, 16
 _LEAST_POINTS = 4
 _SURE = 1e-15
@@ -68,17 +70,18 @@ def _rings(column: pa.BinaryArray, ends: Ints, data: Bytes) -> tuple[Ints, Ints]
     """Return where the points of each row's one ring begin, and how many they are; 0 for other rows."""
     begins, lengths = ends[:-1], np.diff(ends)
     start, points = np.zeros(len(column), np.int64), np.zeros(len(column), np.int64)
-    valid = np.asarray(column.is_valid())
+    rest = np.flatnonzero(np.asarray(column.is_valid()))
     for head in (_POLYGON, _MULTIPOLYGON):
         width = len(head) + _COUNT_BYTES
-        rows = np.flatnonzero(valid & (lengths >= width + _LEAST_POINTS * _POINT_BYTES))
+        rows = rest[lengths[rest] >= width + _LEAST_POINTS * _POINT_BYTES]
         if not len(rows):
             continue
-        windows = np.lib.stride_tricks.sliding_window_view(data, width)
-        heads = windows[begins[rows]]
-        stated = heads[:, len(head) :].copy().view("<u4")[:, 0].astype(np.int64)
-        fits = (heads[:, : len(head)] == head).all(axis=1) & (lengths[rows] == width + _POINT_BYTES * stated)
+        stated = _values(data, "<u4")[begins[rows] + len(head)].astype(np.int64)
+        fits = lengths[rows] == width + _POINT_BYTES * stated
+        for part in {*range(0, len(head) - 7, 8), len(head) - 8}:
+            fits &= _values(data, "<u8")[begins[rows] + part] == head[part : part + 8].view("<u8")
         start[rows[fits]], points[rows[fits]] = begins[rows[fits]] + width, stated[fits]
+        rest = rows[~fits]
     return start, points
 
 
@@ -89,10 +92,10 @@ class _Rings:
         """Read rings whose points begin at `start`, of so many points without the closing one; shape (m,) each."""
         self._start, self._sizes = start, sizes
         self._first = np.cumsum(sizes) - sizes
-        self._ring = np.repeat(np.arange(len(sizes)), sizes)
-        self._at = np.arange(len(self._ring))
-        self._bytes = (start - _POINT_BYTES * self._first)[self._ring] + _POINT_BYTES * self._at
-        self._points = _points(data)[self._bytes]
+        self._ring = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        numbers = np.arange(len(self._ring), dtype=np.int32)
+        begins = np.repeat((start - _POINT_BYTES * self._first).astype(np.int32), sizes)
+        self._points = _values(data, _POINT)[begins + _POINT_BYTES * numbers]
         self._x, self._y = _coordinates(self._points)
         extremes = (np.minimum, self._x), (np.minimum, self._y), (np.maximum, self._x), (np.maximum, self._y)
         self.boxes: Floats = np.column_stack([kind.reduceat(values, self._first) for kind, values in extremes])
@@ -103,19 +106,19 @@ class _Rings:
 
     def write(self, data: Bytes) -> None:
         """Write the points of the sure rings back in their normal order, where they are not in it."""
-        points, least = _points(data), self._least
-        moves = self.sure & (self._anticlockwise | (least != self._first))
-        mine = self._at if moves.all() else np.flatnonzero(moves[self._ring])
-        ring = self._ring[mine]
-        first, size = self._first[ring], self._sizes[ring]
-        step = mine - first
-        source = least[ring] + np.where(self._anticlockwise[ring], -step, step)
-        source += np.where(source < first, size, 0) - np.where(source >= first + size, size, 0)
-        points[self._bytes[mine]] = self._points[source]
-        points[(self._start + _POINT_BYTES * self._sizes)[moves]] = self._points[least[moves]]
+        moves = np.flatnonzero(self.sure & (self._anticlockwise | (self._least != self._first)))
+        sizes, first, start = (of[moves].astype(np.int32) for of in (self._sizes, self._first, self._start))
+        least = self._least[moves].astype(np.int32)
+        way = np.where(self._anticlockwise[moves], np.int32(-1), np.int32(1))
+        step = np.arange(sizes.sum(), dtype=np.int32) - np.repeat(np.cumsum(sizes, dtype=np.int32) - sizes, sizes)
+        place, size = np.repeat(least - first, sizes) + np.repeat(way, sizes) * step, np.repeat(sizes, sizes)
+        place += np.where(place < 0, size, 0) - np.where(place >= size, size, 0)
+        points = _values(data, _POINT)
+        points[np.repeat(start, sizes) + _POINT_BYTES * step] = self._points[np.repeat(first, sizes) + place]
+        points[start + _POINT_BYTES * sizes] = self._points[least]
 
     def _is_closed(self, data: Bytes) -> Bools:
-        x, y = _coordinates(_points(data)[self._start + _POINT_BYTES * self._sizes])
+        x, y = _coordinates(_values(data, _POINT)[self._start + _POINT_BYTES * self._sizes])
         closed: Bools = (x == self._x[self._first]) & (y == self._y[self._first])
         return closed
 
@@ -151,9 +154,9 @@ class _Rings:
         return chosen, np.bincount(rings, minlength=len(self._sizes)) == 1
 
 
-def _points(data: Bytes) -> NDArray[np.void]:
-    """Return a view that has 16 bytes at each byte: points stand at any, and bytes need no alignment."""
-    return np.ndarray((len(data) - _POINT_BYTES + 1,), "V16", data.data, strides=(1,))
+def _values(data: Bytes, kind: str) -> NDArray[Any]:
+    """Return a view that has a value at each byte: values stand at any, and bytes need no alignment."""
+    return np.ndarray((len(data) - np.dtype(kind).itemsize + 1,), kind, data.data, strides=(1,))
 
 
 def _coordinates(points: NDArray[np.void]) -> tuple[Floats, Floats]:
