@@ -117,6 +117,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         partial=data.partial,
         announce=announce_to(holdings, membership),
     )
+    directory.on_change(replication.replicator.changed)
     replicator, retention = replication.replicator, Retention(config.versions.keep, config.versions.keep_months)
     exporter = PackageExporter(objects, key, node, clock)
     collector = Collector(

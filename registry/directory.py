@@ -7,7 +7,7 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,11 @@ class EtcdDirectory:
         self._dirty = False
         self._writing = threading.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call a listener, in the event loop, each time that the view has become another."""
+        self._listeners.append(listener)
 
     def view(self) -> DirectoryView:
         """Return the present view; immutable."""
@@ -149,10 +154,14 @@ class EtcdDirectory:
         if stale != self._view.stale:
             (_log.warning if stale else _log.info)("directory", stale=stale, as_of_ms=self._agreed_ms)
         if self._agreed_ms:
-            held = self._holdings
+            held, before = self._holdings, self._view
             self._view = DirectoryView(
                 held.nodes.view(), held.datasets.view(), held.replicas.view(), stale, self._agreed_ms
             )
+            pairs = zip(_tables(before), _tables(self._view), strict=True)
+            if any(old is not new for old, new in pairs):
+                for listener in self._listeners:
+                    listener()
 
     async def _follow_on(self) -> None:
         """Follow for ever; what breaks is begun again."""
@@ -233,6 +242,11 @@ class EtcdDirectory:
         """Write the file, in a thread: one that was given up by its task may still be at it."""
         with self._writing:
             save(path, snapshot)
+
+
+def _tables(view: DirectoryView) -> tuple[object, ...]:
+    """Return what a view shows; each is the same object as before if nothing in it has changed."""
+    return view.nodes, view.datasets, view.replicas
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -42,7 +42,7 @@ class SetDigest:
         self.lanes: NDArray[np.uint16] = np.zeros(LANES, np.uint16)
         """Shape (1024,), the sum of all rows' lanes modulo 2**16."""
         self.buckets: NDArray[np.uint64] = np.zeros(BUCKETS, np.uint64)
-        """Shape (4096,), by checksum of the key: the sum of 64 bits of each row modulo 2**64. Locates, does not prove."""
+        """Shape (4096,), by key: the sum of 64 bits of each row modulo 2**64. Locates, does not prove."""
 
     def add(self, keys: pa.Array, row_hashes: pa.FixedSizeBinaryArray) -> None:
         """Put rows in: their keys, shape (n,), and row hashes, fixed_size_binary(32)."""

@@ -34,6 +34,7 @@ from node.cli.subscribe import subscribe
 from node.cli.unsubscribe import unsubscribe
 from node.cli.verify import verify
 from node.cli.versions import versions
+from node.without import without_pandas
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -126,6 +127,7 @@ for _command in (
 def main() -> NoReturn:
     """Run the command line; entry point of the script `guotu`."""
     StopSignal().install()
+    without_pandas()
     try:
         program(prog_name="guotu")
         code: int | str | None = exit_codes.OK

@@ -14,7 +14,6 @@ from node.ingest.container import Container, find_container
 from node.ingest.crs_claim import settle_crs
 from node.ingest.delimited import DelimitedReader
 from node.ingest.encoding import EncodingChoice, normalise_encoding
-from node.ingest.gdal import GdalReader, list_layers
 from node.ingest.kinds import UNPLACED, FaultKind
 from node.ingest.parquet import ParquetReader
 from node.ingest.placing import Placer
@@ -201,6 +200,8 @@ def _open_reader(
         table = DelimitedReader(container, encoding)
         _tell_encoding(table.choice, tally)
         return table
+    from node.ingest.gdal import GdalReader, list_layers  # GDAL takes a quarter of a second to load
+
     layers = list_layers(container)
     if layer is not None and layer not in layers:
         tally.add(FaultKind.LAYER_UNKNOWN, layer, ", ".join(layers))

@@ -32,6 +32,8 @@ from sync.replica.subscription import (
 from sync.replica.worker import ReplicaWorker
 
 _POLL_S = 0.3
+_PAUSE = 4.0
+"""Times that a look took, before the next one."""
 _PARTIAL_S = 7 * 86400.0
 _log = structlog.get_logger(__name__)
 
@@ -88,7 +90,7 @@ class Replicator:
         self._workers.clear()
 
     def changed(self) -> None:
-        """Look at the directory now rather than soon."""
+        """Look at the directory now rather than soon; to be called in the event loop."""
         self._changed.set()
 
     async def subscribe(self, subscription: Subscription) -> bool:
@@ -135,11 +137,14 @@ class Replicator:
         return {key for worker in self._workers.values() for key in worker.relied_on()}
 
     async def _follow(self) -> None:
-        """Look at directory and clock several times a second."""
+        """Look at the directory when it has changed, and at the clock several times a second."""
         while True:
             self._changed.clear()
+            began = time.monotonic()
             async with self._turn:
                 await self._look_safely()
+            # A look through many datasets must not follow upon itself without a pause.
+            await asyncio.sleep(min(_POLL_S, _PAUSE * (time.monotonic() - began)))
             with suppress(TimeoutError):
                 # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the change.
                 async with asyncio.timeout(_POLL_S):
