@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +19,15 @@ def resident_mib(pid: int) -> float:
         FileNotFoundError: there is no such process.
     """
     return _status_mib(pid, "VmRSS")
+
+
+def own_mib(pid: int) -> float:
+    """Return what is resident now and no file's, MiB: pages of mapped files can go whenever others need the room.
+
+    Raises:
+        FileNotFoundError: there is no such process.
+    """
+    return _status_mib(pid, "RssAnon")
 
 
 def peak_mib(pid: int) -> float:
@@ -50,12 +59,15 @@ def _status_mib(pid: int, field: str) -> float:
 class MemoryWatch:
     """Watches some processes' resident memory while its context lasts."""
 
-    def __init__(self, pids: Mapping[str, int], every_s: float = 0.2) -> None:
-        """Set who is watched, by name, and how often."""
+    def __init__(
+        self, pids: Mapping[str, int], every_s: float = 0.2, measure: Callable[[int], float] = resident_mib
+    ) -> None:
+        """Set who is watched, by name, how often, and what of it, MiB."""
         self.samples: dict[str, list[float]] = {name: [] for name in pids}
-        """Resident memory by name, MiB, in the order of time; the first sample is from before the work."""
+        """What was measured by name, MiB, in the order of time; the first sample is from before the work."""
         self._pids = dict(pids)
         self._every_s = every_s
+        self._measure = measure
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -79,7 +91,7 @@ class MemoryWatch:
 
     def _sample(self) -> None:
         for name, pid in self._pids.items():
-            self.samples[name].append(resident_mib(pid))
+            self.samples[name].append(self._measure(pid))
 
 
 def growth_mib(samples: list[float]) -> float:

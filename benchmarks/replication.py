@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from benchmarks.bench_mesh import start, work_folder
 from benchmarks.edits import Edits, edit
 from benchmarks.environment import environment
-from benchmarks.memory import peak_mib, reset_peak
+from benchmarks.memory import MemoryWatch, own_mib, peak_mib, reset_peak
 from benchmarks.narrator import Narrator
 from benchmarks.owners import province_parcels
 from benchmarks.parcels import DEFAULT_TOTAL
@@ -71,16 +71,15 @@ def _mesh(
 ) -> dict[str, Any]:
     with LocalMesh(root, [NATION, _OWNER]) as mesh:
         start(mesh, collection)
-        result = _first(mesh, parcels, collection, narrator)
-        result |= _increment(mesh, edits, narrator)
-        result |= _whole_layer(mesh, more, collection, narrator)
-        return result | {"memory_mib": _peaks(mesh)}
+        with _watch(mesh) as watch:
+            result = _first(mesh, parcels, collection, narrator)
+            result |= _increment(mesh, edits, narrator)
+            result |= _whole_layer(mesh, more, collection, narrator)
+        return result | {"memory_mib": _peaks(mesh, watch)}
 
 
 def _first(mesh: LocalMesh, parcels: Path, collection: Collection, narrator: Narrator) -> dict[str, Any]:
     """Publish the first version and replicate it."""
-    for node in mesh.nodes:
-        reset_peak(mesh.pid(node))
     words = ("publish", collection.id, "--from", str(parcels), "--json")
     published, publish_s = _timed(lambda: run_json(mesh, _OWNER, "first", words))
     rows = int(published["head"]["rows"])
@@ -168,13 +167,24 @@ def _large(root: Path, arguments: argparse.Namespace, collection: Collection, na
     parcels = province_parcels(_OWNER, arguments.large, arguments.seed)
     with LocalMesh(root, [NATION, _OWNER]) as mesh:
         start(mesh, collection)
-        result = _first(mesh, parcels, collection, narrator)
+        with _watch(mesh) as watch:
+            result = _first(mesh, parcels, collection, narrator)
         rows = pq.ParquetFile(parcels).metadata.num_rows
-        return {"rows": rows, **result, "memory_mib": _peaks(mesh)}
+        return {"rows": rows, **result, "memory_mib": _peaks(mesh, watch)}
 
 
-def _peaks(mesh: LocalMesh) -> dict[str, float]:
-    return {"publisher": peak_mib(mesh.pid(_OWNER)), "replica": peak_mib(mesh.pid(NATION))}
+def _watch(mesh: LocalMesh) -> MemoryWatch:
+    """Return a watch over what is resident of both nodes and is no file's; their peaks begin anew."""
+    pids = {"publisher": mesh.pid(_OWNER), "replica": mesh.pid(NATION)}
+    for pid in pids.values():
+        reset_peak(pid)
+    return MemoryWatch(pids, 0.05, own_mib)
+
+
+def _peaks(mesh: LocalMesh, watch: MemoryWatch) -> dict[str, dict[str, float]]:
+    """Return the most that was resident of each, and the most of it that was no file's."""
+    pids = {"publisher": mesh.pid(_OWNER), "replica": mesh.pid(NATION)}
+    return {name: {"own": max(watch.samples[name]), "with_files": peak_mib(pid)} for name, pid in pids.items()}
 
 
 def _wait_for(mesh: LocalMesh, version: int) -> None:
