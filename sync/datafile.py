@@ -18,7 +18,6 @@ from guotu.model.records import Extent
 from sync.manifest import BLOCK_BYTES, ObjectRef
 from sync.prepared import extent_of
 
-ZSTD_LEVEL = 9
 Advance = Callable[[int], None]
 Floats = NDArray[np.float64]
 
@@ -84,9 +83,10 @@ def describe_file(path: Path, rows: int, extent: Extent | None) -> DataFile:
 
 
 class FileWriter:
-    """A data file being written: zstd level 9, dictionaries for texts, no statistics of geometries."""
+    """A data file being written: zstd, dictionaries for texts, no statistics of geometries."""
 
-    def __init__(self, path: Path, schema: pa.Schema, collection: Collection) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, collection: Collection, level: int) -> None:
+        """Begin a file; `level` is that of zstd."""
         self._path = path
         self._sink = pa.OSFile(str(path), "wb")
         texts = [item.name for item in collection.fields if item.type is FieldType.TEXT]
@@ -94,7 +94,7 @@ class FileWriter:
             self._sink,
             schema,
             compression="zstd",
-            compression_level=ZSTD_LEVEL,
+            compression_level=level,
             use_dictionary=texts,
             # Least and greatest WKB say nothing; the covering column of a chunk has the boxes.
             write_statistics=[name for name in _leaves(schema) if name != GEOMETRY],

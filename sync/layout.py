@@ -16,6 +16,9 @@ from sync.geoparquet import bbox_column, geo_metadata, geometry_types, with_bbox
 from sync.prepared import read_geometries
 from sync.spool import Ints
 
+_ZSTD_LEVEL = 9
+"""A base is written once and sent to many: level 3 takes a third of the time for 1.2 % more bytes."""
+
 
 def write_chunks(windows: Iterable[pa.Table], collection: Collection, division: Division) -> Iterator[DataFile]:
     """Write rows, in curve order, schema `arrow_schema`, to base chunks; see `sync.datafile.write_files`."""
@@ -38,7 +41,7 @@ def write_chunks(windows: Iterable[pa.Table], collection: Collection, division: 
         types.clear()
         return writer.close(metadata)
 
-    return write_files(windows, division, lambda path: FileWriter(path, covered, collection), write, end)
+    return write_files(windows, division, lambda path: FileWriter(path, covered, collection, _ZSTD_LEVEL), write, end)
 
 
 def ordered_windows(
