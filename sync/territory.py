@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -20,8 +18,8 @@ def joined_coverage(wkb: bytes, fresh: BaseGeometry | None) -> BaseGeometry | No
     builder = CoverageBuilder()
     for polygon in (shapely.from_wkb(wkb) if wkb else None, fresh):
         if polygon is not None:
-            for low, high in pairwise(np.unique(shapely.get_coordinates(polygon)[:, 1]).tolist()):
-                builder.add(*_rectangles(polygon, low, high))
+            edges = np.unique(shapely.get_coordinates(polygon)[:, 1])
+            builder.add(*_rectangles(polygon, edges))
     return builder.polygon()
 
 
@@ -34,9 +32,11 @@ def enclosing(one: Extent | None, other: Extent | None) -> Extent | None:
     )
 
 
-def _rectangles(polygon: BaseGeometry, low: float, high: float) -> Floats:
-    """Return the rectangles of a polygon between two parallels, shape (4, n)."""
+def _rectangles(polygon: BaseGeometry, edges: Floats) -> Floats:
+    """Return the rectangles that parallels cut a polygon into, shape (4, n); `edges` are those it has, ascending."""
     west, _, east, _ = polygon.bounds
-    parts = shapely.get_parts(shapely.intersection(polygon, shapely.box(west, low, east, high)))
+    low, high = edges[:-1], edges[1:]
+    bands = shapely.box(np.full_like(low, west), low, np.full_like(low, east), high)
+    parts = shapely.get_parts(shapely.intersection(polygon, bands))
     bounds: Floats = shapely.bounds(parts[shapely.area(parts) > 0]).reshape(-1, 4).T
     return bounds
