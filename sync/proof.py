@@ -10,17 +10,19 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from blake3 import blake3
 
 from guotu.model.collection import Collection
 from guotu.model.errors import CorruptObject
 from guotu.model.ports import FeatureStore
 from guotu.model.schema import HASH
 from sync.manifest import Manifest
-from sync.rowhash import HASH_BYTES, fixed_binary
+from sync.rowhash import encode, values_of
 from sync.setdigest import BUCKETS, LANES, SetDigest
 
 OLD_BYTES = 8
 """How much of a replaced row's hash a delta tells."""
+_SUM_BYTES = 16
 _LANES_BYTES = 2 * LANES
 _STATE_BYTES = _LANES_BYTES + 8 * BUCKETS
 
@@ -54,7 +56,7 @@ def summed(batches: Iterable[pa.RecordBatch], key: str, digest: SetDigest) -> It
 class Replaced:
     """Which rows a change replaces: by key, with the first 8 bytes of their hashes, none for an insert.
 
-    Summed as a set digest is, so that a delta's word and a store's rows are compared without holding either.
+    A sum over the rows, so that a delta's word and a store's rows are compared in any order and without holding either.
     """
 
     def __init__(self) -> None:
@@ -62,20 +64,17 @@ class Replaced:
 
     def clear(self) -> None:
         """Begin anew."""
-        self._digest = SetDigest()
+        self._sum = 0
 
     def add(self, keys: pa.Array, old: pa.Array) -> None:
         """Put in keys, shape (n,), and hashes of 8 bytes or more, null where there is no row."""
-        present = np.asarray(old.is_valid())
-        width = old.type.byte_width
-        raw = np.frombuffer(b"".join(pc.fill_null(old, bytes(width)).to_pylist()), np.uint8).reshape(len(old), width)
-        marks = np.zeros((len(old), HASH_BYTES), np.uint8)
-        marks[:, :OLD_BYTES] = raw[:, :OLD_BYTES] * present[:, None]
-        marks[:, OLD_BYTES] = present
-        self._digest.add(keys, fixed_binary(marks.tobytes(), HASH_BYTES))
+        short = pc.binary_slice(old.cast(pa.binary()), 0, OLD_BYTES)
+        for row in values_of(encode([keys, short], len(keys))):
+            self._sum += int.from_bytes(blake3(row).digest(length=_SUM_BYTES), "little")
+        self._sum %= 1 << 8 * _SUM_BYTES
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Replaced) and self._digest.state == other._digest.state
+        return isinstance(other, Replaced) and self._sum == other._sum
 
     __hash__ = None  # type: ignore[assignment]
 
