@@ -28,7 +28,7 @@ MAX_EDGE_M = 70.0
 _E2 = (SEMI_MAJOR_M**2 - SEMI_MINOR_M**2) / SEMI_MAJOR_M**2
 _EP2 = (SEMI_MAJOR_M**2 - SEMI_MINOR_M**2) / SEMI_MINOR_M**2
 _POLAR_RADIUS_M = SEMI_MAJOR_M**2 / SEMI_MINOR_M
-# The rule's A..E with alternating signs, paired with the multiples 1, 3, 5, 7, 9 of the half latitude step.
+# The rule's A..E with alternating signs, for the multiples 1, 3, 5, 7, 9 of the half latitude step.
 _SERIES = (
     1 + 3 / 6 * _E2 + 30 / 80 * _E2**2 + 35 / 112 * _E2**3 + 630 / 2304 * _E2**4,
     -(1 / 6 * _E2 + 15 / 80 * _E2**2 + 21 / 112 * _E2**3 + 420 / 2304 * _E2**4),
@@ -81,9 +81,7 @@ def ellipsoidal_area_m2(geometries: Objects, crs: str = "EPSG:4490") -> Floats:
     geometries = np.asarray(geometries, dtype=object)
     frame = _frame(crs)
     polygons, feature = _polygons(geometries)
-    rings, polygon = shapely.get_rings(polygons, return_index=True)
-    # get_rings gives the shell of each polygon first, then its holes.
-    is_hole = polygon == np.concatenate([[-1], polygon[:-1]])
+    rings, polygon, is_hole = _rings(polygons)
     signed = np.where(is_hole, -1.0, 1.0) * np.abs(_ring_areas(rings, frame))
     sums = np.bincount(feature[polygon], weights=signed, minlength=len(geometries))
     areas: Floats = sums.astype(np.float64)  # of no rings at all, bincount makes integers
@@ -106,9 +104,15 @@ def round_half_up(values: Floats, decimals: int) -> Floats:
 def _trapezoid(width: Floats, b1: Floats, b2: Floats) -> Floats:
     """Return the signed area between parallels `b1` and `b2` over `width` of longitude, radians to m²."""
     half, middle = (b2 - b1) / 2, (b1 + b2) / 2
+    sine, cosine = np.sin(half), np.cos(middle)
+    # Those of odd multiples follow from the two before them: sin(x + 2h) = 2 cos(2h) sin x - sin(x - 2h).
+    turn, swing = 2 - 4 * sine * sine, 4 * cosine * cosine - 2
+    sines, cosines = (-sine, sine), (cosine, cosine)
     total = np.zeros_like(middle)
-    for multiple, coefficient in zip((1, 3, 5, 7, 9), _SERIES, strict=True):
-        total += coefficient * np.sin(multiple * half) * np.cos(multiple * middle)
+    for coefficient in _SERIES:
+        total += coefficient * sines[1] * cosines[1]
+        sines = sines[1], turn * sines[1] - sines[0]
+        cosines = cosines[1], swing * cosines[1] - cosines[0]
     return 2 * SEMI_MINOR_M**2 * width * total
 
 
@@ -120,6 +124,23 @@ def _polygons(geometries: Objects) -> tuple[Objects, Ints]:
         origin = origin[inner]
     keep = shapely.get_type_id(parts) == _POLYGON
     return parts[keep], origin[keep].astype(np.int64)
+
+
+def _rings(polygons: Objects) -> tuple[Objects, Ints, NDArray[np.bool_]]:
+    """Return the rings of polygons, the polygon that each is of, and whether it is a hole; each shape (rings,).
+
+    A polygon without holes stands for its shell, since making rings costs more than all that is done with them.
+    """
+    plain = (shapely.get_num_interior_rings(polygons) == 0) & ~shapely.is_empty(polygons)
+    rings, owner = shapely.get_rings(polygons[~plain], return_index=True)
+    # get_rings gives the shell of each polygon first, then its holes.
+    is_hole = owner == np.concatenate([[-1], owner[:-1]])
+    polygon = np.concatenate([np.flatnonzero(plain), np.flatnonzero(~plain)[owner]])
+    return (
+        np.concatenate([polygons[plain], rings]),
+        polygon,
+        np.concatenate([np.zeros(int(plain.sum()), np.bool_), is_hole]),
+    )
 
 
 def _ring_areas(rings: Objects, frame: _Frame) -> Floats:
