@@ -150,6 +150,19 @@ async def test_a_busy_event_loop_is_not_taken_for_an_absent_etcd(client: Etcd, e
             assert not directory.view().stale
 
 
+async def test_listeners_hear_of_each_other_view_and_of_nothing_else(client: Etcd, etcd: EtcdServer) -> None:
+    heard: list[list[str]] = []
+    async with following(etcd) as directory:
+        directory.on_change(lambda: heard.append(nodes(directory)))
+        await asyncio.sleep(1.5)
+        assert heard == []
+        await put_node(client, "510000")
+        await eventually(lambda: heard == [["510000"]])
+        await put_dataset(client, "510000")
+        await eventually(lambda: heard == [["510000"], ["510000"]])
+        assert version(directory, "510000/dltb") == 1
+
+
 async def test_with_etcd_absent_at_start_the_file_is_used(client: Etcd, etcd: EtcdServer, tmp_path: Path) -> None:
     cache = tmp_path / "directory"
     await put_node(client, "510000")
