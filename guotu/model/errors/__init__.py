@@ -13,7 +13,7 @@ when it is raised and travel with it over the wire, so that the far side raises 
     ├── Incomplete: IncompleteAnswer, NobodyAnswered
     ├── DeadlineExceeded
     ├── Refused: VersionRefused, UntrustedKey
-    └── Internal: CorruptObject, StoreFailure
+    └── Internal: CorruptObject, StoreFailure (DiskFull)
 
 This is the one way to them: the modules below are imported from here alone.
 """
@@ -44,7 +44,7 @@ from guotu.model.errors.given import (
     PackageGap,
 )
 from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered
-from guotu.model.errors.internal import CorruptObject, Internal, StoreFailure
+from guotu.model.errors.internal import CorruptObject, DiskFull, Internal, StoreFailure
 from guotu.model.errors.limits import DeadlineExceeded, TooLarge
 from guotu.model.errors.refused import Refused, UntrustedKey, VersionRefused
 from guotu.model.errors.root import Fact, GuotuError
@@ -55,6 +55,7 @@ __all__ = [
     "CorruptObject",
     "DeadlineExceeded",
     "DirectoryInUse",
+    "DiskFull",
     "Fact",
     "GuotuError",
     "IdentityTaken",

@@ -31,3 +31,15 @@ class StoreFailure(Internal):
     reason = "STORE_FAILURE"
     zh = "存储出错：{detail}。"
     en = "the store failed: {detail}."
+
+
+class DiskFull(StoreFailure):
+    """A disk of the node has no room. Facts: place (what could not be written, by its name in the data directory)."""
+
+    reason = "DISK_FULL"
+    zh = "磁盘已满，写不下 {place}。"
+    en = "the disk is full: no room for {place}."
+    remedy_zh = "请在节点数据目录所在的磁盘上腾出空间后重试；已有的版本未受影响。"
+    remedy_en = (
+        "Free space on the disk of the node's data directory and try again; versions that were there are unharmed."
+    )
