@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from guotu.model.errors import InvalidConfig, StoreFailure
+from guotu.model.errors import InvalidConfig
 from guotu.model.ports import ObjectStore
 from node.config.credentials import read_credentials
 from node.config.version_sections import ObjectsSection
+from sync.durable import store_failure
 from sync.objects.local import LocalObjectStore
 
 
@@ -48,4 +49,4 @@ def _s3(section: ObjectsSection, cache: Path) -> ObjectStore:
     try:
         return S3ObjectStore(options, FileCache(cache, section.cache_mib << 20))
     except OSError as error:
-        raise StoreFailure(detail=f"对象缓存 object cache: {error}") from error
+        raise store_failure("对象缓存 object cache", error) from error

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from guotu.model.errors import DiskFull, StoreFailure
+
 
 @contextmanager
 def temporary(folder: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
@@ -79,9 +81,9 @@ def is_full(failure: BaseException) -> bool:
     return isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def told(failure: OSError) -> str:
-    """Return what went wrong, in words that an operator can act on where the disk is full."""
-    return "磁盘已满 the disk is full" if is_full(failure) else str(failure)
+def store_failure(place: str, failure: OSError) -> StoreFailure:
+    """Return a failure of the file system as an error of guotu; `place` names what was being read or written."""
+    return DiskFull(place=place) if is_full(failure) else StoreFailure(detail=f"{place}: {failure}")
 
 
 def _settle(file: BinaryIO, folder: Path) -> None:

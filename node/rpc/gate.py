@@ -12,12 +12,12 @@ import grpc
 import grpc.aio
 import structlog
 
-from guotu.model.errors import DeadlineExceeded, GuotuError, Internal, StoreFailure
+from guotu.model.errors import DeadlineExceeded, GuotuError, Internal
 from guotu.wire.request_id import METADATA_KEY, accept_request_id
 from guotu.wire.status import status_of
 from node.metrics import Metrics
 from node.readiness import Readiness
-from sync.durable import is_full, told
+from sync.durable import is_full, store_failure
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[object, object]
@@ -105,6 +105,6 @@ class Gate:
 def _unexpected(failure: BaseException) -> GuotuError:
     """A fault of our own: the log has the trace, the caller its kind. A full disk is none, and is told."""
     if isinstance(failure, OSError) and is_full(failure):
-        return StoreFailure(detail=told(failure))
+        return store_failure("暂存文件 scratch files (scratch/)", failure)
     _log.error("unexpected_failure", exc_info=failure)
     return Internal(detail=type(failure).__name__)

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from guotu.model.errors import StoreFailure
-from sync.durable import link_new, make_folder, replace, sweep, sync_folder, temporary, told
+from sync.durable import link_new, make_folder, replace, store_failure, sweep, sync_folder, temporary
 from sync.objects.keys import check_key, check_prefix
 
 _TEMPORARY = ".temporary"
 _LOCK = ".lock"
 _COPY_BYTES = 1 << 20
+_NAME = "对象库 object store"
 Result = TypeVar("Result")
 
 
@@ -41,7 +41,7 @@ class LocalObjectStore:
             make_folder(self._temporary)
             sweep(self._temporary)
         except OSError as error:
-            raise StoreFailure(detail=f"object store: {told(error)}") from error
+            raise store_failure(_NAME, error) from error
 
     async def put_file(self, key: str, source: Path) -> None:
         """Store a file's bytes under `key`; a key that exists is left alone. Durable on return."""
@@ -81,7 +81,7 @@ class LocalObjectStore:
         try:
             return await asyncio.to_thread(work, *args)
         except OSError as error:
-            raise StoreFailure(detail=f"object store: {told(error)}") from error
+            raise store_failure(_NAME, error) from error
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)

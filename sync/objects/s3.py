@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from guotu.model.errors import StoreFailure
+from sync.durable import store_failure
 from sync.objects.cache import FileCache
 from sync.objects.content import Bytes, whole
 from sync.objects.keys import check_key, check_prefix, is_key
@@ -81,7 +81,7 @@ class S3ObjectStore:
         try:
             return await loop.run_in_executor(self._threads, lambda: context.run(work, *arguments))
         except OSError as error:
-            raise StoreFailure(detail=f"对象存储 object store: {error}") from error
+            raise store_failure("对象存储 object store", error) from error
 
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)

@@ -6,10 +6,11 @@ import hashlib
 import os
 from pathlib import Path
 
-from guotu.model.errors import StoreFailure
 from sync.datafile import file_sha256
-from sync.durable import is_full
+from sync.durable import store_failure
 from sync.manifest import BLOCK_BYTES, ObjectRef
+
+_NAME = "在取的对象 objects on their way (partial/)"
 
 
 class PartialFile:
@@ -36,7 +37,7 @@ class PartialFile:
                     if _sha256(file.read(self.length(index))) == expected:
                         self._have.add(index)
         except OSError as failure:
-            raise _failure(failure) from failure
+            raise store_failure(_NAME, failure) from failure
         return sum(self.length(index) for index in self._have)
 
     def missing(self) -> list[int]:
@@ -62,7 +63,7 @@ class PartialFile:
             finally:
                 os.close(descriptor)
         except OSError as failure:
-            raise _failure(failure) from failure
+            raise store_failure(_NAME, failure) from failure
         self._have.add(index)
         return True
 
@@ -94,9 +95,3 @@ def _write_at(descriptor: int, data: memoryview, offset: int) -> None:
 
 def _sha256(data: bytes | bytearray) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _failure(failure: OSError) -> StoreFailure:
-    if is_full(failure):
-        return StoreFailure(detail="磁盘已满，已取部分保留 the disk is full; what was fetched so far stays")
-    return StoreFailure(detail=f"partial file: {failure}")

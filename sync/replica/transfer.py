@@ -14,6 +14,7 @@ from sync.manifest import BLOCK_BYTES, ObjectRef
 from sync.replica.bandwidth import Bandwidth
 from sync.replica.partial import PartialFile
 from sync.replica.sources import Quarantine, Source
+from sync.stages import to_the_end
 
 FindSources = Callable[[], Sequence[Source]]
 Told = Callable[[int], None]
@@ -143,10 +144,15 @@ class Transfer:
                 buffer += part
                 while missing and len(buffer) >= (size := self._partial.length(missing[0])):
                     block, buffer = bytes(buffer[:size]), buffer[size:]
-                    if not await asyncio.to_thread(self._partial.put, missing[0], block):
-                        raise BadBytes(f"第 {missing[0]} 块校验不符 block {missing[0]} has another hash")
+                    # To the end, so that no block is written once the fetch has failed or was given up.
+                    await to_the_end(self._keep(missing[0], block))
                     missing.popleft()
-                    self._told(size)
+
+    async def _keep(self, index: int, block: bytes) -> None:
+        """Check and write a block, and tell of it."""
+        if not await asyncio.to_thread(self._partial.put, index, block):
+            raise BadBytes(f"第 {index} 块校验不符 block {index} has another hash")
+        self._told(len(block))
 
     async def _parts(self, source: Source, offset: int, length: int) -> AsyncGenerator[bytes]:
         """Yield what a peer sends, exactly `length` bytes in all."""

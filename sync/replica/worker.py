@@ -232,7 +232,7 @@ class ReplicaWorker:
 
     def _failed(self, failure: GuotuError) -> Failed:
         permanent = isinstance(failure, Refused | InvalidInput)
-        return Failed(self._now(), f"{failure.chinese}\n{failure.english}", permanent)
+        return Failed(self._now(), failure.message, permanent)
 
     def _now(self) -> int:
         """Return the time; a clock that is set meanwhile neither hastens nor delays what is due."""

@@ -15,6 +15,7 @@ from tests.support.plots import FIELDS, NODE, ROWS, Desk, catalogue, key, layer
 from tests.support.small_mesh import eventually
 from tests.support.version_mesh import NATION, ask, operate, reaches, replica_of, verify_sound
 
+STRANGER = "510000"
 OPTIONS = {"registry.lease_ttl_s": 2}
 
 
@@ -87,6 +88,20 @@ def define_national(mesh: LocalMesh, desk: Desk) -> None:
     eventually(is_known)
 
 
+def nobody_else_finds(island: LocalMesh, copy: Desk) -> None:
+    """Where its owner is no member, an imported dataset is found by its id, at the node that has it, and only so."""
+    words = ("stats", copy.dataset, "--count")
+    assert ask(island, NATION, *words)["completeness"]["complete"]
+    assert ask(island, NATION, "diff", copy.dataset, "3", "4")["change"]["deletes"] == 1
+    for asked, reason in ((words, "UNKNOWN_DATASET"), (("versions", copy.dataset), "UNKNOWN_NODE")):
+        assert ask(island, STRANGER, *asked, code=5)["error"]["reason"] == reason
+    for node in (NATION, STRANGER):
+        assert ask(island, node, "datasets")["datasets"] == []
+        assert ask(island, node, "stats", copy.collection, "--count")["completeness"]["members"] == []
+    operate(island, STRANGER, "subscribe", copy.dataset)
+    assert operate(island, STRANGER, "replicas")["replicas"] == []
+
+
 def test_a_package_carries_versions_into_another_mesh(mesh: LocalMesh, tmp_path: Path, short_root: Path) -> None:
     desk = Desk(mesh, "plots", tmp_path)
     define_national(mesh, desk)
@@ -94,7 +109,7 @@ def test_a_package_carries_versions_into_another_mesh(mesh: LocalMesh, tmp_path:
     whole, later = desk.folder / "whole.guotu", desk.folder / "later.guotu"
     told = operate(desk.mesh, NODE, "package", "export", desk.dataset, "--since", f"{desk.dataset}@0", "-o", whole)
     assert (told["cut"], told["versions"]) == ({desk.dataset: 2}, 2)
-    with LocalMesh(short_root, [NATION], OPTIONS) as island:
+    with LocalMesh(short_root, [NATION, STRANGER], OPTIONS) as island:
         island.start()
         define_national(island, desk)
         refused = operate(island, NATION, "package", "import", whole, code=9)
@@ -123,6 +138,7 @@ def test_a_package_carries_versions_into_another_mesh(mesh: LocalMesh, tmp_path:
         island.restart(NATION)
         verify_sound(island, NATION, desk.dataset, 4, head["digest"])
         assert digests(copy, NATION, 4) == digests(desk, NODE, 4)
+        nobody_else_finds(island, copy)
         here, there = (
             {item["version"]: item["digest"] for item in ask(*asked, "versions", desk.dataset)["versions"]}
             for asked in ((mesh, NODE), (island, NATION))

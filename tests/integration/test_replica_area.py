@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import shapely
 
 from sync.replica.subscription import Subscription
+from sync.stages import to_the_end
 from tests.support.eventually import eventually
 from tests.support.replica_mesh import Mesh, box, inside, keys_of, open_mesh
 from tests.support.replica_parts import Follower, edited, same_rows, without
@@ -103,3 +106,30 @@ async def test_the_embedded_store_is_kept_up_to_date(mesh: Mesh, tmp_path: Path)
         await here.replicator.unsubscribe("dltb")
         assert await here.store.versions() == []
     await store.close()
+
+
+async def test_work_begins_once_the_work_before_has_ended_however_often_it_is_changed(
+    mesh: Mesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, most = 0, 0
+
+    async def held(*words: Any) -> int:
+        nonlocal busy, most
+        busy, most = busy + 1, max(most, busy + 1)
+        try:
+            await to_the_end(asyncio.sleep(0.5))  # a store does not leave off at once either
+            return await stage(*words)
+        finally:
+            busy -= 1
+
+    await mesh.publish(parcels(300))
+    here = Follower(tmp_path / "here", mesh.board)
+    stage = here.store.stage
+    monkeypatch.setattr(here.store, "stage", held)
+    async with here:
+        await here.replicator.subscribe(Subscription("dltb"))
+        await eventually(lambda: busy)
+        for west in (103.0, 103.1, 103.2):
+            await here.replicator.subscribe(Subscription("dltb", area=box(west, 30.0, 105.0, 31.0)))
+        await here.reaches(1)
+    assert most == 1

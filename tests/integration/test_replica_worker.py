@@ -15,6 +15,8 @@ from guotu.model.collection import Field, FieldType
 from guotu.model.schema import arrow_schema
 from node.config.version_sections import ReplicationSection
 from sync.pointer import read_head
+from sync.replica.errands import Errands
+from sync.replica.plan import Step
 from sync.replica.subscription import Subscription
 from sync.signed import delete_manifest
 from tests.support.eventually import eventually
@@ -190,3 +192,17 @@ async def test_the_window_of_a_subscription_holds_bytes_back(mesh: Mesh, tmp_pat
 def _minutes(first: int, last: int) -> str:
     moments = [datetime.datetime.fromtimestamp(number * 60) for number in (first, last)]
     return "-".join(f"{moment:%H:%M}" for moment in moments)
+
+
+async def test_a_head_that_is_further_already_stays(mesh: Mesh, tmp_path: Path) -> None:
+    """An import may have moved it on, while a version before it was being fetched."""
+    rows = parcels(100)
+    for number in range(3):
+        await mesh.publish(edited(rows, keys_of(rows)[:1], TBMJ=float(number)))
+    async with Follower(tmp_path / "here", mesh.board) as here:
+        await here.replicator.subscribe(Subscription(DATASET))
+        await here.reaches(3)
+        head = await read_head(here.objects, DATASET)
+        older = mesh.author.chain[1]
+        await Errands(here.replication.site, DATASET, lambda node, reason: None).move_head(Step(older, ()))
+        assert await read_head(here.objects, DATASET) == head

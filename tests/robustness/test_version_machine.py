@@ -29,8 +29,8 @@ from tests.support.world_owner import MakeStore
 KEPT: tuple[int, ...] = ()
 _STEPS = 10
 _PARTS = 8
-_STORE_PARTS = 2
-_OF_ALL = 25
+_STORE_PARTS = 3
+_OF_ALL = 10
 """One run in so many has the store that ships."""
 _KEYS = [f"510104{number:012d}" for number in range(12)]
 _LAYERS = st.dictionaries(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guotu.model.collection import Collection, Family, Field, FieldType, GeometryType
-from guotu.model.errors import InvalidQuestion, StoreFailure
+from guotu.model.errors import DiskFull, InvalidQuestion, StoreFailure
 from guotu.model.expression import And, Compare, Comparison, Expression, In, Like, Spatial, SpatialRelation
 from guotu.model.ports import Grouping, Scan
 from guotu.model.question import Aggregate, AggregateFunction, SortKey
@@ -225,6 +225,40 @@ def test_faults_that_come_through_arrow_and_from_the_system() -> None:
     assert describe(OSError("Out of Memory Error: 17 secrets")).startswith("Out of Memory Error;")
     assert describe(FileNotFoundError(2, "No such file or directory", "/secret")) == "No such file or directory"
     assert describe(OSError("secret")) == "OSError"
+    assert describe(OSError(28, "No space left on device", "/secret/store.duckdb")).startswith("磁盘已满")
+
+
+@pytest.mark.parametrize(
+    ("fault", "place"),
+    [
+        (OSError(28, "No space left on device", "/secret/a.arrow"), "a.arrow (staging 510000/tb@1)"),
+        (OSError(122, "Disk quota exceeded"), "store (staging 510000/tb@1)"),
+        (
+            duckdb.IOException('IO Error: Could not write file "/secret/store.duckdb": No space left on device'),
+            "store.duckdb (staging 510000/tb@1)",
+        ),
+        (
+            duckdb.TransactionException(
+                "TransactionContext Error: Failed to commit: "
+                'Could not write file "/secret/store.duckdb.wal": Disk quota exceeded'
+            ),
+            "store.duckdb.wal (staging 510000/tb@1)",
+        ),
+    ],
+)
+def test_a_disk_without_room_is_named_by_its_file_alone(fault: Exception, place: str) -> None:
+    with pytest.raises(DiskFull) as raised, engine_faults("staging 510000/tb@1"):
+        raise fault
+    assert raised.value.facts == {"place": place}
+    assert "secret" not in raised.value.message
+
+
+def test_a_value_that_reads_like_a_full_disk_is_none() -> None:
+    text = 'Could not write file "/secret": No space left on device'
+    with pytest.raises(StoreFailure) as raised, engine_faults("reading 510000/tb@1"):
+        duckdb.connect().execute("SELECT ?::INTEGER", [text])
+    assert type(raised.value) is StoreFailure
+    assert "secret" not in raised.value.message
 
 
 def test_what_rows_of_a_caller_raised_is_raised_as_it_was() -> None:

@@ -16,30 +16,14 @@ from guotu.model.errors import InvalidInput
 from guotu.model.hilbert import hilbert_index
 from guotu.model.records import Extent
 from guotu.model.schema import arrow_schema
-from sync.datafile import DataFile, Division, FileSizes
-from sync.layout import ordered_windows, stream_windows, write_chunks
+from sync.datafile import DataFile, FileSizes
+from sync.layout import stream_windows
 from sync.manifest import BLOCK_BYTES
 from sync.rowhash import row_hashes
 from sync.setdigest import SetDigest
 from sync.spool import Spool
-from sync.survey import Survey, order_of, survey
+from tests.support.laid_out import SMALL, lay_out
 from tests.support.sync_samples import PARCELS, TABLE, as_rows, parcels, write_spool
-
-SMALL = FileSizes(group_rows=100, window_rows=350, target_bytes=60_000, least_bytes=30_000)
-
-
-def lay_out(
-    path: Path, rows: pa.Table, collection=PARCELS, limits: FileSizes | None = None, batch_rows: int = 300
-) -> tuple[Survey, list[DataFile]]:
-    folder = path / "chunks"
-    folder.mkdir()
-    limits = limits or FileSizes()
-    with Spool(write_spool(path / "spool.arrow", rows, batch_rows), collection) as spool:
-        found = survey(spool, folder, lambda count: None, summed=True)
-        windows = ordered_windows(spool.take, order_of(spool, found.places), found.sizes, limits)
-        division = Division(spool.rows, folder, "chunk", lambda count: None, limits)
-        chunks = list(write_chunks(windows, collection, division))
-    return found, chunks
 
 
 def read(chunks: list[DataFile]) -> pa.Table:

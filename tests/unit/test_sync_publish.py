@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -208,12 +209,14 @@ async def test_a_rival_that_took_the_version_wins(tmp_path: Path, spools: Callab
     await assert_only_first(parts)
 
 
-async def test_a_rival_that_moved_the_head_wins(tmp_path: Path, spools: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("before", ["versions/", "heads/"])
+async def test_a_rival_that_moved_the_head_wins(tmp_path: Path, spools: Callable[..., Path], before: str) -> None:
+    """Whether it came just before our write of the head, or earlier, and gave its number back."""
     rival = Pointer(DATASET, 1, "0" * 64, "rival").to_bytes()
 
     async def rival_first(kind: str, key: str) -> bool | None:
-        if key.startswith("heads/") and await inner.get(key) is None:
-            await inner.put_if_match(key, rival, None)
+        if key.startswith(before) and await inner.get(head_key(DATASET)) is None:
+            await inner.put_if_match(head_key(DATASET), rival, None)
         return None
 
     def keep(store: ObjectStore) -> ObjectStore:
@@ -282,6 +285,69 @@ async def test_a_cancelled_publish_leaves_a_whole_version(
         assert (await read_head(parts.objects, DATASET)).pointer.version == 2
         assert [item.version for item in await parts.store.versions()] == [1, 2]
     assert list(parts.scratch.iterdir()) == []
+
+
+async def test_giving_a_failed_version_back_is_ended_even_if_nobody_waits(
+    tmp_path: Path, spools: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_head(key: str, data: bytes, etag: str | None) -> bool:
+        raise StoreFailure(detail="the disk is gone")
+
+    async def cancelled_drop(dataset: str, version: int) -> None:
+        task.cancel()
+        await asyncio.sleep(0.01)
+        await drop(dataset, version)
+
+    parts = Parts(tmp_path)
+    await parts.publish(spools(parcels(50)), "w-1")
+    monkeypatch.setattr(parts.objects, "put_if_match", no_head)
+    drop = parts.store.drop
+    monkeypatch.setattr(parts.store, "drop", cancelled_drop)
+    task = asyncio.ensure_future(parts.publish(spools(parcels(51)), "w-2"))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await parts.objects.get(version_key(DATASET, 2)) is None
+    await assert_only_first(parts)
+
+
+async def test_objects_are_written_before_their_files_go_even_if_nobody_waits(
+    tmp_path: Path, spools: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    async def cancelled_put(key: str, source: Path) -> None:
+        task.cancel()
+        await asyncio.sleep(0.01)
+        await put_file(key, source)
+        written.append(key)
+
+    parts = Parts(tmp_path)
+    put_file = parts.objects.put_file
+    monkeypatch.setattr(parts.objects, "put_file", cancelled_put)
+    task = asyncio.ensure_future(parts.publish(spools(parcels(50)), "w-1"))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert written
+    assert written == await parts.objects.keys("objects/")
+
+
+async def test_a_head_that_the_store_lost_is_loaded_to_the_end_even_if_nobody_waits(
+    tmp_path: Path, spools: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled_activate(dataset: str, version: int, state: bytes = b"") -> None:
+        task.cancel()
+        await asyncio.sleep(0.01)
+        await activate(dataset, version, state)
+
+    await Parts(tmp_path).publish(spools(parcels(50)), "w-1")
+    shutil.rmtree(tmp_path / "store")
+    parts = Parts(tmp_path)
+    activate = parts.store.activate
+    monkeypatch.setattr(parts.store, "activate", cancelled_activate)
+    task = asyncio.ensure_future(parts.publish(spools(parcels(51)), "w-2"))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await assert_only_first(parts)
 
 
 async def test_cancelling_stops_the_work_in_the_thread(tmp_path: Path, spools: Callable[..., Path]) -> None:

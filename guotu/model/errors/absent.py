@@ -1,0 +1,71 @@
+"""Names that nothing answers to."""
+
+from __future__ import annotations
+
+from guotu.model.errors.root import GuotuError
+
+
+class NotFound(GuotuError):
+    """A name that nothing answers to."""
+
+    reason = "NOT_FOUND"
+    zh = "找不到：{detail}"
+    en = "not found: {detail}"
+
+
+class UnknownCollection(NotFound):
+    """Facts: collection."""
+
+    reason = "UNKNOWN_COLLECTION"
+    zh = "目录中没有图层 {collection}。"
+    en = "the catalogue has no collection {collection!r}."
+    remedy_zh = "guotu collections 列出全部图层。"
+    remedy_en = "`guotu collections` lists them."
+
+
+class UnknownField(NotFound):
+    """Facts: field, collection, known."""
+
+    reason = "UNKNOWN_FIELD"
+    zh = "图层 {collection} 没有字段 {field}。"
+    en = "collection {collection} has no field {field!r}."
+    remedy_zh = "可用字段：{known}。"
+    remedy_en = "Fields: {known}."
+
+
+class UnknownNode(NotFound):
+    """Facts: node."""
+
+    reason = "UNKNOWN_NODE"
+    zh = "没有注册的节点 {node}。"
+    en = "no node {node!r} is registered."
+    remedy_zh = "guotu nodes 列出在线节点。"
+    remedy_en = "`guotu nodes` lists those that are."
+
+
+class UnknownDataset(NotFound):
+    """Facts: dataset."""
+
+    reason = "UNKNOWN_DATASET"
+    zh = "没有数据集 {dataset}。"
+    en = "there is no dataset {dataset!r}."
+    remedy_zh = "guotu datasets 列出全部数据集。"
+    remedy_en = "`guotu datasets` lists them."
+
+
+class UnknownVersion(NotFound):
+    """Facts: dataset, version."""
+
+    reason = "UNKNOWN_VERSION"
+    zh = "数据集 {dataset} 没有保留版本 {version}。"
+    en = "dataset {dataset} does not retain version {version}."
+    remedy_zh = "guotu versions {dataset} 列出保留的版本。"
+    remedy_en = "`guotu versions {dataset}` lists those retained."
+
+
+class UnknownObject(NotFound):
+    """A node does not hold an object, manifest or definition. Facts: object."""
+
+    reason = "UNKNOWN_OBJECT"
+    zh = "本节点没有对象 {object}。"
+    en = "this node does not hold {object}."

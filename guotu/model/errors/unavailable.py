@@ -1,0 +1,43 @@
+"""What does not answer now."""
+
+from __future__ import annotations
+
+from guotu.model.errors.root import GuotuError
+
+
+class Unavailable(GuotuError):
+    """Something needed does not answer; trying again may help."""
+
+    reason = "UNAVAILABLE"
+    zh = "暂不可用：{detail}"
+    en = "not available: {detail}"
+
+
+class RegistryUnavailable(Unavailable):
+    """etcd does not answer. Facts: endpoints, detail."""
+
+    reason = "REGISTRY_UNAVAILABLE"
+    zh = "注册中心 etcd（{endpoints}）无应答：{detail}。"
+    en = "the registry (etcd at {endpoints}) does not answer: {detail}."
+    remedy_zh = "请检查 etcd 是否运行以及 registry.endpoints 设置。"
+    remedy_en = "Check that etcd runs and that registry.endpoints is right."
+
+
+class NodeUnavailable(Unavailable):
+    """A node does not answer. Facts: address, detail."""
+
+    reason = "NODE_UNAVAILABLE"
+    zh = "节点 {address} 无应答：{detail}。"
+    en = "the node at {address} does not answer: {detail}."
+    remedy_zh = "请检查节点是否运行（guotu node serve）以及 --node 地址。"
+    remedy_en = "Check that it runs (guotu node serve) and that --node is right."
+
+
+class NodeNotReady(Unavailable):
+    """A node is starting or stopping. Facts: node, state."""
+
+    reason = "NODE_NOT_READY"
+    zh = "节点 {node} 尚不能应答（{state}）。"
+    en = "node {node} does not take questions now ({state})."
+    remedy_zh = "请稍后重试。"
+    remedy_en = "Try again shortly."
