@@ -65,12 +65,14 @@ class DuckDbStore:
         await self._unstage(dataset, version)
         return await self._load(dataset, version, lambda it: staging.stage(it, dataset, version, collection, rows))
 
-    async def stage_change(self, dataset: str, version: int, collection: Collection, changes: Rows) -> int:
+    async def stage_change(
+        self, dataset: str, version: int, collection: Collection, changes: Rows, *, rebase: bool = False
+    ) -> int:
         """Load what turns version - 1 into `version` out of sight; returns the rows of `version`."""
 
         def stage(cursor: Cursor) -> int:
             before = catalogue.read(cursor).view(dataset, version - 1)
-            return staging.stage_change(cursor, before, version, collection, changes)
+            return staging.stage_change(cursor, before, collection, changes, rebase)
 
         if (dataset, version - 1) in self._known.readable:
             await self._unstage(dataset, version)
@@ -117,7 +119,7 @@ class DuckDbStore:
         await self._change(f"dropping {dataset}@{version}", lambda it: activation.drop(it, (dataset, version)))
 
     async def tidy(self, dataset: str) -> bool:
-        """Bring rows back into curve order if more than one in twenty is out of it; tells whether.
+        """Write rows anew that lie in another order, or between too many that are no more; tells whether.
 
         The cost is that of writing the newest version anew.
         """
@@ -125,7 +127,7 @@ class DuckDbStore:
         def tidy(cursor: Cursor) -> bool:
             known = catalogue.read(cursor)
             mine = [view for view in known.heads() if view.generation.dataset == dataset]
-            return any([generations.tidy(cursor, view.generation, view.rows) for view in mine])
+            return any([generations.tidy(cursor, view) for view in mine])
 
         started = time.monotonic()
         tidied = await self._change(f"tidying {dataset}", tidy)
