@@ -69,12 +69,12 @@ class FeatureStore(Protocol):
     """Where a node's rows live. Adapters pass tests/contract/test_feature_store*.py.
 
     A version is staged whole, or as what changed against the version before it, and can be read only once activated.
-    Curve order is by place on the Hilbert curve, then by key. The base of a version staged whole is that version, and so
-    it is of one staged as a change with `rebase`; that of another change is the base of the version before it. Unless
-    sorted, a scan gives the rows that came to be with the version's base or earlier, in curve order, then those that
-    came to be after it, the older ones (by the version whose change brought them) first, each version's in curve order.
-    So the same scan of the same version gives the same rows in the same order, in every store and however the version
-    was reached, and applying a change leaves the order of what stays alone.
+    Curve order is by place on the Hilbert curve, then by key. Every version has a base. That of a version staged whole
+    is the version itself, and so it is of one staged as a change with `rebase`, or when changes since the base of the
+    version before have become many (`guotu.model.rebase`); that of another change is the base of the version before.
+    Unless sorted, a scan gives the rows that came to be with the base or earlier, in curve order, then those that came
+    to be after it, in curve order. So the same scan of the same version gives the same rows in the same order, in every
+    store and however the version was reached, and few rows move when a change is applied.
     """
 
     async def open(self) -> None:
@@ -134,7 +134,7 @@ class FeatureStore(Protocol):
         """
 
     async def tidy(self, dataset: str) -> bool:
-        """Store rows anew where changes, a rebase or a mend have left them so that it pays; tells whether.
+        """Store rows anew where changes, a rebase or a mend have left them out of order; tells whether.
 
         To be called after versions were activated. Readers go on; answers stay the same.
         """

@@ -91,7 +91,10 @@ def _applied(cursor: Cursor, staged: Entry) -> Entry:
     came = f"SELECT {listed(generation.columns)}, {version} FROM {change} AS {ROWS} WHERE {column(HASH)} IS NOT NULL"  # noqa: S608
     added = generations.append(cursor, generation, came, curve_order(generation.key), parameters)
     cursor.execute(f"DROP TABLE {change}")
-    generations.note(cursor, replace(generation, dead=generation.dead + ended))
+    # What lies behind the recent rows that were there is out of order unless there were none.
+    loose = generation.loose or (generation.recent > 0 and added > 0)
+    recent, dead = generation.recent + added, generation.dead + ended
+    generations.note(cursor, replace(generation, recent=recent, loose=loose, dead=dead))
     return replace(staged, rows=before.rows - ended + added, generation=generation.name, change="", readable=True)
 
 
@@ -121,5 +124,5 @@ def _roll_back(cursor: Cursor, generation: Generation, version: int) -> None:
     brought = generations.append(cursor, generation, back, curve_order(generation.key), parameters)
     cursor.execute(f"DELETE FROM {history} WHERE {later}", [version])  # noqa: S608 (names are quoted)
     base = UNORDERED if brought else generation.base
-    dead = generations.count_dead(cursor, generation)
-    generations.note(cursor, replace(generation, base=base, dead=dead, moved=min(generation.moved, version)))
+    rolled = replace(generation, base=base, moved=min(generation.moved, version))
+    generations.note(cursor, generations.counted(cursor, rolled))

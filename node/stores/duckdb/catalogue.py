@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import duckdb
 import structlog
@@ -25,9 +25,11 @@ _TABLES = (
     "guotu_epoch (epoch BIGINT NOT NULL)",
     "guotu_generations (name VARCHAR NOT NULL, dataset VARCHAR NOT NULL, current_table VARCHAR NOT NULL, "
     "key VARCHAR NOT NULL, columns MAP(VARCHAR, VARCHAR) NOT NULL, widths MAP(VARCHAR, DOUBLE) NOT NULL, "
-    "base BIGINT NOT NULL, dead BIGINT NOT NULL, moved BIGINT NOT NULL)",
+    "base BIGINT NOT NULL, recent BIGINT NOT NULL, loose BOOLEAN NOT NULL, dead BIGINT NOT NULL, "
+    "moved BIGINT NOT NULL)",
     "guotu_versions (dataset VARCHAR NOT NULL, version BIGINT NOT NULL, rows BIGINT NOT NULL, "
-    "generation VARCHAR NOT NULL, change_table VARCHAR NOT NULL, readable BOOLEAN NOT NULL, base BIGINT NOT NULL)",
+    "generation VARCHAR NOT NULL, change_table VARCHAR NOT NULL, readable BOOLEAN NOT NULL, "
+    "base BIGINT NOT NULL, changes BIGINT NOT NULL)",
     "guotu_states (dataset VARCHAR NOT NULL, version BIGINT NOT NULL, state BLOB NOT NULL)",
 )
 
@@ -46,7 +48,11 @@ class Generation:
     widths: Mapping[str, float]
     """Mean bytes of a value by column, as Arrow."""
     base: int = UNORDERED
-    """The base of the versions in whose order the current table lies."""
+    """The base of the versions in whose order the current table lies: first what came to be with it or earlier."""
+    recent: int = 0
+    """Rows of the current table that came to be after the base."""
+    loose: bool = False
+    """Tells that these lie in no order."""
     dead: int = 0
     """Rows of the current table that the newest version has no more."""
     moved: int = 0
@@ -75,7 +81,9 @@ class Entry:
     """Table of a staged change; empty otherwise."""
     readable: bool = False
     base: int = UNORDERED
-    """The version at which its rows were last all given anew; see `guotu.model.ports.FeatureStore`."""
+    """See `guotu.model.ports.FeatureStore`."""
+    changes: int = 0
+    """Of rows, since its base."""
 
     @property
     def key(self) -> Key:
@@ -93,6 +101,8 @@ class View:
     head: bool
     """Tells that it is the newest of its generation."""
     base: int
+    changes: int
+    """Of rows, since its base."""
 
     @property
     def plain(self) -> bool:
@@ -107,7 +117,8 @@ class View:
     @property
     def ordered(self) -> bool:
         """Tell whether its rows lie in their order."""
-        return self.generation.base == self.base and not self.scattered
+        is_base = self.version == self.base and not self.scattered
+        return self.generation.base == self.base and (is_base or (self.head and not self.generation.loose))
 
     @property
     def curved(self) -> bool:
@@ -134,7 +145,7 @@ class Catalogue:
         if entry is None:
             raise UnknownVersion(dataset=dataset, version=version)
         head = self.versions_of(entry.generation)[-1] == version
-        return View(self.generations[entry.generation], version, entry.rows, head, entry.base)
+        return View(self.generations[entry.generation], version, entry.rows, head, entry.base, entry.changes)
 
     def heads(self) -> list[View]:
         """Return the newest readable version of each generation."""
@@ -193,12 +204,13 @@ def bump(cursor: Cursor) -> None:
 def read(cursor: Cursor) -> Catalogue:
     """Return what the database holds, as the cursor's transaction sees it."""
     generations = cursor.execute(
-        "SELECT name, dataset, current_table, key, columns, widths, base, dead, moved FROM guotu_generations"
+        "SELECT name, dataset, current_table, key, columns, widths, base, recent, loose, dead, moved "
+        "FROM guotu_generations"
     ).fetchall()
     entries = [
         Entry(*row)
         for row in cursor.execute(
-            "SELECT dataset, version, rows, generation, change_table, readable, base FROM guotu_versions"
+            "SELECT dataset, version, rows, generation, change_table, readable, base, changes FROM guotu_versions"
         ).fetchall()
     ]
     return Catalogue(
@@ -211,8 +223,7 @@ def read(cursor: Cursor) -> Catalogue:
 
 def add(cursor: Cursor, entry: Entry) -> None:
     """Enter a version."""
-    values = [entry.dataset, entry.version, entry.rows, entry.generation, entry.change, entry.readable, entry.base]
-    cursor.execute("INSERT INTO guotu_versions VALUES ($1, $2, $3, $4, $5, $6, $7)", values)
+    cursor.execute("INSERT INTO guotu_versions VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", list(astuple(entry)))
 
 
 def remove(cursor: Cursor, entry: Entry) -> None:

@@ -15,17 +15,20 @@ from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.source import order_of, rows_of
 
 _VERSIONS = {SINCE: "BIGINT", UNTIL: "BIGINT"}
-_MOST_DEAD = 0.1
-"""Rows that changes ended, as part of those there are, above which a table is written anew."""
 
 
 def create(cursor: Cursor, dataset: str, key: str, columns: Mapping[str, str]) -> Generation:
     """Make the tables of a new generation, not yet in the catalogue."""
     name = uuid.uuid4().hex
     generation = Generation(name, dataset, f"current_{name}", key, columns, {})
-    for table in (generation.current, generation.history):
-        create_table(cursor, table, generation, _VERSIONS)
+    create_current(cursor, generation)
+    create_table(cursor, generation.history, generation, _VERSIONS)
     return generation
+
+
+def create_current(cursor: Cursor, generation: Generation) -> None:
+    """Make the current table of a generation."""
+    create_table(cursor, generation.current, generation, _VERSIONS)
 
 
 def create_table(cursor: Cursor, name: str, generation: Generation, more: Mapping[str, str] | None = None) -> None:
@@ -42,12 +45,12 @@ def enter(cursor: Cursor, generation: Generation) -> None:
     """Enter a generation into the catalogue."""
     cursor.execute(
         "INSERT INTO guotu_generations VALUES ($1, $2, $3, $4, map($5::VARCHAR[], $6::VARCHAR[]), "
-        "map($7::VARCHAR[], $8::DOUBLE[]), $9, $10, $11)",
+        "map($7::VARCHAR[], $8::DOUBLE[]), $9, $10, $11, $12, $13)",
         [
             *(generation.name, generation.dataset, generation.current, generation.key),
             *(list(generation.columns), list(generation.columns.values())),
             *(list(generation.widths), list(generation.widths.values())),
-            *(generation.base, generation.dead, generation.moved),
+            *(generation.base, generation.recent, generation.loose, generation.dead, generation.moved),
         ],
     )
 
@@ -62,8 +65,12 @@ def drop(cursor: Cursor, generation: Generation) -> None:
 def note(cursor: Cursor, generation: Generation) -> None:
     """Bring what the catalogue tells of a generation's tables up to date."""
     cursor.execute(
-        "UPDATE guotu_generations SET current_table = $1, base = $2, dead = $3, moved = $4 WHERE name = $5",
-        [generation.current, generation.base, generation.dead, generation.moved, generation.name],
+        "UPDATE guotu_generations SET current_table = $1, base = $2, recent = $3, loose = $4, dead = $5, moved = $6 "
+        "WHERE name = $7",
+        [
+            *(generation.current, generation.base, generation.recent, generation.loose),
+            *(generation.dead, generation.moved, generation.name),
+        ],
     )
 
 
@@ -83,50 +90,17 @@ def fork(cursor: Cursor, view: View) -> View:
     new = replace(create(cursor, old.dataset, old.key, old.columns), widths=old.widths, base=view.base)
     rows = f"SELECT {columns} FROM ({rows_of(view, columns, parameters)}) AS {ROWS}"  # noqa: S608 (quoted)
     append(cursor, new, rows, order_of(view, old.key, parameters), parameters)
+    new = counted(cursor, new)
     enter(cursor, new)
     return replace(view, generation=new, head=True)
 
 
-def tidy(cursor: Cursor, view: View) -> bool:
-    """Write the current table anew, in the order of its newest version and without the rows that this has no more.
-
-    If it lies in another order, or such rows are many; tells whether.
-    """
-    old = view.generation
-    if old.base == view.base and old.dead <= view.rows * _MOST_DEAD:
-        return False
-    new = replace(old, current=f"current_{uuid.uuid4().hex}", base=view.base, dead=0)
-    create_table(cursor, new.current, new, _VERSIONS)
-    _copy_living(cursor, view, new)
-    if _keep_dead(cursor, old):
-        new = replace(new, moved=view.version)
-    cursor.execute(f"DROP TABLE {quote(old.current)}")
-    note(cursor, new)
-    return True
-
-
-def _copy_living(cursor: Cursor, view: View, new: Generation) -> None:
-    columns, parameters = listed([*new.columns, SINCE]), Parameters()
-    living = f"SELECT {columns} FROM {quote(view.generation.current)} AS {ROWS} WHERE {UNTIL} IS NULL"  # noqa: S608
-    order = "" if view.ordered else f" ORDER BY {order_of(view, new.key, parameters)}"
-    cursor.execute(f"INSERT INTO {quote(new.current)} ({columns}) {living}{order}", parameters.values)
-
-
-def _keep_dead(cursor: Cursor, generation: Generation) -> int:
-    """Put those rows of the current table that only older readable versions have into history; returns how many."""
-    columns, parameters = listed([*generation.columns, SINCE, UNTIL]), Parameters()
-    name = parameters.bind(generation.name, "VARCHAR")
-    needed = (
-        f"EXISTS (SELECT 1 FROM guotu_versions AS v WHERE v.generation = {name} AND v.readable "  # noqa: S608
-        f"AND v.version >= {ROWS}.{SINCE} AND v.version < {ROWS}.{UNTIL})"
-    )
-    dead = f"SELECT {columns} FROM {quote(generation.current)} AS {ROWS} WHERE {UNTIL} IS NOT NULL AND {needed}"  # noqa: S608
-    return count(cursor, f"INSERT INTO {quote(generation.history)} ({columns}) {dead}", parameters)
-
-
-def count_dead(cursor: Cursor, generation: Generation) -> int:
-    """Count the rows of the current table that changes have ended."""
-    return count(cursor, f"SELECT count({UNTIL}) FROM {quote(generation.current)}", Parameters())  # noqa: S608
+def counted(cursor: Cursor, generation: Generation) -> Generation:
+    """Return a generation with its recent and dead rows counted anew."""
+    table = quote(generation.current)
+    counts = f"SELECT count(*) FILTER ({SINCE} > $1::BIGINT), count({UNTIL}) FROM {table}"  # noqa: S608 (quoted)
+    recent, dead = cursor.execute(counts, [generation.base]).fetchall()[0]
+    return replace(generation, recent=recent, dead=dead)
 
 
 def refuse_twins(cursor: Cursor, table: str, key: str) -> None:

@@ -68,7 +68,7 @@ def _replace(cursor: Cursor, generation: Generation) -> None:
     right = f"SELECT {columns} FROM {_RIGHT} AS {ROWS} WHERE {column(HASH)} IS NOT NULL"  # noqa: S608 (names are quoted)
     added = generations.append(cursor, generation, right, curve_order(generation.key), Parameters())
     base = UNORDERED if added else generation.base
-    generations.note(cursor, replace(generation, base=base, dead=generations.count_dead(cursor, generation)))
+    generations.note(cursor, generations.counted(cursor, replace(generation, base=base)))
 
 
 def _settle(cursor: Cursor, view: View) -> None:

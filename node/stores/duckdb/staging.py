@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from guotu.model.collection import Collection
 from guotu.model.errors import StoreFailure
 from guotu.model.ports import Rows
+from guotu.model.rebase import is_own_base
 from guotu.model.schema import HASH, PLACE, stored_schema
 from node.stores.duckdb import catalogue, generations
 from node.stores.duckdb.catalogue import UNORDERED, Entry, View
@@ -59,8 +60,11 @@ def stage_change(cursor: Cursor, before: View, collection: Collection, changes: 
         cursor.execute(f"INSERT INTO {quote(table)} SELECT {listed(columns)} FROM {INCOMING}")  # noqa: S608
     generations.refuse_twins(cursor, table, collection.key)
     rows = _rows_after(cursor, before, collection, table)
-    base = version if rebase else before.base
-    catalogue.add(cursor, Entry(generation.dataset, version, rows, change=table, base=base))
+    entry = Entry(generation.dataset, version, rows, change=table, base=version)
+    since = before.changes + generations.count(cursor, f"SELECT count(*) FROM {quote(table)}", Parameters())  # noqa: S608
+    if not rebase and not is_own_base(since, rows):
+        entry = replace(entry, base=before.base, changes=since)
+    catalogue.add(cursor, entry)
     return rows
 
 

@@ -44,7 +44,7 @@ def order_of(view: View, key: str, parameters: Parameters) -> str:
     """Return what rows of a version, with the alias ROWS, are sorted by to be in its order."""
     if view.version == view.base:
         return curve_order(key)
-    return f"greatest({ROWS}.{SINCE}, {parameters.bind(view.base, 'BIGINT')}), {curve_order(key)}"
+    return f"{ROWS}.{SINCE} > {parameters.bind(view.base, 'BIGINT')}, {curve_order(key)}"
 
 
 def curve_order(key: str) -> str:
