@@ -61,6 +61,8 @@ class MemoryStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
+        self.tidied: list[Version] = []
+        """Datasets that it was told to put in order, with the newest version of each at that time."""
         self._staged: dict[Version, Kept] = {}
         self._active: dict[Version, Kept] = {}
 
@@ -129,6 +131,8 @@ class MemoryStore:
             self._path((dataset, version)).unlink()
 
     async def tidy(self, dataset: str) -> bool:
+        newest = max((version for name, version in self._active if name == dataset), default=0)
+        self.tidied.append((dataset, newest))
         return False
 
     async def versions(self) -> list[StoredVersion]:
