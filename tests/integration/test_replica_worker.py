@@ -66,7 +66,7 @@ async def test_rows_are_put_in_order_once_the_last_of_many_heads_has_moved(mesh:
         await here.replicator.subscribe(Subscription("dltb"))
         await here.reaches(1)
     for number in range(3):
-        rows = edited(rows, keys_of(rows)[number : number + 1], DLMC="水田")
+        rows = edited(rows, keys_of(rows)[number : number + 1], TBMJ=-1.0)
         await mesh.publish(rows)
     steps: list[str] = []
     async with Follower(tmp_path / "here", mesh.board, checkpoint=steps.append) as here:
