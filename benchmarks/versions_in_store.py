@@ -21,6 +21,7 @@ from guotu.model.ports import FeatureStore, Rows, Scan
 from guotu.model.schema import arrow_schema
 from node.stores.duckdb.options import DuckDbOptions
 from node.stores.duckdb.store import DuckDbStore
+from sync.bases import MOST_DELTAS
 from sync.prepared import stored_batches
 
 _DATASET = "500000/dltb"
@@ -44,12 +45,14 @@ async def _measure(parcels: Path, collection: Collection, folder: Path, deltas: 
         fresh = await _questions(store, 1, collection)
         places = np.random.default_rng(0).permutation(table.num_rows)
         each = max(4, round(table.num_rows * _SHARE))
-        apply_s, tidy_s = [], []
+        apply_s, tidy_s, since_base = [], [], 0
         for number in range(2, deltas + 2):
             made = make_changes(table, places[(number - 2) * each : (number - 1) * each], number)
             change = _change(made, collection)
             started = time.perf_counter()
-            await store.stage_change(_DATASET, number, collection, change)
+            since_base = since_base % (MOST_DELTAS + 1) + 1
+            rebase = since_base > MOST_DELTAS
+            await store.stage_change(_DATASET, number, collection, change, rebase=rebase)
             await store.activate(_DATASET, number)
             apply_s.append(time.perf_counter() - started)
             started = time.perf_counter()

@@ -30,6 +30,7 @@ from sync.signing import NodeKey
 from sync.spool import Spool
 from sync.stages import Stages, to_the_end
 from sync.staging import Staging
+from sync.tidying import tidied
 from sync.trust import trust
 from sync.versions import dataset_record
 from sync.writing import Writer, Written
@@ -133,7 +134,8 @@ class Publication:
         except BaseException:
             await to_the_end(self._withdraw(pointer))
             raise
-        await self._tidy(pointer)
+        await to_the_end(tidied(self.parts.store, pointer.dataset))
+        self.parts.checkpoint("tidied")
         _log.info("version_published", dataset=pointer.dataset, version=pointer.version, rows=manifest.rows)
         size, record = _size(manifest.objects), dataset_record(manifest)
         return PublishOutcome(manifest, record, True, self.stages.seconds, manifest.change, size)
@@ -188,14 +190,6 @@ class Publication:
         await commit(parts.objects, signed, pointer, etag, parts.checkpoint)
         await parts.store.activate(pointer.dataset, pointer.version, state_bytes(digest))
         parts.checkpoint("activated")
-
-    async def _tidy(self, pointer: Pointer) -> None:
-        """Let the store put rows in order; the version is published whether that succeeds or not."""
-        try:
-            await to_the_end(self.parts.store.tidy(pointer.dataset))
-        except GuotuError as error:
-            _log.warning("not_tidied", dataset=pointer.dataset, detail=error.english)
-        self.parts.checkpoint("tidied")
 
     async def _withdraw(self, pointer: Pointer) -> None:
         """Clean up after a failure, which is told in any case; what cannot be cleaned is at the next start."""

@@ -15,6 +15,7 @@ from sync.load import Checkpoint, make_readable
 from sync.pointer import Pointer, list_entries, list_heads, read_head, version_key
 from sync.retention import discard
 from sync.signed import get_manifest
+from sync.tidying import tidied
 from sync.versions import dataset_record
 
 _log = structlog.get_logger(__name__)
@@ -92,6 +93,7 @@ class _Reconciliation:
         await self._objects.put_if_absent(key, pointer.to_bytes())
         manifest = (await get_manifest(self._objects, pointer.manifest)).manifest
         if await make_readable(self._objects, self._store, manifest, checkpoint=self._checkpoint):
+            await tidied(self._store, pointer.dataset)
             self._loaded.append(pointer.dataset)
             _log.info("head_loaded", dataset=pointer.dataset, version=pointer.version, rows=manifest.rows)
         self._records.append(dataset_record(manifest))

@@ -66,7 +66,7 @@ class Staging:
             return self._told(ahead(changes_of_delta(paths, self.collection, self.keep, replaced)))
 
         before = digest_of_state(await self.store.state(dataset, version - 1))
-        staged = await self.store.stage_change(dataset, version, self.collection, changes)
+        staged = await self.store.stage_change(dataset, version, self.collection, changes, rebase=self.manifest.base)
         after, present = await effect_on(before, self.store, self.manifest, self.collection)
         return await self._proven(staged, after, replaced == present)
 

@@ -28,6 +28,7 @@ from sync.replay import Replay, replay_to
 from sync.rows_check import Difference, Flags, RowsCheck, differing, part_schema, stored_part, told
 from sync.setdigest import BUCKETS, SetDigest
 from sync.signed import SignedManifest
+from sync.tidying import tidied
 from sync.trust import check_signature
 
 MAX_KEYS = 1_000
@@ -130,6 +131,7 @@ class Verifier:
         if rows.suspects.any() and anew == len(damaged):
             await rows.compare(await self._replay(signed, collection), repair)
         if rows.repaired:
+            await tidied(self._store, dataset)
             await rows.scan("check")
         lost = [] if sums else [f"state of {dataset}@{signed.manifest.version}"]
         return rows.result((*(item.key for item in damaged), *lost), anew)

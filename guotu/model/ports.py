@@ -69,8 +69,12 @@ class FeatureStore(Protocol):
     """Where a node's rows live. Adapters pass tests/contract/test_feature_store*.py.
 
     A version is staged whole, or as what changed against the version before it, and can be read only once activated.
-    Unless sorted, rows come back in curve order: by place on the Hilbert curve, then by key; so the same scan of the
-    same version gives the same rows in the same order, in every store and however the version was reached.
+    Curve order is by place on the Hilbert curve, then by key. Every version has a base. That of a version staged whole
+    is the version itself, and so it is of one staged as a change with `rebase`, or when changes since the base of the
+    version before have become many (`guotu.model.rebase`); that of another change is the base of the version before.
+    Unless sorted, a scan gives the rows that came to be with the base or earlier, in curve order, then those that came
+    to be after it, in curve order. So the same scan of the same version gives the same rows in the same order, in every
+    store and however the version was reached, and few rows move when a change is applied.
     """
 
     async def open(self) -> None:
@@ -89,12 +93,15 @@ class FeatureStore(Protocol):
             StoreFailure: the engine failed, or two rows have one key.
         """
 
-    async def stage_change(self, dataset: str, version: int, collection: Collection, changes: Rows) -> int:
+    async def stage_change(
+        self, dataset: str, version: int, collection: Collection, changes: Rows, *, rebase: bool = False
+    ) -> int:
         """Load what turns version - 1, which must be active, into `version`, out of sight; returns its rows.
 
         `changes` has the schema `stored_schema`, in any order: after-images, and for deletes a row with the key and
-        nulls else (its `_hash` is null). The cost is in proportion to the change. Staging again replaces what was
-        staged.
+        nulls else (its `_hash` is null). A row comes to be in the version whose change has it, even if it is equal to
+        the one that it replaces. `rebase` tells that the version can be staged whole elsewhere, so that it must give
+        its rows in curve order. The cost is in proportion to the change. Staging again replaces what was staged.
 
         Raises:
             UnknownVersion: version - 1 cannot be read.
@@ -127,9 +134,9 @@ class FeatureStore(Protocol):
         """
 
     async def tidy(self, dataset: str) -> bool:
-        """Bring rows back into curve order where changes have left so many out of it that it pays; tells whether.
+        """Store rows anew where changes, a rebase or a mend have left them out of order; tells whether.
 
-        Readers go on; answers stay the same.
+        To be called after versions were activated. Readers go on; answers stay the same.
         """
 
     async def versions(self) -> list[StoredVersion]:
@@ -178,6 +185,8 @@ class FeatureStore(Protocol):
         `rows` has the schema `stored_schema`, and `_since` (int64, the version in which the row came to be): each
         replaces the row with its key; a row with a null `_hash` removes it. Older versions that changes
         lead from to this one see it from `_since` on (null: only this version does), and are as they were before that.
+
+        A row without a version comes to be in this one, as far as its order goes.
 
         Raises:
             UnknownVersion: it is not the newest readable version.

@@ -21,6 +21,7 @@ from sync.package.summary import Checkpoint, PackageSummary, summary, unheard, u
 from sync.package.tally import Progress, Tally
 from sync.pointer import Pointer, head_key, read_head, read_version, version_key
 from sync.signed import put_manifest
+from sync.tidying import tidied
 from sync.versions import dataset_record
 
 Held = Callable[[DatasetRecord], Awaitable[None]]
@@ -81,6 +82,8 @@ class PackageImporter:
                 async with self.turn():
                     await self._take(step, reader, tally, progress)
                 await self.held(dataset_record(step.signed.manifest))
+            for dataset in sorted({step.pointer.dataset for step in planned}):
+                await tidied(self.store, dataset)
             return summary(reader.index, reader.size_bytes, len(planned))
 
     async def _check_exporter(self, reader: PackageReader, ring: KeyRing, name: str) -> None:

@@ -19,6 +19,7 @@ from sync.replica.site import Site
 from sync.replica.sources import Source
 from sync.replica.transfer import Told, ToldBad
 from sync.signed import get_manifest, put_manifest
+from sync.tidying import tidied
 from sync.versions import dataset_record
 
 _ATTEMPTS = 10
@@ -122,6 +123,10 @@ class Errands:
             self._site.announce.held(dataset_record(manifest))
         record = ReplicaRecord(self._dataset, self._site.node, version, pointer.manifest, manifest.digest, whole)
         await self._site.announce.advertise(record)
+
+    async def tidy(self) -> None:
+        """Let the store put rows in order."""
+        await tidied(self._site.store, self._dataset)
 
     async def drop(self) -> None:
         """Remove head, rows and versions, then the note that there is a replica; objects are left to the collector."""

@@ -175,6 +175,9 @@ class ReplicaWorker:
                 event = await self._perform(instruction)
                 if event is not None:
                     self.tell(event)
+            if isinstance(instructions[-1], Advertise):
+                # There is nothing else to do now, so that no head that is yet to be moved waits for it.
+                await self._errands.tidy()
         except GuotuError as failure:
             _log.warning("replica_failed", dataset=self.dataset, detail=failure.english)
             self.tell(self._failed(failure))

@@ -235,6 +235,7 @@ async def test_history_has_only_what_a_readable_version_needs(tmp_path: Path) ->
     store = await filled(options, parcels(1000))
     for version in range(2, 7):
         await apply(store, stored_rows(parcels(200, seed=version)), version)
+    await store.tidy(DATASET)
     for version, kept in ((3, 800), (1, 600), (4, 400), (6, 200), (2, 0)):
         await store.drop(DATASET, version)
         (generation,) = store._known.generations.values()
@@ -245,11 +246,27 @@ async def test_history_has_only_what_a_readable_version_needs(tmp_path: Path) ->
     await store.close()
 
 
+async def test_rows_that_no_version_needs_are_gone_once_the_table_is_written_anew(tmp_path: Path) -> None:
+    store = await filled(DuckDbOptions(tmp_path / "store.duckdb"), parcels(1000))
+    for version in range(2, 5):
+        await apply(store, stored_rows(parcels(200, seed=version)), version)
+    await store.drop(DATASET, 2)
+    await store.drop(DATASET, 1)
+    assert await store.tidy(DATASET)
+    (generation,) = store._known.generations.values()
+    assert store._sessions
+    cursor = store._sessions._base.cursor()
+    assert (len(cursor.table(generation.current)), len(cursor.table(generation.history))) == (1000, 200)
+    cursor.close()
+    await store.close()
+
+
 async def test_tables_of_an_older_layout_go(tmp_path: Path) -> None:
     options = DuckDbOptions(tmp_path / "store.duckdb")
     with duckdb.connect(str(options.path)) as database:
         database.execute("CREATE TABLE guotu_versions (dataset VARCHAR, table_name VARCHAR)")
         database.execute('CREATE TABLE "features ""x" (key VARCHAR)')
+        database.execute("CREATE TABLE guotu_epoch AS SELECT 7 AS epoch")
     store = await filled(options, parcels(10))
     assert [item.version for item in await store.versions()] == [1]
     await store.close()

@@ -20,6 +20,7 @@ from sync.replica.plan import Step
 from sync.replica.subscription import Subscription
 from sync.signed import delete_manifest
 from tests.support.eventually import eventually
+from tests.support.memory_store import MemoryStore
 from tests.support.replica_mesh import Mesh, keys_of, open_mesh
 from tests.support.replica_parts import Author, Board, Follower, Peer, edited, same_rows, without
 from tests.support.sync_samples import DATASET, NODE, PARCELS, parcels
@@ -55,6 +56,28 @@ async def test_a_replica_is_fetched_and_then_follows_by_deltas(mesh: Mesh, tmp_p
         assert here.held[DATASET] == mesh.author.record()
         assert here.advertised[DATASET].digest == mesh.author.head.digest
         assert here.advertised[DATASET].manifest == mesh.author.chain[-1].name
+        store = here.plain_store
+        assert isinstance(store, MemoryStore)
+        await eventually(lambda: store.tidied == [(DATASET, 1), (DATASET, 2)])
+
+
+async def test_rows_are_put_in_order_once_the_last_of_many_heads_has_moved(mesh: Mesh, tmp_path: Path) -> None:
+    rows = parcels(1000)
+    await mesh.publish(rows)
+    async with Follower(tmp_path / "here", mesh.board) as here:
+        await here.replicator.subscribe(Subscription("dltb"))
+        await here.reaches(1)
+    for number in range(3):
+        rows = edited(rows, keys_of(rows)[number : number + 1], TBMJ=-1.0)
+        await mesh.publish(rows)
+    steps: list[str] = []
+    async with Follower(tmp_path / "here", mesh.board, checkpoint=steps.append) as here:
+        await here.reaches(4)
+        assert steps.count("head-moved") == 3
+        store = here.plain_store
+        assert isinstance(store, MemoryStore)
+        await eventually(lambda: (DATASET, 4) in store.tidied)
+        assert {version for _, version in store.tidied} <= {1, 4}
 
 
 async def test_the_cheaper_of_deltas_and_a_new_base_is_taken(mesh: Mesh, tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 from guotu.model.errors import StoreFailure
-from guotu.model.ports import FeatureStore
+from guotu.model.ports import FeatureStore, Scan
 from sync.load import make_readable
 from tests.support.histories import write_keys
 from tests.support.publish_parts import Parts
@@ -86,6 +87,56 @@ async def test_a_base_is_due_after_increments(
     assert [item.version for item in await other.versions()] == [4]
     assert (await Parts(tmp_path, store=other).rows(4, PARCELS)).equals(await parts.rows(4))
     await other.close()
+
+
+async def scanned(store: FeatureStore, version: int) -> pa.Table:
+    """The rows of a version as they lie, without the columns that the store keeps for itself."""
+    found = [batch async for batch in store.scan(DATASET, version, PARCELS, Scan(PARCELS.column_names))]
+    return pa.Table.from_batches(found)
+
+
+async def test_a_base_beside_a_delta_gives_the_order_of_one_that_is_loaded_whole(
+    tmp_path: Path, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Publisher and follower answer alike, whether the follower came by the base or by the delta beside it."""
+    parts = Parts(tmp_path, store=store)
+    states = await publish_three(parts, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("sync.bases.MOST_DELTA_SHARE", 0)
+        changed = renamed(states[2].slice(40, 5), "再改")
+        base = (await parts.publish(write_spool(tmp_path / "4", changed), "w-4", increment=True)).manifest
+    changed = renamed(states[2].slice(400, 5), "又改")
+    last = (await parts.publish(write_spool(tmp_path / "5", changed), "w-5", increment=True)).manifest
+    assert (base.base, bool(base.deltas), last.base) == (True, True, False)
+    third = (await parts.versions.read_manifest(DATASET, 3)).manifest
+    for name, way in (("whole", (base, last)), ("by delta", (third, base, last))):
+        (tmp_path / name).mkdir()
+        other = make_store("duckdb", tmp_path / name)
+        await other.open()
+        for manifest in way:
+            await make_readable(parts.objects, other, manifest)
+            assert (await scanned(other, manifest.version)).equals(await scanned(store, manifest.version)), name
+        await other.close()
+    inner = await parts.rows(5)
+    assert not (await scanned(store, 5)).equals(inner)
+    assert (await scanned(store, 4)).equals(await parts.rows(4))
+
+
+async def test_a_store_of_another_format_is_made_again_from_the_objects(tmp_path: Path) -> None:
+    folder = tmp_path / "db"
+    folder.mkdir()
+    parts = Parts(tmp_path, store=make_store("duckdb", folder))
+    await parts.store.open()
+    await publish_three(parts, tmp_path)
+    before = await scanned(parts.store, 3)
+    await parts.store.close()
+    with duckdb.connect(str(folder / "store.duckdb")) as database:
+        database.execute("DROP TABLE guotu_format")
+    again = Parts(tmp_path, store=make_store("duckdb", folder))
+    found = await again.start()
+    assert (found.loaded, [item.version for item in found.records]) == ((DATASET,), [3])
+    assert (await scanned(again.store, 3)).equals(before)
+    await again.store.close()
 
 
 async def test_two_rows_with_one_key_are_not_published(tmp_path: Path, store: FeatureStore) -> None:

@@ -14,12 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from guotu.model.errors import StoreFailure, UnknownDataset, UntrustedKey
+from guotu.model.ports import Scan
 from guotu.model.schema import HASH, PLACE
+from node.stores.duckdb.store import DuckDbStore
 from sync.load import make_readable
 from sync.verify import Held, Verification, Verifier
 from tests.support.publish_parts import Parts
 from tests.support.stores import make_store
-from tests.support.sync_samples import DATASET, TABLE, as_rows, write_spool
+from tests.support.sync_samples import DATASET, PARCELS, TABLE, as_rows, write_spool
 from tests.support.verify_parts import KEYS, ROWS, put, some, tamper, three_versions, verified
 
 
@@ -94,6 +96,18 @@ async def test_every_row_damaged_is_put_right_in_parts(parts: Parts, monkeypatch
     found = await verified(parts, repair=True)
     assert (found.sound, found.differing, found.repaired, found.rows) == (True, 890, 890, 890)
     assert (await parts.rows(3)).equals(before)
+
+
+async def test_after_a_repair_rows_are_in_order_again(parts: Parts) -> None:
+    async def scanned() -> list[pa.RecordBatch]:
+        return [batch async for batch in parts.store.scan(DATASET, 3, PARCELS, Scan(PARCELS.column_names))]
+
+    before = pa.Table.from_batches(await scanned())
+    await tamper(parts, lambda rows: put(some(rows, KEYS[20:22]), "DLMC", "篡改"))
+    assert (await verified(parts, repair=True)).repaired == 2
+    assert pa.Table.from_batches(await scanned()).equals(before)
+    if isinstance(parts.store, DuckDbStore):
+        assert not await parts.store.tidy(DATASET)
 
 
 async def test_a_change_after_the_repair_finds_its_rows(parts: Parts, tmp_path: Path) -> None:

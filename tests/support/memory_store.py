@@ -16,17 +16,22 @@ import pyarrow.parquet as pq
 from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.errors import StoreFailure, UnknownVersion
 from guotu.model.ports import Rows, Scan, StoredVersion
+from guotu.model.rebase import is_own_base
 from guotu.model.schema import HASH, PLACE, arrow_schema, change_schema, difference_schema, effect_schema, stored_schema
 
 Version = tuple[str, int]
+SINCE = "_since"
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The rows of a version, in curve order if it is not a staged change."""
+    """The rows of a version, in curve order if it is not a staged change, with the version that each came to be in."""
 
     rows: pa.Table
     key: str
+    base: int = 0
+    changes: int = 0
+    """Since the base."""
     generation: str = ""
     """The same for all versions that changes lead to from one base; empty for a staged change."""
     state: bytes = b""
@@ -35,6 +40,11 @@ class Kept:
         """Return the rows of these keys, nulls where there is none."""
         numbers = {key: number for number, key in enumerate(self.rows[self.key].to_pylist())}
         return self.rows.take(pa.array([numbers.get(key) for key in keys], pa.int64()))
+
+    def scanned(self) -> pa.Table:
+        """Return the rows in the order of a scan."""
+        recent = pc.greater(self.rows[SINCE], self.base)
+        return pa.concat_tables([self.rows.filter(pc.invert(recent)), self.rows.filter(recent)])
 
     def changed(self, changes: pa.Table) -> Kept:
         """Put rows in the place of those with their keys; a row without a hash only removes."""
@@ -51,6 +61,8 @@ class MemoryStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
+        self.tidied: list[Version] = []
+        """Datasets that it was told to put in order, with the newest version of each at that time."""
         self._staged: dict[Version, Kept] = {}
         self._active: dict[Version, Kept] = {}
 
@@ -70,16 +82,23 @@ class MemoryStore:
     async def stage(self, dataset: str, version: int, collection: Collection, rows: Rows) -> int:
         self._staged.pop((dataset, version), None)
         drawn = await _draw(rows, stored_schema(collection), collection.key)
-        kept = Kept(drawn.slice(0, 0), collection.key, uuid.uuid4().hex).changed(drawn)
+        kept = Kept(_since(drawn, version), collection.key, version, generation=uuid.uuid4().hex)
+        kept = replace(kept, rows=kept.rows.slice(0, 0)).changed(kept.rows)
         self._staged[dataset, version] = kept
         return kept.rows.num_rows
 
-    async def stage_change(self, dataset: str, version: int, collection: Collection, changes: Rows) -> int:
+    async def stage_change(
+        self, dataset: str, version: int, collection: Collection, changes: Rows, *, rebase: bool = False
+    ) -> int:
         before = self._readable(dataset, version - 1)
         self._staged.pop((dataset, version), None)
         drawn = await _draw(changes, stored_schema(collection), collection.key)
-        self._staged[dataset, version] = Kept(drawn, collection.key)
-        return before.changed(drawn).rows.num_rows
+        drawn = _since(drawn, version)
+        rows, since = before.changed(drawn).rows.num_rows, before.changes + drawn.num_rows
+        own = rebase or is_own_base(since, rows)
+        base, since = (version, 0) if own else (before.base, since)
+        self._staged[dataset, version] = Kept(drawn, collection.key, base, since)
+        return rows
 
     async def staged_change(self, dataset: str, version: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:
         staged = self._staged.get((dataset, version))
@@ -99,7 +118,7 @@ class MemoryStore:
             before = self._readable(dataset, version - 1)
             newest = max(self._generation(dataset, before.generation) - {version})
             generation = before.generation if newest == version - 1 else uuid.uuid4().hex
-            staged = replace(before.changed(staged.rows), generation=generation)
+            staged = replace(staged, rows=before.changed(staged.rows).rows, generation=generation)
         self._keep((dataset, version), replace(staged, state=state))
         self._unstage(dataset, version)
 
@@ -112,6 +131,8 @@ class MemoryStore:
             self._path((dataset, version)).unlink()
 
     async def tidy(self, dataset: str) -> bool:
+        newest = max((version for name, version in self._active if name == dataset), default=0)
+        self.tidied.append((dataset, newest))
         return False
 
     async def versions(self) -> list[StoredVersion]:
@@ -157,17 +178,18 @@ class MemoryStore:
         kept = self._readable(dataset, version)
         if version != max(number for name, number in self._active if name == dataset):
             raise UnknownVersion(dataset=dataset, version=version)
-        schema = stored_schema(collection).append(pa.field("_since", pa.int64()))
+        schema = stored_schema(collection).append(pa.field(SINCE, pa.int64()))
         drawn = await _draw(rows, schema, collection.key)
-        since = pc.min_element_wise(pc.fill_null(drawn["_since"], version), version)
+        since = pc.min_element_wise(pc.fill_null(drawn[SINCE], version), version)
         for number in self._generation(dataset, kept.generation):
-            right = drawn.filter(pc.less_equal(since, number)).drop_columns("_since")
+            right = drawn.set_column(drawn.schema.get_field_index(SINCE), SINCE, since)
+            right = right.filter(pc.less_equal(since, number))
             self._keep((dataset, number), self._active[dataset, number].changed(right))
 
     async def scan(
         self, dataset: str, version: int, collection: Collection, scan: Scan
     ) -> AsyncIterator[pa.RecordBatch]:
-        rows = _conform(self._readable(dataset, version).rows, collection)
+        rows = _conform(self._readable(dataset, version).scanned(), collection)
         schema = arrow_schema(collection, scan.fields)
         if scan.sort:
             keys = [*((key.field, "descending" if key.descending else "ascending") for key in scan.sort)]
@@ -194,6 +216,7 @@ class MemoryStore:
         if self._folder:
             path = self._path(version)
             metadata = {"key": kept.key, "generation": kept.generation, "state": kept.state}
+            metadata |= {"base": str(kept.base), "changes": str(kept.changes)}
             pq.write_table(kept.rows.replace_schema_metadata(metadata), path.with_suffix(".part"))
             os.replace(path.with_suffix(".part"), path)
         self._active[version] = kept
@@ -207,7 +230,12 @@ def _read(path: Path) -> Kept:
     rows = pq.ParquetFile(path).read()
     metadata = rows.schema.metadata
     key, generation = metadata[b"key"].decode(), metadata[b"generation"].decode()
-    return Kept(rows.replace_schema_metadata(None), key, generation, metadata[b"state"])
+    base, changes = int(metadata[b"base"]), int(metadata[b"changes"])
+    return Kept(rows.replace_schema_metadata(None), key, base, changes, generation, metadata[b"state"])
+
+
+def _since(rows: pa.Table, version: int) -> pa.Table:
+    return rows.append_column(SINCE, pa.array([version] * len(rows), pa.int64()))
 
 
 async def _draw(rows: Rows, schema: pa.Schema, key: str) -> pa.Table:

@@ -15,6 +15,15 @@ class Version:
 
     generation: int
     rows: Contents
+    since: Contents
+    """The version in which the row of each key came to be."""
+    base: int
+    changes: int
+    """Of rows, since the base."""
+
+    def recent(self) -> set[str]:
+        """Return the keys whose rows a scan gives last."""
+        return {key for key in self.rows if self.since[key] > self.base}
 
 
 @dataclass
@@ -23,6 +32,7 @@ class Staged:
 
     rows: Mapping[str, int | None]
     is_change: bool
+    rebase: bool = False
 
 
 @dataclass
@@ -38,11 +48,11 @@ class VersionModel:
         self.staged[version] = Staged(dict(rows), False)
         return len(rows)
 
-    def stage_change(self, version: int, changes: Mapping[str, int | None]) -> int | None:
+    def stage_change(self, version: int, changes: Mapping[str, int | None], rebase: bool = False) -> int | None:
         """Stage a change; returns the rows of the version, None if there is nothing to change."""
         if version - 1 not in self.readable:
             return None
-        self.staged[version] = Staged(dict(changes), True)
+        self.staged[version] = Staged(dict(changes), True, rebase)
         return len(changed(self.readable[version - 1].rows, changes))
 
     def activate(self, version: int) -> bool:
@@ -54,9 +64,10 @@ class VersionModel:
             before = self.readable[version - 1]
             others = [number for number in self._of(before.generation) if number != version]
             generation = before.generation if max(others) == version - 1 else self._begin()
-            self.readable[version] = Version(generation, changed(before.rows, staged.rows))
+            self.readable[version] = next_version(before, version, staged, generation)
         else:
-            self.readable[version] = Version(self._begin(), {**changed({}, staged.rows)})
+            since = dict.fromkeys(staged.rows, version)
+            self.readable[version] = Version(self._begin(), {**changed({}, staged.rows)}, since, version, 0)
         self._drop_next_change(version)
         return True
 
@@ -75,6 +86,7 @@ class VersionModel:
             since = {key: newest if came is None else min(came, newest) for key, (_, came) in right.items()}
             valid = {key: variant for key, (variant, _) in right.items() if since[key] <= number}
             self.readable[number].rows = changed(self.readable[number].rows, valid)
+            self.readable[number].since |= {key: since[key] for key in valid}
         return newest
 
     def _of(self, generation: int) -> list[int]:
@@ -88,6 +100,14 @@ class VersionModel:
         following = self.staged.get(version + 1)
         if following and following.is_change:
             del self.staged[version + 1]
+
+
+def next_version(before: Version, version: int, staged: Staged, generation: int) -> Version:
+    """Return what a change makes of the version before."""
+    rows, since = changed(before.rows, staged.rows), before.since | dict.fromkeys(staged.rows, version)
+    changes = before.changes + len(staged.rows)
+    own = staged.rebase or changes * 20 > len(rows)
+    return Version(generation, rows, since, version if own else before.base, 0 if own else changes)
 
 
 def changed(rows: Mapping[str, int], changes: Mapping[str, int | None]) -> Contents:

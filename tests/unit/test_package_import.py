@@ -58,6 +58,7 @@ async def test_what_was_published_arrives(author: Author, nation: Site, tmp_path
     assert [record.version for record in nation.held] == [1, 2, 3, 4]
     assert nation.held[-1].manifest == author.chain[-1].name
     assert {item.version for item in await nation.store.versions()} == {1, 2, 3, 4}
+    assert nation.store.tidied == [(author.dataset, 4)]
     assert list((tmp_path / "nation/scratch").iterdir()) == []
 
 

@@ -11,6 +11,7 @@ from sync.load import LOAD_STEPS
 from sync.pointer import Pointer, head_key, list_entries, read_head, version_key
 from sync.publish import STEPS
 from sync.reconcile import Reconciled, reconcile
+from tests.support.memory_store import MemoryStore
 from tests.support.publish_parts import Parts
 from tests.support.sync_samples import DATASET, NODE, PARCELS, TABLE, as_rows, parcels, write_spool
 
@@ -47,6 +48,8 @@ async def test_a_lost_store_is_loaded_from_objects(tmp_path: Path) -> None:
     parts = Parts(tmp_path)
     assert (await parts.start()).loaded == (DATASET,)
     assert await readable(parts) == [(DATASET, 2, 51)]
+    assert isinstance(parts.store, MemoryStore)
+    assert parts.store.tidied == [(DATASET, 2)]
 
 
 async def test_strays_in_the_store_are_dropped(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from guotu.model.schema import HASH
 from node.stores.duckdb import catalogue, generations
-from node.stores.duckdb.catalogue import Catalogue, Entry, Generation, Key
+from node.stores.duckdb.catalogue import UNORDERED, Catalogue, Entry, Generation, Key
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
 from node.stores.duckdb.sql.parameters import Parameters
+from node.stores.duckdb.sql.source import curve_order
 
 
 def activate(cursor: Cursor, key: Key, state: bytes) -> None:
@@ -59,7 +60,10 @@ def unstage_all(cursor: Cursor) -> None:
 
 
 def prune(cursor: Cursor, generation: Generation, above: int, up_to: int) -> None:
-    """Delete the rows of history that came and went between two readable versions."""
+    """Delete the rows of history that came and went between two readable versions.
+
+    Such rows of the current table stay until it is written anew: to take them out of its middle would spare no reader.
+    """
     cursor.execute(
         f"DELETE FROM {quote(generation.history)} WHERE {SINCE} > $1::BIGINT AND {UNTIL} <= $2::BIGINT",  # noqa: S608
         [above, up_to],
@@ -74,23 +78,24 @@ def _drop_next_change(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
 
 
 def _applied(cursor: Cursor, staged: Entry) -> Entry:
-    """Apply a staged change: rows that it replaces go to history, new ones come behind the current ones."""
+    """Apply a staged change: rows that it replaces end where they lie, new ones come behind."""
     before = catalogue.read(cursor).view(staged.dataset, staged.version - 1)
     if not before.head:
         before = generations.fork(cursor, before)
     generation, change = before.generation, quote(staged.change)
-    key, columns = quote(generation.key), listed(generation.columns)
-    touched = f"{key} IN (SELECT {key} FROM {change})"  # noqa: S608 (names are quoted)
     parameters = Parameters()
-    version = parameters.bind(staged.version, "BIGINT")
-    gone = f"SELECT {columns}, {SINCE}, {version} FROM {quote(generation.current)} WHERE {touched}"  # noqa: S608
-    moved = generations.count(cursor, f"INSERT INTO {quote(generation.history)} {gone}", parameters)
-    cursor.execute(f"DELETE FROM {quote(generation.current)} WHERE {touched}")  # noqa: S608 (names are quoted)
-    came = f"SELECT {columns}, {version} FROM {change} AS {ROWS} WHERE {column(HASH)} IS NOT NULL"  # noqa: S608
-    added = generations.append(cursor, generation, came, parameters)
+    version, key = parameters.bind(staged.version, "BIGINT"), quote(generation.key)
+    living = f"{UNTIL} IS NULL AND {key} IN (SELECT {key} FROM {change})"  # noqa: S608 (names are quoted)
+    end = f"UPDATE {quote(generation.current)} SET {UNTIL} = {version} WHERE {living}"  # noqa: S608 (names are quoted)
+    ended = generations.count(cursor, end, parameters)
+    came = f"SELECT {listed(generation.columns)}, {version} FROM {change} AS {ROWS} WHERE {column(HASH)} IS NOT NULL"  # noqa: S608
+    added = generations.append(cursor, generation, came, curve_order(generation.key), parameters)
     cursor.execute(f"DROP TABLE {change}")
-    rows = before.rows - moved + added
-    return replace(staged, rows=rows, generation=generation.name, change="", readable=True)
+    # What lies behind the recent rows that were there is out of order unless there were none.
+    loose = generation.loose or (generation.recent > 0 and added > 0)
+    recent, dead = generation.recent + added, generation.dead + ended
+    generations.note(cursor, replace(generation, recent=recent, loose=loose, dead=dead))
+    return replace(staged, rows=before.rows - ended + added, generation=generation.name, change="", readable=True)
 
 
 def _conceal(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
@@ -108,14 +113,16 @@ def _conceal(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
 
 
 def _roll_back(cursor: Cursor, generation: Generation, version: int) -> None:
-    """Make the current table what it was at a version."""
+    """Make the tables what they were at a version."""
     current, history = quote(generation.current), quote(generation.history)
+    later = f"{UNTIL} > $1::BIGINT"
     cursor.execute(f"DELETE FROM {current} WHERE {SINCE} > $1::BIGINT", [version])  # noqa: S608 (names are quoted)
-    parameters = Parameters()
+    cursor.execute(f"UPDATE {current} SET {UNTIL} = NULL WHERE {later}", [version])  # noqa: S608 (names are quoted)
+    parameters, columns = Parameters(), listed([*generation.columns, SINCE])
     at = parameters.bind(version, "BIGINT")
-    back = (
-        f"SELECT {listed([*generation.columns, SINCE])} FROM {history} AS {ROWS} "  # noqa: S608 (names are quoted)
-        f"WHERE {SINCE} <= {at} AND {UNTIL} > {at}"
-    )
-    generations.append(cursor, generation, back, parameters)
-    cursor.execute(f"DELETE FROM {history} WHERE {UNTIL} > $1::BIGINT", [version])  # noqa: S608 (names are quoted)
+    back = f"SELECT {columns} FROM {history} AS {ROWS} WHERE {SINCE} <= {at} AND {later}"  # noqa: S608 (names are quoted)
+    brought = generations.append(cursor, generation, back, curve_order(generation.key), parameters)
+    cursor.execute(f"DELETE FROM {history} WHERE {later}", [version])  # noqa: S608 (names are quoted)
+    base = UNORDERED if brought else generation.base
+    rolled = replace(generation, base=base, moved=min(generation.moved, version))
+    generations.note(cursor, generations.counted(cursor, rolled))

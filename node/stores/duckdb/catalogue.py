@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import duckdb
 import structlog
@@ -15,14 +15,21 @@ from node.stores.duckdb.sql.identifiers import quote
 
 Key = tuple[str, int]
 """Dataset and version."""
+UNORDERED = -1
+"""Stands for the base of a table whose rows lie in no order."""
+_FORMAT = 2
+"""Goes up with every change of what tables look like."""
 _log = structlog.get_logger(__name__)
 _TABLES = (
+    "guotu_format (format INTEGER NOT NULL)",
     "guotu_epoch (epoch BIGINT NOT NULL)",
     "guotu_generations (name VARCHAR NOT NULL, dataset VARCHAR NOT NULL, current_table VARCHAR NOT NULL, "
     "key VARCHAR NOT NULL, columns MAP(VARCHAR, VARCHAR) NOT NULL, widths MAP(VARCHAR, DOUBLE) NOT NULL, "
-    "out_of_order BIGINT NOT NULL)",
+    "base BIGINT NOT NULL, recent BIGINT NOT NULL, loose BOOLEAN NOT NULL, dead BIGINT NOT NULL, "
+    "moved BIGINT NOT NULL)",
     "guotu_versions (dataset VARCHAR NOT NULL, version BIGINT NOT NULL, rows BIGINT NOT NULL, "
-    "generation VARCHAR NOT NULL, change_table VARCHAR NOT NULL, readable BOOLEAN NOT NULL)",
+    "generation VARCHAR NOT NULL, change_table VARCHAR NOT NULL, readable BOOLEAN NOT NULL, "
+    "base BIGINT NOT NULL, changes BIGINT NOT NULL)",
     "guotu_states (dataset VARCHAR NOT NULL, version BIGINT NOT NULL, state BLOB NOT NULL)",
 )
 
@@ -34,18 +41,26 @@ class Generation:
     name: str
     dataset: str
     current: str
-    """Table of the rows of its newest readable version."""
+    """Table of the rows of its newest readable version, and of those that changes ended since it was written."""
     key: str
     columns: Mapping[str, str]
     """Columns of its rows with their types, as of `node.stores.duckdb.sql.types.table_columns`."""
     widths: Mapping[str, float]
     """Mean bytes of a value by column, as Arrow."""
-    out_of_order: int = 0
-    """Rows of the current table that changes have put behind where they belong; 0: it lies in curve order."""
+    base: int = UNORDERED
+    """The base of the versions in whose order the current table lies: first what came to be with it or earlier."""
+    recent: int = 0
+    """Rows of the current table that came to be after the base."""
+    loose: bool = False
+    """Tells that these lie in no order."""
+    dead: int = 0
+    """Rows of the current table that the newest version has no more."""
+    moved: int = 0
+    """No row of history is of this version or a newer one."""
 
     @property
     def history(self) -> str:
-        """Return the table of the rows that only older readable versions have."""
+        """Return the table of rows that only older readable versions have, taken out of the current table."""
         return f"history_{self.name}"
 
     def row_bytes(self, columns: Sequence[str]) -> float:
@@ -65,6 +80,10 @@ class Entry:
     change: str = ""
     """Table of a staged change; empty otherwise."""
     readable: bool = False
+    base: int = UNORDERED
+    """See `guotu.model.ports.FeatureStore`."""
+    changes: int = 0
+    """Of rows, since its base."""
 
     @property
     def key(self) -> Key:
@@ -80,12 +99,31 @@ class View:
     version: int
     rows: int
     head: bool
-    """Tells that it is the newest of its generation: its rows are the current table."""
+    """Tells that it is the newest of its generation."""
+    base: int
+    changes: int
+    """Of rows, since its base."""
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether its rows are all that is in the current table."""
+        return self.head and not self.generation.dead
+
+    @property
+    def scattered(self) -> bool:
+        """Tell whether history may have rows of it."""
+        return not self.head and self.version < self.generation.moved
 
     @property
     def ordered(self) -> bool:
+        """Tell whether its rows lie in their order."""
+        is_base = self.version == self.base and not self.scattered
+        return self.generation.base == self.base and (is_base or (self.head and not self.generation.loose))
+
+    @property
+    def curved(self) -> bool:
         """Tell whether its rows lie in curve order."""
-        return self.head and not self.generation.out_of_order
+        return self.ordered and self.version == self.base
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +145,7 @@ class Catalogue:
         if entry is None:
             raise UnknownVersion(dataset=dataset, version=version)
         head = self.versions_of(entry.generation)[-1] == version
-        return View(self.generations[entry.generation], version, entry.rows, head)
+        return View(self.generations[entry.generation], version, entry.rows, head, entry.base, entry.changes)
 
     def heads(self) -> list[View]:
         """Return the newest readable version of each generation."""
@@ -138,16 +176,17 @@ def transaction(cursor: Cursor) -> Iterator[None]:
 
 
 def prepare(cursor: Cursor) -> None:
-    """Make the catalogue if there is none. Tables of another layout go: their rows can be loaded again."""
+    """Make the catalogue if there is none. Tables of another format go: their rows can be loaded again."""
     with transaction(cursor):
         found = {name for (name,) in cursor.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-        if "guotu_epoch" in found:
+        if "guotu_format" in found and cursor.execute("FROM guotu_format").fetchall() == [(_FORMAT,)]:
             return
         for name in found:
-            _log.warning("store_table_of_other_layout_dropped", table=name)
+            _log.warning("store_table_of_other_format_dropped", table=name)
             cursor.execute(f"DROP TABLE {quote(name)}")
         for table in _TABLES:
             cursor.execute(f"CREATE TABLE {table}")
+        cursor.execute("INSERT INTO guotu_format VALUES ($1)", [_FORMAT])
         cursor.execute("INSERT INTO guotu_epoch VALUES (0)")
 
 
@@ -165,12 +204,13 @@ def bump(cursor: Cursor) -> None:
 def read(cursor: Cursor) -> Catalogue:
     """Return what the database holds, as the cursor's transaction sees it."""
     generations = cursor.execute(
-        "SELECT name, dataset, current_table, key, columns, widths, out_of_order FROM guotu_generations"
+        "SELECT name, dataset, current_table, key, columns, widths, base, recent, loose, dead, moved "
+        "FROM guotu_generations"
     ).fetchall()
     entries = [
         Entry(*row)
         for row in cursor.execute(
-            "SELECT dataset, version, rows, generation, change_table, readable FROM guotu_versions"
+            "SELECT dataset, version, rows, generation, change_table, readable, base, changes FROM guotu_versions"
         ).fetchall()
     ]
     return Catalogue(
@@ -183,8 +223,7 @@ def read(cursor: Cursor) -> Catalogue:
 
 def add(cursor: Cursor, entry: Entry) -> None:
     """Enter a version."""
-    values = [entry.dataset, entry.version, entry.rows, entry.generation, entry.change, entry.readable]
-    cursor.execute("INSERT INTO guotu_versions VALUES ($1, $2, $3, $4, $5, $6)", values)
+    cursor.execute("INSERT INTO guotu_versions VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", list(astuple(entry)))
 
 
 def remove(cursor: Cursor, entry: Entry) -> None:

@@ -11,7 +11,7 @@ from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.ports import Rows
 from guotu.model.schema import HASH, change_schema, difference_schema
 from node.stores.duckdb import generations
-from node.stores.duckdb.catalogue import View
+from node.stores.duckdb.catalogue import Generation, View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
 from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
@@ -90,21 +90,24 @@ def _take_in(cursor: Cursor, collection: Collection, rows: Rows) -> None:
 
 
 def _left_by(older: View, newer: View, collection: Collection, parameters: Parameters) -> str:
-    """Return the rows of the older version that the newer has no more; all of them went to history."""
+    """Return the rows of the older version that the newer has no more."""
     low, high = (parameters.bind(view.version, "BIGINT") for view in (older, newer))
     columns = conformed(collection, older.generation.columns)
-    history = quote(older.generation.history)
-    return f"SELECT {columns} FROM {history} WHERE {SINCE} <= {low} AND {UNTIL} > {low} AND {UNTIL} <= {high}"  # noqa: S608
+    left = f"WHERE {SINCE} <= {low} AND {UNTIL} > {low} AND {UNTIL} <= {high}"
+    return _of_both_tables(older.generation, columns, left)
 
 
 def _new_in(older: View, newer: View, collection: Collection, parameters: Parameters) -> str:
     """Return the rows of the newer version that the older did not have."""
     low, high = (parameters.bind(view.version, "BIGINT") for view in (older, newer))
     columns = conformed(collection, older.generation.columns)
-    current, history = quote(older.generation.current), quote(older.generation.history)
-    came = f"WHERE {SINCE} > {low} AND {SINCE} <= {high}"
-    stayed = f"SELECT {columns} FROM {current} {came}"  # noqa: S608 (names are quoted)
-    return f"{stayed} UNION ALL SELECT {columns} FROM {history} {came} AND {UNTIL} > {high}"  # noqa: S608
+    came = f"WHERE {SINCE} > {low} AND {SINCE} <= {high} AND ({UNTIL} IS NULL OR {UNTIL} > {high})"
+    return _of_both_tables(older.generation, columns, came)
+
+
+def _of_both_tables(generation: Generation, columns: str, where: str) -> str:
+    tables = (generation.current, generation.history)
+    return " UNION ALL ".join(f"SELECT {columns} FROM {quote(table)} {where}" for table in tables)  # noqa: S608
 
 
 def _find_differing(cursor: Cursor, before: View, after: View, collection: Collection) -> None:

@@ -7,24 +7,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from guotu.model.errors import StoreFailure
-from guotu.model.schema import HASH, PLACE
+from guotu.model.schema import HASH
 from node.stores.duckdb.catalogue import Generation, View
 from node.stores.duckdb.connection import Cursor
-from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
+from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, listed, quote
 from node.stores.duckdb.sql.parameters import Parameters
-from node.stores.duckdb.sql.source import rows_of
+from node.stores.duckdb.sql.source import order_of, rows_of
 
-_TIDY_ABOVE = 0.05
-"""Part of its rows that may be out of order: a question about a window then takes a third longer than in order."""
+_VERSIONS = {SINCE: "BIGINT", UNTIL: "BIGINT"}
 
 
 def create(cursor: Cursor, dataset: str, key: str, columns: Mapping[str, str]) -> Generation:
     """Make the tables of a new generation, not yet in the catalogue."""
     name = uuid.uuid4().hex
     generation = Generation(name, dataset, f"current_{name}", key, columns, {})
-    create_table(cursor, generation.current, generation, {SINCE: "BIGINT"})
-    create_table(cursor, generation.history, generation, {SINCE: "BIGINT", UNTIL: "BIGINT"})
+    create_current(cursor, generation)
+    create_table(cursor, generation.history, generation, _VERSIONS)
     return generation
+
+
+def create_current(cursor: Cursor, generation: Generation) -> None:
+    """Make the current table of a generation."""
+    create_table(cursor, generation.current, generation, _VERSIONS)
 
 
 def create_table(cursor: Cursor, name: str, generation: Generation, more: Mapping[str, str] | None = None) -> None:
@@ -41,12 +45,12 @@ def enter(cursor: Cursor, generation: Generation) -> None:
     """Enter a generation into the catalogue."""
     cursor.execute(
         "INSERT INTO guotu_generations VALUES ($1, $2, $3, $4, map($5::VARCHAR[], $6::VARCHAR[]), "
-        "map($7::VARCHAR[], $8::DOUBLE[]), $9)",
+        "map($7::VARCHAR[], $8::DOUBLE[]), $9, $10, $11, $12, $13)",
         [
             *(generation.name, generation.dataset, generation.current, generation.key),
             *(list(generation.columns), list(generation.columns.values())),
             *(list(generation.widths), list(generation.widths.values())),
-            generation.out_of_order,
+            *(generation.base, generation.recent, generation.loose, generation.dead, generation.moved),
         ],
     )
 
@@ -58,44 +62,45 @@ def drop(cursor: Cursor, generation: Generation) -> None:
     cursor.execute("DELETE FROM guotu_generations WHERE name = $1", [generation.name])
 
 
-def append(cursor: Cursor, generation: Generation, rows: str, parameters: Parameters) -> int:
-    """Put rows behind the current ones, in curve order among themselves; returns how many.
-
-    `rows` is a query with the alias ROWS, which gives all columns and SINCE.
-    """
-    order = f"ORDER BY {column(PLACE)}, {column(generation.key)}"
-    added = count(cursor, f"INSERT INTO {quote(generation.current)} {rows} {order}", parameters)
+def note(cursor: Cursor, generation: Generation) -> None:
+    """Bring what the catalogue tells of a generation's tables up to date."""
     cursor.execute(
-        "UPDATE guotu_generations SET out_of_order = out_of_order + $1 WHERE name = $2", [added, generation.name]
+        "UPDATE guotu_generations SET current_table = $1, base = $2, recent = $3, loose = $4, dead = $5, moved = $6 "
+        "WHERE name = $7",
+        [
+            *(generation.current, generation.base, generation.recent, generation.loose),
+            *(generation.dead, generation.moved, generation.name),
+        ],
     )
-    return added
+
+
+def append(cursor: Cursor, generation: Generation, rows: str, order: str, parameters: Parameters) -> int:
+    """Put rows behind those of the current table; returns how many.
+
+    `rows` is a query with the alias ROWS, which gives all columns and SINCE; `order` is what to sort it by.
+    """
+    into = f"INSERT INTO {quote(generation.current)} ({listed([*generation.columns, SINCE])})"
+    return count(cursor, f"{into} {rows} ORDER BY {order}", parameters)
 
 
 def fork(cursor: Cursor, view: View) -> View:
     """Begin a generation with the rows of a version that is not the newest of its own."""
     old, parameters = view.generation, Parameters()
-    columns = listed(old.columns)
-    rows = rows_of(view, columns, parameters)
-    since = parameters.bind(view.version, "BIGINT")
-    new = replace(create(cursor, old.dataset, old.key, old.columns), widths=old.widths)
-    append(cursor, new, f"SELECT {columns}, {since} FROM ({rows}) AS {ROWS}", parameters)  # noqa: S608 (quoted)
+    columns = listed([*old.columns, SINCE])
+    new = replace(create(cursor, old.dataset, old.key, old.columns), widths=old.widths, base=view.base)
+    rows = f"SELECT {columns} FROM ({rows_of(view, columns, parameters)}) AS {ROWS}"  # noqa: S608 (quoted)
+    append(cursor, new, rows, order_of(view, old.key, parameters), parameters)
+    new = counted(cursor, new)
     enter(cursor, new)
-    return View(new, view.version, view.rows, head=True)
+    return replace(view, generation=new, head=True)
 
 
-def tidy(cursor: Cursor, generation: Generation, rows: int) -> bool:
-    """Write the current table anew, in curve order, if enough of its rows are out of it; tells whether."""
-    if generation.out_of_order <= rows * _TIDY_ABOVE:
-        return False
-    name = f"current_{uuid.uuid4().hex}"
-    create_table(cursor, name, generation, {SINCE: "BIGINT"})
-    order = f"ORDER BY {quote(PLACE)}, {quote(generation.key)}"
-    cursor.execute(f"INSERT INTO {quote(name)} SELECT * FROM {quote(generation.current)} {order}")  # noqa: S608
-    cursor.execute(f"DROP TABLE {quote(generation.current)}")
-    cursor.execute(
-        "UPDATE guotu_generations SET current_table = $1, out_of_order = 0 WHERE name = $2", [name, generation.name]
-    )
-    return True
+def counted(cursor: Cursor, generation: Generation) -> Generation:
+    """Return a generation with its recent and dead rows counted anew."""
+    table = quote(generation.current)
+    counts = f"SELECT count(*) FILTER ({SINCE} > $1::BIGINT), count({UNTIL}) FROM {table}"  # noqa: S608 (quoted)
+    recent, dead = cursor.execute(counts, [generation.base]).fetchall()[0]
+    return replace(generation, recent=recent, dead=dead)
 
 
 def refuse_twins(cursor: Cursor, table: str, key: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import duckdb
@@ -14,6 +14,8 @@ from node.stores.duckdb.failures import DrawingFault
 
 INCOMING = "guotu_incoming"
 """Name under which a statement finds the rows."""
+_GROUP_ROWS, _GROUP_BYTES = 122_880, 96 << 20
+"""Rows of a row group of the engine, which then writes groups side by side; bytes at which one is handed on earlier."""
 
 
 @contextmanager
@@ -47,12 +49,28 @@ class _Drawing:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in self._rows():
-                # Without the metadata of fields, which would make the engine read some as types of its own.
-                columns = [batch.column(name) for name in self._schema.names]
-                plain = pa.RecordBatch.from_arrays(columns, schema=self._schema)
-                self._look(plain)
-                yield plain
+            for batch in grouped(map(self._plain, self._rows())):
+                self._look(batch)
+                yield batch
         except BaseException as error:
             self.fault = error
             raise
+
+    def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Leave out the metadata of fields, which would make the engine read some as types of its own."""
+        columns = [batch.column(name) for name in self._schema.names]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+
+def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Put batches together until they make a row group, or 96 MiB."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        if waiting and (rows + batch.num_rows > _GROUP_ROWS or size + batch.nbytes > _GROUP_BYTES):
+            yield pa.concat_batches(waiting)
+            waiting, rows, size = [], 0, 0
+        waiting.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+    if waiting:
+        yield pa.concat_batches(waiting)

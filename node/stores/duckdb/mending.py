@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from guotu.model.collection import Collection
@@ -10,12 +12,12 @@ from guotu.model.ports import Rows
 from guotu.model.schema import HASH, stored_schema
 from node.stores.duckdb import catalogue, generations
 from node.stores.duckdb.activation import prune
-from node.stores.duckdb.catalogue import Catalogue, Generation, View
+from node.stores.duckdb.catalogue import UNORDERED, Generation, View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
 from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
 from node.stores.duckdb.sql.parameters import Parameters
-from node.stores.duckdb.sql.source import rows_of
+from node.stores.duckdb.sql.source import curve_order, rows_of
 
 _RIGHT = "guotu_right"
 """Temporary table of the rows as they should be."""
@@ -37,7 +39,7 @@ def mend(cursor: Cursor, dataset: str, version: int, collection: Collection, row
     _part(cursor, view.generation)
     _replace(cursor, view.generation)
     cursor.execute(f"DROP TABLE {_RIGHT}")
-    _settle(cursor, known, view)
+    _settle(cursor, view)
 
 
 def _draw(cursor: Cursor, view: View, collection: Collection, rows: Rows) -> None:
@@ -52,32 +54,31 @@ def _draw(cursor: Cursor, view: View, collection: Collection, rows: Rows) -> Non
 
 def _part(cursor: Cursor, generation: Generation) -> None:
     """Let what was there end where the right rows begin."""
-    current, history = quote(generation.current), quote(generation.history)
     same = f"{column(generation.key)} = {column(generation.key, 'r')}"
     later = f"{same} AND {ROWS}.{SINCE} >= r.{SINCE}"
-    cursor.execute(f"DELETE FROM {history} AS {ROWS} USING {_RIGHT} AS r WHERE {later}")  # noqa: S608 (quoted)
-    ended = f"{same} AND {ROWS}.{UNTIL} > r.{SINCE}"
-    cursor.execute(f"UPDATE {history} AS {ROWS} SET {UNTIL} = r.{SINCE} FROM {_RIGHT} AS r WHERE {ended}")  # noqa: S608
-    columns = listed([*generation.columns, SINCE], column)
-    before = f"SELECT {columns}, r.{SINCE} FROM {current} AS {ROWS} JOIN {_RIGHT} AS r ON {same}"  # noqa: S608
-    cursor.execute(f"INSERT INTO {history} {before} WHERE {ROWS}.{SINCE} < r.{SINCE}")
+    ended = f"{same} AND ({ROWS}.{UNTIL} IS NULL OR {ROWS}.{UNTIL} > r.{SINCE})"
+    for table in map(quote, (generation.current, generation.history)):
+        cursor.execute(f"DELETE FROM {table} AS {ROWS} USING {_RIGHT} AS r WHERE {later}")  # noqa: S608 (quoted)
+        cursor.execute(f"UPDATE {table} AS {ROWS} SET {UNTIL} = r.{SINCE} FROM {_RIGHT} AS r WHERE {ended}")  # noqa: S608
 
 
 def _replace(cursor: Cursor, generation: Generation) -> None:
-    key = quote(generation.key)
-    cursor.execute(f"DELETE FROM {quote(generation.current)} WHERE {key} IN (SELECT {key} FROM {_RIGHT})")  # noqa: S608
+    """Put the right rows behind the others: whatever came to be before the newest version is then out of order."""
     columns = listed([*generation.columns, SINCE])
     right = f"SELECT {columns} FROM {_RIGHT} AS {ROWS} WHERE {column(HASH)} IS NOT NULL"  # noqa: S608 (names are quoted)
-    generations.append(cursor, generation, right, Parameters())
+    added = generations.append(cursor, generation, right, curve_order(generation.key), Parameters())
+    base = UNORDERED if added else generation.base
+    generations.note(cursor, generations.counted(cursor, replace(generation, base=base)))
 
 
-def _settle(cursor: Cursor, known: Catalogue, view: View) -> None:
+def _settle(cursor: Cursor, view: View) -> None:
     """Drop what no readable version needs, and count the rows of each anew."""
+    known = catalogue.read(cursor)
     versions = known.versions_of(view.generation.name)
     for above, version in zip([-1, *versions], versions, strict=False):
         prune(cursor, view.generation, above, version)
         parameters = Parameters()
-        at = View(view.generation, version, 0, version == view.version)
+        at = known.view(view.generation.dataset, version)
         counted = f"SELECT count(*) FROM ({rows_of(at, SINCE, parameters)})"  # noqa: S608 (names are quoted)
         entry = known.readable[view.generation.dataset, version]
         catalogue.set_rows(cursor, entry, generations.count(cursor, counted, parameters))

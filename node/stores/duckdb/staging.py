@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from guotu.model.collection import Collection
 from guotu.model.errors import StoreFailure
 from guotu.model.ports import Rows
+from guotu.model.rebase import is_own_base
 from guotu.model.schema import HASH, PLACE, stored_schema
 from node.stores.duckdb import catalogue, generations
-from node.stores.duckdb.catalogue import Entry, View
+from node.stores.duckdb.catalogue import UNORDERED, Entry, View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
 from node.stores.duckdb.sql.identifiers import SINCE, column, listed, quote
@@ -37,20 +38,20 @@ def stage(cursor: Cursor, dataset: str, version: int, collection: Collection, ro
         into = f"INSERT INTO {quote(generation.current)} ({listed([*columns, SINCE])})"
         cursor.execute(f"{into} SELECT {listed(columns)}, $1::BIGINT FROM {INCOMING}", [version])  # noqa: S608
     generations.refuse_twins(cursor, generation.current, collection.key)
-    out_of_order = 0 if look.ordered else look.rows
-    generations.enter(cursor, replace(generation, widths=look.widths(), out_of_order=out_of_order))
-    catalogue.add(cursor, Entry(dataset, version, look.rows, generation.name))
+    base = version if look.ordered else UNORDERED
+    generations.enter(cursor, replace(generation, widths=look.widths(), base=base))
+    catalogue.add(cursor, Entry(dataset, version, look.rows, generation.name, base=version))
     return look.rows
 
 
-def stage_change(cursor: Cursor, before: View, version: int, collection: Collection, changes: Rows) -> int:
-    """Load what turns a version into the next; returns the rows of the latter.
+def stage_change(cursor: Cursor, before: View, collection: Collection, changes: Rows, rebase: bool) -> int:
+    """Load what turns a version into the next, which is its own base if `rebase`; returns the rows of the latter.
 
     Raises:
         StoreFailure: two changes have one key, or the definition is not that of the version before.
         DrawingFault: `changes` raised something.
     """
-    generation, columns = before.generation, table_columns(collection)
+    generation, version, columns = before.generation, before.version + 1, table_columns(collection)
     if (generation.key, generation.columns) != (collection.key, columns):
         raise StoreFailure(detail=f"{generation.dataset}@{version} has other columns than the version before it")
     table = f"change_{uuid.uuid4().hex}"
@@ -59,7 +60,11 @@ def stage_change(cursor: Cursor, before: View, version: int, collection: Collect
         cursor.execute(f"INSERT INTO {quote(table)} SELECT {listed(columns)} FROM {INCOMING}")  # noqa: S608
     generations.refuse_twins(cursor, table, collection.key)
     rows = _rows_after(cursor, before, collection, table)
-    catalogue.add(cursor, Entry(generation.dataset, version, rows, change=table))
+    entry = Entry(generation.dataset, version, rows, change=table, base=version)
+    since = before.changes + generations.count(cursor, f"SELECT count(*) FROM {quote(table)}", Parameters())  # noqa: S608
+    if not rebase and not is_own_base(since, rows):
+        entry = replace(entry, base=before.base, changes=since)
+    catalogue.add(cursor, entry)
     return rows
 
 

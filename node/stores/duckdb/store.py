@@ -15,7 +15,7 @@ from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.errors import StoreFailure, UnknownVersion
 from guotu.model.ports import Grouping, Rows, Scan, StoredVersion
 from guotu.model.schema import change_schema, difference_schema, effect_schema, stored_schema
-from node.stores.duckdb import activation, catalogue, generations, mending, staging
+from node.stores.duckdb import activation, catalogue, mending, staging, tidying
 from node.stores.duckdb.aggregate import aggregate
 from node.stores.duckdb.catalogue import Catalogue
 from node.stores.duckdb.comparison import change_statement, difference_statement, staged_change_statement
@@ -65,12 +65,14 @@ class DuckDbStore:
         await self._unstage(dataset, version)
         return await self._load(dataset, version, lambda it: staging.stage(it, dataset, version, collection, rows))
 
-    async def stage_change(self, dataset: str, version: int, collection: Collection, changes: Rows) -> int:
+    async def stage_change(
+        self, dataset: str, version: int, collection: Collection, changes: Rows, *, rebase: bool = False
+    ) -> int:
         """Load what turns version - 1 into `version` out of sight; returns the rows of `version`."""
 
         def stage(cursor: Cursor) -> int:
             before = catalogue.read(cursor).view(dataset, version - 1)
-            return staging.stage_change(cursor, before, version, collection, changes)
+            return staging.stage_change(cursor, before, collection, changes, rebase)
 
         if (dataset, version - 1) in self._known.readable:
             await self._unstage(dataset, version)
@@ -117,7 +119,7 @@ class DuckDbStore:
         await self._change(f"dropping {dataset}@{version}", lambda it: activation.drop(it, (dataset, version)))
 
     async def tidy(self, dataset: str) -> bool:
-        """Bring rows back into curve order if more than one in twenty is out of it; tells whether.
+        """Bring tables into the order of their newest version; tells whether there was anything to do.
 
         The cost is that of writing the newest version anew.
         """
@@ -125,7 +127,7 @@ class DuckDbStore:
         def tidy(cursor: Cursor) -> bool:
             known = catalogue.read(cursor)
             mine = [view for view in known.heads() if view.generation.dataset == dataset]
-            return any([generations.tidy(cursor, view.generation, view.rows) for view in mine])
+            return any([tidying.tidy(cursor, view) for view in mine])
 
         started = time.monotonic()
         tidied = await self._change(f"tidying {dataset}", tidy)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 ROWS = "f"
 """Alias of the features in every statement, so that columns are never mistaken for output names."""
 SINCE, UNTIL = "_since", "_until"
-"""First version that has a row; in history also the first that has it no longer. int64."""
+"""First version that has a row, and the first that has it no longer, null if there is none yet. int64."""
 
 
 def quote(name: str) -> str:

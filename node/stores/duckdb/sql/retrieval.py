@@ -8,12 +8,12 @@ from guotu.model.collection import Collection
 from guotu.model.grouping import require_field
 from guotu.model.ports import Scan
 from guotu.model.question import SortKey
-from guotu.model.schema import PLACE, columns_of, stored_schema
+from guotu.model.schema import columns_of, stored_schema
 from node.stores.duckdb.catalogue import View
 from node.stores.duckdb.sql.expressions import where_clause
 from node.stores.duckdb.sql.identifiers import column, quote
 from node.stores.duckdb.sql.parameters import Parameter, Parameters
-from node.stores.duckdb.sql.source import source
+from node.stores.duckdb.sql.source import curve_order, order_of, source
 from node.stores.duckdb.sql.types import outgoing_column
 
 
@@ -26,7 +26,7 @@ class Statement:
 
 
 def scan_statement(view: View, collection: Collection, scan: Scan) -> Statement:
-    """Return the statement of a scan: columns in the order asked for, rows in curve order unless sorted.
+    """Return the statement of a scan: columns in the order asked for, rows in their order unless sorted.
 
     Raises:
         UnknownField: the collection has no such column.
@@ -36,7 +36,7 @@ def scan_statement(view: View, collection: Collection, scan: Scan) -> Statement:
     columns = ", ".join(outgoing_column(collection, name) for name in columns_of(collection, scan.fields))
     text = f"SELECT {columns} FROM {source(view, collection, parameters)}"  # noqa: S608 (names are quoted)
     text += where_clause(collection, scan.filter, parameters)
-    text += _order(collection, scan.sort) if scan.sort else _curve_order(view, collection)
+    text += _order(collection, scan.sort) if scan.sort else _natural_order(view, collection, parameters)
     if scan.limit:
         text += f" LIMIT {parameters.bind(scan.limit, 'BIGINT')}"
     return Statement(text, parameters.values)
@@ -46,7 +46,9 @@ def stored_statement(view: View, collection: Collection) -> Statement:
     """Return the statement of all rows with all that is stored of them, in curve order."""
     parameters = Parameters()
     text = f"SELECT {stored_columns(collection)} FROM {source(view, collection, parameters)}"  # noqa: S608
-    return Statement(text + _curve_order(view, collection), parameters.values)
+    if not view.curved:
+        text += f" ORDER BY {curve_order(collection.key)}"
+    return Statement(text, parameters.values)
 
 
 def keyed_statement(view: View, collection: Collection, keys: str) -> Statement:
@@ -64,8 +66,8 @@ def stored_columns(collection: Collection) -> str:
     return ", ".join(outgoing_column(collection, name) for name in stored_schema(collection).names)
 
 
-def _curve_order(view: View, collection: Collection) -> str:
-    return "" if view.ordered else f" ORDER BY {column(PLACE)}, {column(collection.key)}"
+def _natural_order(view: View, collection: Collection, parameters: Parameters) -> str:
+    return "" if view.ordered else f" ORDER BY {order_of(view, collection.key, parameters)}"
 
 
 def _order(collection: Collection, keys: tuple[SortKey, ...]) -> str:

@@ -5,32 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from guotu.model.collection import Collection
+from guotu.model.schema import PLACE
 from node.stores.duckdb.catalogue import View
-from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, quote
+from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, quote
 from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.types import table_columns
 
 
 def source(view: View, collection: Collection, parameters: Parameters, alias: str = ROWS) -> str:
-    """Return what stands after FROM: the rows of a version, with the columns of the collection."""
+    """Return what stands after FROM: the rows of a version, with the columns of the collection and SINCE."""
     generation = view.generation
-    if view.head and generation.columns == table_columns(collection):
+    if view.plain and generation.columns == table_columns(collection):
         return f"{quote(generation.current)} AS {alias}"
-    return f"({rows_of(view, conformed(collection, generation.columns), parameters)}) AS {alias}"
+    columns = f"{conformed(collection, generation.columns)}, {SINCE}"
+    return f"({rows_of(view, columns, parameters)}) AS {alias}"
 
 
 def rows_of(view: View, columns: str, parameters: Parameters) -> str:
     """Return a query of columns of a version's tables.
 
-    The newest of a generation is its current table; an older one is what stayed of it there, and what went to history.
+    Those of the newest of a generation are in its current table, where no change has ended them; those of an older one
+    are there or went to history since.
     """
-    current, history = quote(view.generation.current), quote(view.generation.history)
+    generation = view.generation
+    current = f"SELECT {columns} FROM {quote(generation.current)}"  # noqa: S608 (names are quoted)
+    if view.plain:
+        return current
     if view.head:
-        return f"SELECT {columns} FROM {current}"  # noqa: S608 (names are quoted)
+        return f"{current} WHERE {UNTIL} IS NULL"
     version = parameters.bind(view.version, "BIGINT")
-    had = f"WHERE {SINCE} <= {version}"
-    stayed = f"SELECT {columns} FROM {current} {had}"  # noqa: S608 (names are quoted)
-    return f"{stayed} UNION ALL SELECT {columns} FROM {history} {had} AND {UNTIL} > {version}"  # noqa: S608
+    had = f"WHERE {SINCE} <= {version} AND ({UNTIL} IS NULL OR {UNTIL} > {version})"
+    if not view.scattered:
+        return f"{current} {had}"
+    return f"{current} {had} UNION ALL SELECT {columns} FROM {quote(generation.history)} {had}"  # noqa: S608
+
+
+def order_of(view: View, key: str, parameters: Parameters) -> str:
+    """Return what rows of a version, with the alias ROWS, are sorted by to be in its order."""
+    if view.version == view.base:
+        return curve_order(key)
+    return f"{ROWS}.{SINCE} > {parameters.bind(view.base, 'BIGINT')}, {curve_order(key)}"
+
+
+def curve_order(key: str) -> str:
+    """Return what rows with the alias ROWS are sorted by to be in curve order."""
+    return f"{column(PLACE)}, {column(key)}"
 
 
 def conformed(collection: Collection, columns: Mapping[str, str]) -> str:
