@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class Increment:
         Raises:
             UnknownVersion: the head cannot be read.
         """
-        old = await self._old(keys)
+        old = await self._old(keys, [] if stated is None else [name for name in stated.column_names if name != OP])
         if stated is not None:
             self._check_stated(keys, old, stated)
         numbers = np.arange(start, start + len(keys))
@@ -64,7 +64,7 @@ class Increment:
             UnknownVersion: the head cannot be read.
         """
         keys = rows.column(self.collection.key)
-        old = await self._old(keys)
+        old = await self._old(keys, rows.schema.names)
         present = old[HASH].is_valid()
         self._note(DELETE_OF_MISSING, keys.filter(pc.invert(present)))
         self._check_before(keys, old, pa.Table.from_batches([rows]), present)
@@ -75,13 +75,18 @@ class Increment:
         both = deleted.filter(pc.is_in(deleted, changed.combine_chunks()))
         self._note(CHANGED_AND_DELETED, both.combine_chunks())
 
-    async def _old(self, keys: pa.Array) -> dict[str, pa.Array]:
-        """Return the columns of the head's rows with these keys, in their order; nulls where there is no row."""
-        schema = stored_schema(self.collection)
+    async def _old(self, keys: pa.Array, stated: Sequence[str]) -> dict[str, pa.Array]:
+        """Return what is to be known of the head's rows with these keys, in their order; nulls where there is no row.
+
+        That is the key, the hash, the geometry if there is one, and the fields `stated`.
+        """
+        stored = stored_schema(self.collection)
+        names = {self.collection.key, HASH, *stated, *([GEOMETRY] if self.collection.has_geometry else [])}
+        schema = pa.schema([item for item in stored if item.name in names])
         if not self.version:
             return {item.name: pa.nulls(len(keys), item.type) for item in schema}
-        found = [batch async for batch in self.store.look_up(self.dataset, self.version, self.collection, keys)]
-        table = pa.Table.from_batches(found, schema).combine_chunks()
+        looked = self.store.look_up(self.dataset, self.version, self.collection, keys, schema.names)
+        table = pa.Table.from_batches([batch async for batch in looked], schema).combine_chunks()
         at = pc.index_in(keys, table.column(self.collection.key).combine_chunks())
         return {name: table.column(name).combine_chunks().take(at) for name in schema.names}
 

@@ -154,9 +154,11 @@ class FeatureStore(Protocol):
         """
 
     def look_up(
-        self, dataset: str, version: int, collection: Collection, keys: pa.Array
+        self, dataset: str, version: int, collection: Collection, keys: pa.Array, names: Sequence[str]
     ) -> AsyncIterator[pa.RecordBatch]:
-        """Stream the rows of a version with these keys (those there are), by key; schema `stored_schema`.
+        """Stream columns of the rows of a version with these keys (those there are), by key.
+
+        `names` are columns of `stored_schema`, in any order; only these are read.
 
         Raises:
             UnknownVersion: the version cannot be read.

@@ -148,7 +148,7 @@ async def test_an_unknown_version_is_not_compared_with_nor_looked_into(versions:
     with pytest.raises(UnknownVersion):
         await whole(versions.compare(DATASET, 6, COLLECTION, drawn(numbered(BASE))), difference_schema(COLLECTION))
     with pytest.raises(UnknownVersion):
-        await whole(versions.look_up(DATASET, 6, COLLECTION, pa.array(KEYS)), SCHEMA)
+        await whole(versions.look_up(DATASET, 6, COLLECTION, pa.array(KEYS), SCHEMA.names), SCHEMA)
     with pytest.raises(UnknownVersion):
         await whole(versions.stored(DATASET, 6, COLLECTION), SCHEMA)
 
@@ -157,6 +157,15 @@ async def test_an_unknown_version_is_not_compared_with_nor_looked_into(versions:
 @pytest.mark.parametrize("count", [0, 1, 400])
 async def test_rows_are_looked_up_by_key(versions: FeatureStore, version: int, count: int) -> None:
     keys = [*KEYS[50 : 50 + count], "never there", "'; --"]
-    found = await whole(versions.look_up(DATASET, version, COLLECTION, pa.array(keys, pa.string())), SCHEMA)
+    given = pa.array(keys, pa.string())
+    found = await whole(versions.look_up(DATASET, version, COLLECTION, given, SCHEMA.names), SCHEMA)
     there = sorted(set(keys) & set(VERSIONS[version]))
     assert found.to_pylist() == [VERSIONS[version][key] for key in there]
+
+
+@pytest.mark.parametrize("names", [["_hash"], ["geometry", "_place", "BSM", "_hash", "_xmax"]])
+async def test_only_the_columns_asked_for_are_looked_up(versions: FeatureStore, names: list[str]) -> None:
+    schema = pa.schema([SCHEMA.field(name) for name in names])
+    found = await whole(versions.look_up(DATASET, 5, COLLECTION, pa.array(KEYS[:90]), names), schema)
+    there = sorted(set(KEYS[:90]) & set(VERSIONS[5]))
+    assert found.to_pylist() == [{name: VERSIONS[5][key][name] for name in names} for key in there]

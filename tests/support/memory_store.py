@@ -152,10 +152,11 @@ class MemoryStore:
             yield batch
 
     async def look_up(
-        self, dataset: str, version: int, collection: Collection, keys: pa.Array
+        self, dataset: str, version: int, collection: Collection, keys: pa.Array, names: Sequence[str]
     ) -> AsyncIterator[pa.RecordBatch]:
         rows = _conform(self._readable(dataset, version).rows, collection)
-        for batch in rows.filter(pc.is_in(rows[collection.key], keys)).sort_by(collection.key).to_batches():
+        found = rows.filter(pc.is_in(rows[collection.key], keys)).sort_by(collection.key)
+        for batch in found.select(list(names)).to_batches():
             yield batch
 
     async def stored(self, dataset: str, version: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
 import pyarrow as pa
@@ -154,14 +154,15 @@ class DuckDbStore:
             yield batch
 
     async def look_up(
-        self, dataset: str, version: int, collection: Collection, keys: pa.Array
+        self, dataset: str, version: int, collection: Collection, keys: pa.Array, names: Sequence[str]
     ) -> AsyncIterator[pa.RecordBatch]:
-        """Stream the rows of a version with these keys, by key."""
+        """Stream columns of the rows of a version with these keys, by key."""
 
         def begin(cursor: Cursor) -> tuple[Statement, Shape]:
-            view = self._snapshot(cursor).view(dataset, version)
+            view, stored = self._snapshot(cursor).view(dataset, version), stored_schema(collection)
             cursor.register(_KEYS, pa.table({collection.key: keys}))
-            return keyed_statement(view, collection, _KEYS), shape_of(view, stored_schema(collection))
+            schema = pa.schema([stored.field(name) for name in names])
+            return keyed_statement(view, collection, _KEYS, names), shape_of(view, schema)
 
         async for batch in self._stream(f"looking up rows of {dataset}@{version}", begin):
             yield batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from guotu.model.collection import Collection
@@ -51,11 +52,12 @@ def stored_statement(view: View, collection: Collection) -> Statement:
     return Statement(text, parameters.values)
 
 
-def keyed_statement(view: View, collection: Collection, keys: str) -> Statement:
-    """Return the statement of the rows whose key is in the table or view `keys`, by key."""
+def keyed_statement(view: View, collection: Collection, keys: str, names: Sequence[str]) -> Statement:
+    """Return the statement of columns of the rows whose key is in the table or view `keys`, by key."""
     parameters, key = Parameters(), quote(collection.key)
+    columns = ", ".join(outgoing_column(collection, name) for name in names)
     text = (
-        f"SELECT {stored_columns(collection)} FROM {source(view, collection, parameters)} "  # noqa: S608
+        f"SELECT {columns} FROM {source(view, collection, parameters)} "  # noqa: S608
         f"WHERE {column(collection.key)} IN (SELECT {key} FROM {quote(keys)}) ORDER BY {column(collection.key)}"
     )
     return Statement(text, parameters.values)
