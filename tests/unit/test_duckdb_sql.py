@@ -39,10 +39,10 @@ OUTCOMES = {
 }
 
 
-def view(collection: Collection = COLLECTION, *, head: bool = True, out_of_order: int = 0) -> View:
-    columns = table_columns(collection)
-    generation = Generation("g", "510000/tb", 't"', collection.key, columns, {}, out_of_order)
-    return View(generation, 7, 100, head)
+def view(collection: Collection = COLLECTION, *, head: bool = True, base: int = 3, **state: int) -> View:
+    """Version 7, whose base is 3, in a table in the order of `base`."""
+    generation = Generation("g", "510000/tb", 't"', collection.key, table_columns(collection), {}, base, **state)
+    return View(generation, 7, 100, head, base=3, changes=9)
 
 
 def where(expression: Expression) -> tuple[str, list[object]]:
@@ -115,23 +115,34 @@ def test_names_are_quoted() -> None:
     assert statement.parameters == [date(2024, 1, 1), 5]
 
 
-def test_only_what_is_out_of_order_is_sorted_by_place() -> None:
-    order = ' ORDER BY f."_place", f."BSM"'
+@pytest.mark.parametrize("state", [{"base": 2}, {"recent": 5, "loose": True}, {"head": False}])
+def test_only_what_is_out_of_order_is_sorted(state: dict[str, int]) -> None:
+    order = ' ORDER BY f._since > $1::BIGINT, f."_place", f."BSM"'
     scan = Scan(("BSM",))
-    assert scan_statement(view(), COLLECTION, scan).text == 'SELECT f."BSM" FROM "t""" AS f'
-    assert scan_statement(view(out_of_order=1), COLLECTION, scan).text == f'SELECT f."BSM" FROM "t""" AS f{order}'
+    assert scan_statement(view(recent=5), COLLECTION, scan).text == 'SELECT f."BSM" FROM "t""" AS f'
+    statement = scan_statement(view(**state), COLLECTION, scan)  # type: ignore[arg-type]
+    assert statement.text.endswith(order if state.get("head", True) else order.replace("$1", "$2"))
+    assert statement.parameters[-1] == 3
 
 
-def test_an_older_version_is_read_from_both_tables() -> None:
+def test_rows_that_have_ended_are_left_out() -> None:
+    text = scan_statement(view(dead=4), COLLECTION, Scan(("BSM",))).text
+    assert text.endswith(' FROM "t""" WHERE _until IS NULL) AS f')
+
+
+@pytest.mark.parametrize("moved", [7, 8])
+def test_an_older_version_is_read_from_history_too_where_that_may_have_rows_of_it(moved: int) -> None:
     plain = Collection("x", Family.STATUS, "", "", GeometryType.NONE, "k", (Field("k", "k", FieldType.INTEGER),))
-    statement = scan_statement(view(plain, head=False), plain, Scan(("k",), Compare("k", Comparison.GT, 5), limit=3))
-    columns = '"k" AS "k", "_place" AS "_place", "_hash" AS "_hash"'
+    older = view(plain, head=False, moved=moved)
+    statement = scan_statement(older, plain, Scan(("k",), Compare("k", Comparison.GT, 5), limit=3))
+    columns = '"k" AS "k", "_place" AS "_place", "_hash" AS "_hash", _since'
+    had = "WHERE _since <= $1::BIGINT AND (_until IS NULL OR _until > $1::BIGINT)"
+    history = f' UNION ALL SELECT {columns} FROM "history_g" {had}' if moved == 8 else ""
     assert statement.text == (
-        f'SELECT f."k" FROM (SELECT {columns} FROM "t""" WHERE _since <= $1::BIGINT UNION ALL SELECT {columns} '
-        'FROM "history_g" WHERE _since <= $1::BIGINT AND _until > $1::BIGINT) AS f '
-        'WHERE (f."k" > $2::BIGINT) ORDER BY f."_place", f."k" LIMIT $3::BIGINT'
+        f'SELECT f."k" FROM (SELECT {columns} FROM "t""" {had}{history}) AS f '
+        'WHERE (f."k" > $2::BIGINT) ORDER BY f._since > $3::BIGINT, f."_place", f."k" LIMIT $4::BIGINT'
     )
-    assert statement.parameters == [7, 5, 3]
+    assert statement.parameters == [7, 5, 3, 3]
 
 
 def test_columns_of_an_older_definition_are_renamed_cast_or_null() -> None:
