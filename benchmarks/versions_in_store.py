@@ -24,8 +24,9 @@ from node.stores.duckdb.store import DuckDbStore
 from sync.bases import MOST_DELTAS
 from sync.prepared import stored_batches
 
-_DATASET = "500000/dltb"
-_ROUNDS = 9
+_DATASET, _FRESH = "500000/dltb", "500001/dltb"
+"""The dataset that is changed; the same rows as they were loaded, to compare with."""
+_ROUNDS = 15
 _SHARE = 0.01
 _WINDOW = shapely.box(106.4, 29.4, 106.6, 29.6)
 
@@ -42,7 +43,6 @@ async def _measure(parcels: Path, collection: Collection, folder: Path, deltas: 
         table = pq.read_table(parcels)
         rows = _in_curve_order(table, collection)
         load_s = await _timed_stage(store, 1, collection, rows)
-        fresh = await _questions(store, 1, collection)
         places = np.random.default_rng(0).permutation(table.num_rows)
         each = max(4, round(table.num_rows * _SHARE))
         apply_s, tidy_s, since_base = [], [], 0
@@ -58,7 +58,8 @@ async def _measure(parcels: Path, collection: Collection, folder: Path, deltas: 
             started = time.perf_counter()
             await store.tidy(_DATASET)
             tidy_s.append(time.perf_counter() - started)
-        after = await _questions(store, deltas + 1, collection)
+        await _timed_stage(store, 1, collection, rows, _FRESH)
+        fresh, after = await _questions(store, collection, (_FRESH, 1), (_DATASET, deltas + 1))
     finally:
         await store.close()
     return {
@@ -74,31 +75,37 @@ async def _measure(parcels: Path, collection: Collection, folder: Path, deltas: 
     }
 
 
-async def _timed_stage(store: FeatureStore, version: int, collection: Collection, rows: Rows) -> float:
+async def _timed_stage(
+    store: FeatureStore, version: int, collection: Collection, rows: Rows, dataset: str = _DATASET
+) -> float:
     started = time.perf_counter()
-    await store.stage(_DATASET, version, collection, rows)
-    await store.activate(_DATASET, version)
+    await store.stage(dataset, version, collection, rows)
+    await store.activate(dataset, version)
     return time.perf_counter() - started
 
 
-async def _questions(store: FeatureStore, version: int, collection: Collection) -> dict[str, float]:
-    """Return the median milliseconds of each question."""
+async def _questions(
+    store: FeatureStore, collection: Collection, *versions: tuple[str, int]
+) -> tuple[dict[str, float], ...]:
+    """Return the median milliseconds of each question by version, asked in turn, so that none has a better machine."""
     window = Spatial(SpatialRelation.INTERSECTS, shapely.to_wkb(_WINDOW))
     scans = {
         "window": Scan(collection.column_names, window),
         "two_fields": Scan((collection.key, "DLBM")),
     }
-    return {name: await _median_ms(store, version, collection, scan) for name, scan in scans.items()}
-
-
-async def _median_ms(store: FeatureStore, version: int, collection: Collection, scan: Scan) -> float:
-    times = []
+    times: list[dict[str, list[float]]] = [{name: [] for name in scans} for _ in versions]
     for _ in range(_ROUNDS):
-        started = time.perf_counter()
-        async for _batch in store.scan(_DATASET, version, collection, scan):
-            pass
-        times.append((time.perf_counter() - started) * 1000)
-    return round(statistics.median(times), 2)
+        for name, scan in scans.items():
+            for (dataset, version), told in zip(versions, times, strict=True):
+                told[name].append(await _timed_scan(store, dataset, version, collection, scan))
+    return tuple({name: round(statistics.median(ms), 2) for name, ms in told.items()} for told in times)
+
+
+async def _timed_scan(store: FeatureStore, dataset: str, version: int, collection: Collection, scan: Scan) -> float:
+    started = time.perf_counter()
+    async for _batch in store.scan(dataset, version, collection, scan):
+        pass
+    return (time.perf_counter() - started) * 1000
 
 
 def _in_curve_order(table: pa.Table, collection: Collection) -> Rows:
