@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -221,13 +222,49 @@ async def test_nothing_is_left_of_what_was_dropped_replaced_or_staged(tmp_path: 
     await store.stage(DATASET, 4, COLLECTION, drawn(stored_rows(parcels(70))))
     await store.stage_change(DATASET, 4, COLLECTION, drawn(CHANGES))
     await store.stage_change(DATASET, 4, COLLECTION, drawn(CHANGES.slice(5)))
+    assert len(list(options.staged.iterdir())) == 1
     await store.close()
-    assert await tables(options) == ["change", "current", "current", "history", "history"]
+    assert await tables(options) == ["current", "current", "history", "history"]
     await store.open()
+    assert not options.staged.exists()
+    await store.stage_change(DATASET, 4, COLLECTION, drawn(CHANGES))
+    await store.activate(DATASET, 4)
+    assert list(options.staged.iterdir()) == []
+    await store.drop(DATASET, 4)
     for version in (1, 2, 3):
         await store.drop(DATASET, version)
     await store.close()
     assert await tables(options) == []
+
+
+@pytest.mark.parametrize("fault", ["twins", "no key", "too large", "drawing"])
+async def test_a_change_that_does_not_fit_is_not_staged_and_leaves_no_file(tmp_path: Path, fault: str) -> None:
+    options = DuckDbOptions(tmp_path / "store.duckdb")
+    store = await filled(options, parcels(100))
+    rows = CHANGES.slice(0, 4)
+    key, amount = rows["BSM"].to_pylist(), rows["TBMJ"].to_pylist()
+    if fault == "twins":
+        key[1] = key[0]
+    elif fault == "no key":
+        key[1] = None
+    elif fault == "too large":
+        amount[1] = 1e15
+    changed = rows.set_column(0, rows.schema.field("BSM"), pa.array(key, pa.string()))
+    place = rows.schema.get_field_index("TBMJ")
+    changed = changed.set_column(place, rows.schema.field("TBMJ"), pa.array(amount, pa.float64()))
+
+    def failing() -> Iterator[pa.RecordBatch]:
+        yield from changed.to_batches()
+        if fault == "drawing":
+            raise KeyError("gone")
+
+    with pytest.raises(KeyError if fault == "drawing" else StoreFailure):
+        await store.stage_change(DATASET, 2, COLLECTION, failing)
+    with pytest.raises(UnknownVersion):
+        await store.activate(DATASET, 2)
+    assert list(options.staged.iterdir()) == []
+    await apply(store, CHANGES, 2)
+    await store.close()
 
 
 async def test_history_has_only_what_a_readable_version_needs(tmp_path: Path) -> None:

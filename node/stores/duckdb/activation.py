@@ -7,13 +7,14 @@ from dataclasses import replace
 from guotu.model.schema import HASH
 from node.stores.duckdb import catalogue, generations
 from node.stores.duckdb.catalogue import UNORDERED, Catalogue, Entry, Generation, Key
+from node.stores.duckdb.changefiles import ChangeFiles
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
 from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.source import curve_order
 
 
-def activate(cursor: Cursor, key: Key, state: bytes) -> None:
+def activate(cursor: Cursor, files: ChangeFiles, key: Key, state: bytes) -> None:
     """Make a staged version readable; one that is readable and not staged again stays as it is.
 
     Raises:
@@ -26,8 +27,9 @@ def activate(cursor: Cursor, key: Key, state: bytes) -> None:
         return
     if key in known.readable:
         _conceal(cursor, known, known.readable[key])
+        known = catalogue.read(cursor)
     catalogue.remove(cursor, staged)
-    catalogue.add(cursor, _applied(cursor, staged) if staged.change else replace(staged, readable=True))
+    catalogue.add(cursor, _applied(cursor, files, known, staged) if staged.change else replace(staged, readable=True))
     catalogue.set_state(cursor, key, state)
     _drop_next_change(cursor, known, staged)
 
@@ -46,9 +48,7 @@ def drop(cursor: Cursor, key: Key) -> None:
 def unstage(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
     """Remove a staged version and its rows."""
     catalogue.remove(cursor, entry)
-    if entry.change:
-        cursor.execute(f"DROP TABLE {quote(entry.change)}")
-    else:
+    if not entry.change:
         generations.drop(cursor, known.generations[entry.generation])
 
 
@@ -77,12 +77,13 @@ def _drop_next_change(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
         unstage(cursor, known, following)
 
 
-def _applied(cursor: Cursor, staged: Entry) -> Entry:
+def _applied(cursor: Cursor, files: ChangeFiles, known: Catalogue, staged: Entry) -> Entry:
     """Apply a staged change: rows that it replaces end where they lie, new ones come behind."""
-    before = catalogue.read(cursor).view(staged.dataset, staged.version - 1)
+    before = known.view(staged.dataset, staged.version - 1)
     if not before.head:
         before = generations.fork(cursor, before)
     generation, change = before.generation, quote(staged.change)
+    files.offer(cursor, staged.change, generation.columns)
     parameters = Parameters()
     version, key = parameters.bind(staged.version, "BIGINT"), quote(generation.key)
     living = f"{UNTIL} IS NULL AND {key} IN (SELECT {key} FROM {change})"  # noqa: S608 (names are quoted)
@@ -90,7 +91,6 @@ def _applied(cursor: Cursor, staged: Entry) -> Entry:
     ended = generations.count(cursor, end, parameters)
     came = f"SELECT {listed(generation.columns)}, {version} FROM {change} AS {ROWS} WHERE {column(HASH)} IS NOT NULL"  # noqa: S608
     added = generations.append(cursor, generation, came, curve_order(generation.key), parameters)
-    cursor.execute(f"DROP TABLE {change}")
     # What lies behind the recent rows that were there is out of order unless there were none.
     loose = generation.loose or (generation.recent > 0 and added > 0)
     recent, dead = generation.recent + added, generation.dead + ended

@@ -14,29 +14,21 @@ from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, listed, quote
 from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.source import order_of, rows_of
 
-_VERSIONS = {SINCE: "BIGINT", UNTIL: "BIGINT"}
-
 
 def create(cursor: Cursor, dataset: str, key: str, columns: Mapping[str, str]) -> Generation:
     """Make the tables of a new generation, not yet in the catalogue."""
     name = uuid.uuid4().hex
     generation = Generation(name, dataset, f"current_{name}", key, columns, {})
-    create_current(cursor, generation)
-    create_table(cursor, generation.history, generation, _VERSIONS)
+    for table in (generation.current, generation.history):
+        create_table(cursor, table, generation)
     return generation
 
 
-def create_current(cursor: Cursor, generation: Generation) -> None:
-    """Make the current table of a generation."""
-    create_table(cursor, generation.current, generation, _VERSIONS)
-
-
-def create_table(cursor: Cursor, name: str, generation: Generation, more: Mapping[str, str] | None = None) -> None:
-    """Make a table for rows of a generation; each must have a key, and a hash unless it may delete."""
-    required = (generation.key, HASH) if more else (generation.key,)
+def create_table(cursor: Cursor, name: str, generation: Generation) -> None:
+    """Make a table for rows of a generation; each must have a key and a hash."""
     columns = [
-        f"{quote(column)} {kind}{' NOT NULL' if column in required else ''}"
-        for column, kind in {**generation.columns, **(more or {})}.items()
+        f"{quote(column)} {kind}{' NOT NULL' if column in (generation.key, HASH) else ''}"
+        for column, kind in {**generation.columns, SINCE: "BIGINT", UNTIL: "BIGINT"}.items()
     ]
     cursor.execute(f"CREATE TABLE {quote(name)} ({', '.join(columns)})")
 
@@ -109,10 +101,12 @@ def refuse_twins(cursor: Cursor, table: str, key: str) -> None:
     Raises:
         StoreFailure: there are such rows.
     """
-    name = quote(key)
-    twins = f"SELECT 1 FROM {quote(table)} GROUP BY {name} HAVING count(*) > 1 LIMIT 1"  # noqa: S608 (quoted)
-    if cursor.execute(twins).fetchone():
-        raise StoreFailure(detail=f"two rows have one {key}")
+    # Hashes first: they take a quarter of the memory, and two keys of one hash are rare.
+    for what in (f"hash({quote(key)})", quote(key)):
+        twins = f"SELECT 1 FROM {quote(table)} GROUP BY {what} HAVING count(*) > 1 LIMIT 1"  # noqa: S608 (quoted)
+        if not cursor.execute(twins).fetchone():
+            return
+    raise StoreFailure(detail=f"two rows have one {key}")
 
 
 def count(cursor: Cursor, statement: str, parameters: Parameters) -> int:

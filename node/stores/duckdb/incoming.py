@@ -38,6 +38,19 @@ def incoming(
         cursor.unregister(INCOMING)
 
 
+def drawn(rows: Rows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield rows themselves, in batches of a row group.
+
+    Raises:
+        DrawingFault: drawing them raised something.
+    """
+    drawing = _Drawing(rows, schema, lambda batch: None)
+    try:
+        yield from drawing.batches()
+    except Exception as error:
+        raise DrawingFault(error) from None
+
+
 class _Drawing:
     """Draws the rows once, and remembers what that raised."""
 

@@ -12,7 +12,7 @@ class DuckDbOptions:
     """Settings of one database file."""
 
     path: Path
-    """Database file. `<path>.tmp` beside it is the store's own, and emptied when it opens."""
+    """Database file. `<path>.tmp` and `<path>.staged` beside it are the store's own, and emptied when it opens."""
     memory_limit_mib: int = 512
     """Most memory for the engine's buffers, MiB; what does not fit goes to `<path>.tmp`."""
     threads: int = 0
@@ -31,3 +31,8 @@ class DuckDbOptions:
     def scratch(self) -> Path:
         """Return the directory for what does not fit in memory."""
         return self.path.with_name(f"{self.path.name}.tmp")
+
+    @property
+    def staged(self) -> Path:
+        """Return the directory for changes that are staged."""
+        return self.path.with_name(f"{self.path.name}.staged")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guotu.model.collection import Collection
+from guotu.model.collection import Collection, FieldType
 from guotu.model.errors import StoreFailure
 from guotu.model.ports import Rows
 from guotu.model.rebase import is_own_base
 from guotu.model.schema import HASH, PLACE, stored_schema
 from node.stores.duckdb import catalogue, generations
 from node.stores.duckdb.catalogue import UNORDERED, Entry, View
+from node.stores.duckdb.changefiles import ChangeFiles
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
 from node.stores.duckdb.sql.identifiers import SINCE, column, listed, quote
@@ -44,39 +44,56 @@ def stage(cursor: Cursor, dataset: str, version: int, collection: Collection, ro
     return look.rows
 
 
-def stage_change(cursor: Cursor, before: View, collection: Collection, changes: Rows, rebase: bool) -> int:
+def stage_change(
+    cursor: Cursor, files: ChangeFiles, before: View, collection: Collection, changes: Rows, rebase: bool
+) -> int:
     """Load what turns a version into the next, which is its own base if `rebase`; returns the rows of the latter.
 
     Raises:
-        StoreFailure: two changes have one key, or the definition is not that of the version before.
+        StoreFailure: two changes have one key, one has none, or the definition is not that of the version before.
         DrawingFault: `changes` raised something.
     """
-    generation, version, columns = before.generation, before.version + 1, table_columns(collection)
-    if (generation.key, generation.columns) != (collection.key, columns):
+    generation, version = before.generation, before.version + 1
+    if (generation.key, generation.columns) != (collection.key, table_columns(collection)):
         raise StoreFailure(detail=f"{generation.dataset}@{version} has other columns than the version before it")
-    table = f"change_{uuid.uuid4().hex}"
-    generations.create_table(cursor, table, generation)
-    with incoming(cursor, changes, stored_schema(collection)):
-        cursor.execute(f"INSERT INTO {quote(table)} SELECT {listed(columns)} FROM {INCOMING}")  # noqa: S608
-    generations.refuse_twins(cursor, table, collection.key)
-    rows = _rows_after(cursor, before, collection, table)
-    entry = Entry(generation.dataset, version, rows, change=table, base=version)
-    since = before.changes + generations.count(cursor, f"SELECT count(*) FROM {quote(table)}", Parameters())  # noqa: S608
+    name = files.write(collection, changes)
+    files.offer(cursor, name, generation.columns)
+    generations.refuse_twins(cursor, name, collection.key)
+    count, upserts = _counted(cursor, collection, name)
+    rows = before.rows + upserts - _replaced(cursor, before, collection, name)
+    entry = Entry(generation.dataset, version, rows, change=name, base=version)
+    since = before.changes + count
     if not rebase and not is_own_base(since, rows):
         entry = replace(entry, base=before.base, changes=since)
     catalogue.add(cursor, entry)
     return rows
 
 
-def _rows_after(cursor: Cursor, before: View, collection: Collection, table: str) -> int:
-    kept = f"SELECT count({quote(HASH)}) FROM {quote(table)}"  # noqa: S608 (names are quoted)
+def _counted(cursor: Cursor, collection: Collection, change: str) -> tuple[int, int]:
+    """Return how many changes there are, and how many are no deletes. Every value is brought into its column's type.
+
+    Raises:
+        StoreFailure: one has no key.
+        duckdb.Error: a value does not fit.
+    """
+    table, cast = quote(change), [item.name for item in collection.fields if item.type is FieldType.DECIMAL]
+    values = ["count(*)", *(f"count({quote(name)})" for name in (collection.key, HASH))]
+    values += [f"max({quote(name)})" for name in cast]
+    found = cursor.execute(f"SELECT {', '.join(values)} FROM {table}").fetchall()[0]  # noqa: S608 (names are quoted)
+    count, keyed, upserts = map(int, found[:3])
+    if keyed < count:
+        raise StoreFailure(detail=f"a change has no {collection.key}")
+    return count, upserts
+
+
+def _replaced(cursor: Cursor, before: View, collection: Collection, change: str) -> int:
+    """Return how many rows of a version a change replaces or removes."""
     parameters = Parameters()
     replaced = (
         f"SELECT count(*) FROM {source(before, collection, parameters)} "  # noqa: S608 (names are quoted)
-        f"WHERE {column(collection.key)} IN (SELECT {quote(collection.key)} FROM {quote(table)})"
+        f"WHERE {column(collection.key)} IN (SELECT {quote(collection.key)} FROM {quote(change)})"
     )
-    upserts = generations.count(cursor, kept, Parameters())
-    return before.rows + upserts - generations.count(cursor, replaced, parameters)
+    return generations.count(cursor, replaced, parameters)
 
 
 class _Look:

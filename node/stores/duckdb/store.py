@@ -18,6 +18,7 @@ from guotu.model.schema import change_schema, difference_schema, effect_schema, 
 from node.stores.duckdb import activation, catalogue, mending, staging, tidying
 from node.stores.duckdb.aggregate import aggregate
 from node.stores.duckdb.catalogue import Catalogue
+from node.stores.duckdb.changefiles import ChangeFiles
 from node.stores.duckdb.comparison import change_statement, difference_statement, staged_change_statement
 from node.stores.duckdb.connection import Cursor, connect
 from node.stores.duckdb.failures import engine_faults
@@ -40,6 +41,7 @@ class DuckDbStore:
 
     def __init__(self, options: DuckDbOptions) -> None:
         self._options = options
+        self._files = ChangeFiles(options.staged)
         self._sessions: Sessions | None = None
         self._known = catalogue.EMPTY
 
@@ -51,6 +53,7 @@ class DuckDbStore:
             StoreFailure: the engine cannot open it.
         """
         base = await asyncio.to_thread(_open, self._options)
+        await asyncio.to_thread(self._files.clear)
         self._sessions = Sessions(base, self._options)
         await self._change("clearing staged versions", activation.unstage_all)
 
@@ -72,7 +75,7 @@ class DuckDbStore:
 
         def stage(cursor: Cursor) -> int:
             before = catalogue.read(cursor).view(dataset, version - 1)
-            return staging.stage_change(cursor, before, collection, changes, rebase)
+            return staging.stage_change(cursor, self._files, before, collection, changes, rebase)
 
         if (dataset, version - 1) in self._known.readable:
             await self._unstage(dataset, version)
@@ -91,6 +94,7 @@ class DuckDbStore:
             if staged is None or not staged.change:
                 raise UnknownVersion(dataset=dataset, version=version)
             before = known.view(dataset, version - 1)
+            self._files.offer(cursor, staged.change, before.generation.columns)
             statement = staged_change_statement(before, staged.change, collection)
             return statement, shape_of(before, effect_schema(collection))
 
@@ -104,7 +108,7 @@ class DuckDbStore:
             UnknownVersion: it is neither staged nor readable.
         """
         activity = f"activating {dataset}@{version}"
-        await self._change(activity, lambda it: activation.activate(it, (dataset, version), state))
+        await self._change(activity, lambda it: activation.activate(it, self._files, (dataset, version), state))
 
     async def state(self, dataset: str, version: int) -> bytes:
         """Return what `activate` was given."""
@@ -274,12 +278,15 @@ class DuckDbStore:
 
         def run(cursor: Cursor) -> T:
             with engine_faults(activity):
-                with catalogue.transaction(cursor):
-                    result = work(cursor)
-                    catalogue.bump(cursor)
-                    known = catalogue.read(cursor)
-                self._known = known
-                return result
+                try:
+                    with catalogue.transaction(cursor):
+                        result = work(cursor)
+                        catalogue.bump(cursor)
+                        known = catalogue.read(cursor)
+                    self._known = known
+                    return result
+                finally:
+                    self._files.keep(entry.change for entry in self._known.staged.values())
 
         async with self._open_sessions.write() as session:
             return await session.start(run)

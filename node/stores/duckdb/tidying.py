@@ -43,7 +43,7 @@ def _sort_recent(cursor: Cursor, generation: Generation) -> None:
 def _write_anew(cursor: Cursor, view: View) -> None:
     old = view.generation
     new = replace(old, current=f"current_{uuid.uuid4().hex}", base=view.base, loose=False)
-    generations.create_current(cursor, new)
+    generations.create_table(cursor, new.current, new)
     columns, parameters = listed([*new.columns, SINCE]), Parameters()
     living = f"SELECT {columns} FROM {quote(old.current)} AS {ROWS} WHERE {UNTIL} IS NULL"  # noqa: S608 (quoted)
     generations.append(cursor, new, living, order_of(view, new.key, parameters), parameters)
