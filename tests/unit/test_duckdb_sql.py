@@ -17,13 +17,14 @@ from guotu.model.question import Aggregate, AggregateFunction, SortKey
 from guotu.model.schema import stored_schema
 from node.stores.duckdb.catalogue import Generation, View
 from node.stores.duckdb.failures import DrawingFault, describe, engine_faults
-from node.stores.duckdb.sql.expressions import where_clause
+from node.stores.duckdb.sql.dialect import DUCKDB
 from node.stores.duckdb.sql.grouping import grouping_statement
-from node.stores.duckdb.sql.numbers import exact_range, settle
-from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.retrieval import scan_statement
 from node.stores.duckdb.sql.source import conformed
 from node.stores.duckdb.sql.types import table_columns
+from node.stores.sql.expressions import where_clause
+from node.stores.sql.numbers import exact_range, settle
+from node.stores.sql.parameters import Parameters
 from tests.support.features import sample_collection
 
 COLLECTION = sample_collection()
@@ -47,7 +48,7 @@ def view(collection: Collection = COLLECTION, *, head: bool = True, base: int = 
 
 def where(expression: Expression) -> tuple[str, list[object]]:
     parameters = Parameters()
-    return where_clause(COLLECTION, expression, parameters), list(parameters.values)
+    return where_clause(DUCKDB, COLLECTION, expression, parameters), list(parameters.values)
 
 
 @given(

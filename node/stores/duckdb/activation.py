@@ -9,9 +9,9 @@ from node.stores.duckdb import catalogue, generations
 from node.stores.duckdb.catalogue import UNORDERED, Catalogue, Entry, Generation, Key
 from node.stores.duckdb.changefiles import ChangeFiles
 from node.stores.duckdb.connection import Cursor
-from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
-from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.source import curve_order
+from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
+from node.stores.sql.parameters import Parameters
 
 
 def activate(cursor: Cursor, files: ChangeFiles, key: Key, state: bytes) -> None:

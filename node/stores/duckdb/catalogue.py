@@ -11,7 +11,7 @@ import structlog
 
 from guotu.model.errors import UnknownVersion
 from node.stores.duckdb.connection import Cursor
-from node.stores.duckdb.sql.identifiers import quote
+from node.stores.sql.identifiers import quote
 
 Key = tuple[str, int]
 """Dataset and version."""

@@ -14,7 +14,7 @@ from guotu.model.ports import Rows
 from guotu.model.schema import stored_schema
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import drawn
-from node.stores.duckdb.sql.identifiers import quote
+from node.stores.sql.identifiers import quote
 
 
 class ChangeFiles:

@@ -14,11 +14,11 @@ from node.stores.duckdb import generations
 from node.stores.duckdb.catalogue import Generation, View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
-from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
-from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.retrieval import Statement
 from node.stores.duckdb.sql.source import conformed, source
 from node.stores.duckdb.sql.types import outgoing_column, table_columns
+from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
+from node.stores.sql.parameters import Parameters
 
 _GIVEN, _DIFFERING = "guotu_given", "guotu_differing"
 """Temporary tables of the cursor."""

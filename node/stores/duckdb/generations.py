@@ -10,9 +10,9 @@ from guotu.model.errors import StoreFailure
 from guotu.model.schema import HASH
 from node.stores.duckdb.catalogue import Generation, View
 from node.stores.duckdb.connection import Cursor
-from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, listed, quote
-from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.source import order_of, rows_of
+from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, listed, quote
+from node.stores.sql.parameters import Parameters
 
 
 def create(cursor: Cursor, dataset: str, key: str, columns: Mapping[str, str]) -> Generation:

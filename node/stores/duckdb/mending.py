@@ -15,9 +15,9 @@ from node.stores.duckdb.activation import prune
 from node.stores.duckdb.catalogue import UNORDERED, Generation, View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
-from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
-from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.source import curve_order, rows_of
+from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
+from node.stores.sql.parameters import Parameters
 
 _RIGHT = "guotu_right"
 """Temporary table of the rows as they should be."""

@@ -18,10 +18,10 @@ from node.stores.duckdb.catalogue import UNORDERED, Entry, View
 from node.stores.duckdb.changefiles import ChangeFiles
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
-from node.stores.duckdb.sql.identifiers import SINCE, column, listed, quote
-from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.source import source
 from node.stores.duckdb.sql.types import table_columns
+from node.stores.sql.identifiers import SINCE, column, listed, quote
+from node.stores.sql.parameters import Parameters
 
 
 def stage(cursor: Cursor, dataset: str, version: int, collection: Collection, rows: Rows) -> int:

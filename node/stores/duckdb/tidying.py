@@ -8,9 +8,9 @@ from dataclasses import replace
 from node.stores.duckdb import generations
 from node.stores.duckdb.catalogue import Generation, View
 from node.stores.duckdb.connection import Cursor
-from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, listed, quote
-from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.source import curve_order, order_of
+from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, listed, quote
+from node.stores.sql.parameters import Parameters
 
 
 def tidy(cursor: Cursor, view: View) -> bool:

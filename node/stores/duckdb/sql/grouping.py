@@ -9,12 +9,13 @@ from guotu.model.grouping import division_level, require_field, sum_decimals
 from guotu.model.ports import Grouping
 from guotu.model.question import Aggregate, AggregateFunction
 from node.stores.duckdb.catalogue import View
-from node.stores.duckdb.sql.expressions import where_clause
-from node.stores.duckdb.sql.identifiers import column
-from node.stores.duckdb.sql.parameters import Parameters
+from node.stores.duckdb.sql.dialect import DUCKDB
 from node.stores.duckdb.sql.retrieval import Statement
 from node.stores.duckdb.sql.source import source
 from node.stores.duckdb.sql.types import outgoing
+from node.stores.sql.expressions import where_clause
+from node.stores.sql.identifiers import column
+from node.stores.sql.parameters import Parameters
 
 
 def grouping_statement(view: View, collection: Collection, grouping: Grouping) -> Statement:
@@ -29,7 +30,7 @@ def grouping_statement(view: View, collection: Collection, grouping: Grouping) -
     keys = [_key(collection, name) for name in grouping.group_by]
     values = [_value(collection, item) for item in grouping.aggregates]
     text = f"SELECT {', '.join(keys + values)} FROM {source(view, collection, parameters)}"  # noqa: S608 (names are quoted)
-    text += where_clause(collection, grouping.filter, parameters)
+    text += where_clause(DUCKDB, collection, grouping.filter, parameters)
     if keys:
         places = ", ".join(str(place) for place in range(1, len(keys) + 1))
         text += f" GROUP BY {places} LIMIT {parameters.bind(grouping.max_groups + 1, 'BIGINT')}"

@@ -11,11 +11,12 @@ from guotu.model.ports import Scan
 from guotu.model.question import SortKey
 from guotu.model.schema import columns_of, stored_schema
 from node.stores.duckdb.catalogue import View
-from node.stores.duckdb.sql.expressions import where_clause
-from node.stores.duckdb.sql.identifiers import column, quote
-from node.stores.duckdb.sql.parameters import Parameter, Parameters
+from node.stores.duckdb.sql.dialect import DUCKDB
 from node.stores.duckdb.sql.source import curve_order, order_of, source
 from node.stores.duckdb.sql.types import outgoing_column
+from node.stores.sql.expressions import where_clause
+from node.stores.sql.identifiers import column, quote
+from node.stores.sql.parameters import Parameter, Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def scan_statement(view: View, collection: Collection, scan: Scan) -> Statement:
     parameters = Parameters()
     columns = ", ".join(outgoing_column(collection, name) for name in columns_of(collection, scan.fields))
     text = f"SELECT {columns} FROM {source(view, collection, parameters)}"  # noqa: S608 (names are quoted)
-    text += where_clause(collection, scan.filter, parameters)
+    text += where_clause(DUCKDB, collection, scan.filter, parameters)
     text += _order(collection, scan.sort) if scan.sort else _natural_order(view, collection, parameters)
     if scan.limit:
         text += f" LIMIT {parameters.bind(scan.limit, 'BIGINT')}"

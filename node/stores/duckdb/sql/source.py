@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from guotu.model.collection import Collection
 from guotu.model.schema import PLACE
 from node.stores.duckdb.catalogue import View
-from node.stores.duckdb.sql.identifiers import ROWS, SINCE, UNTIL, column, quote
-from node.stores.duckdb.sql.parameters import Parameters
 from node.stores.duckdb.sql.types import table_columns
+from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, column, quote
+from node.stores.sql.parameters import Parameters
 
 
 def source(view: View, collection: Collection, parameters: Parameters, alias: str = ROWS) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guotu.model.collection import GEOMETRY, Collection, Field, FieldType
 from guotu.model.schema import CORNERS, HASH, PLACE
-from node.stores.duckdb.sql.identifiers import ROWS, column
+from node.stores.sql.identifiers import ROWS, column
 
 _PLAIN = {
     FieldType.TEXT: "VARCHAR",

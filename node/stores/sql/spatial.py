@@ -1,11 +1,13 @@
-"""Spatial relations as SQL: the bbox columns first, which prune by zone map, then the exact test.
+"""Spatial relations as SQL: the bbox columns first, then the exact test.
 
-In each exact test the literal comes first: the engine prepares a constant there (an index over its edges), which for a
+In each exact test the literal comes first: engines prepare a constant there (an index over its edges), which for a
 literal of 10,000 vertices is fifty times faster than the other way round. A geometry without a point has the corners
-NaN, which the engine takes for greater than any number: no relation holds but to be disjoint.
+NaN, which engines take for greater than any number: no relation holds but to be disjoint.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import shapely
 
@@ -13,8 +15,8 @@ from guotu.model.collection import GEOMETRY
 from guotu.model.errors import InvalidFilter
 from guotu.model.expression import Spatial, SpatialRelation
 from guotu.model.schema import CORNERS
-from node.stores.duckdb.sql.identifiers import column
-from node.stores.duckdb.sql.parameters import Parameters
+from node.stores.sql.identifiers import column
+from node.stores.sql.parameters import Parameters
 
 _TOUCHING = "{xmin} <= {east} AND {xmax} >= {west} AND {ymin} <= {north} AND {ymax} >= {south}"
 _APART = "({xmin} > {east} OR {xmax} < {west} OR {ymin} > {north} OR {ymax} < {south})"
@@ -24,7 +26,22 @@ _AROUND = "{xmin} <= {west} AND {xmax} >= {east} AND {ymin} <= {south} AND {ymax
 _FEATURE = f"ST_GeomFromWKB({column(GEOMETRY)})"
 
 
-def spatial_sql(spatial: Spatial, parameters: Parameters) -> str:
+@dataclass(frozen=True, slots=True)
+class SpatialDialect:
+    """What an engine says in its own way of geometries."""
+
+    number: str
+    """Type of a double."""
+    wkb: str
+    """Type of a string of bytes."""
+    indexed: str = ""
+    """What an index answers of a bbox that meets the window `west`, `south`, `east`, `north`; empty without one.
+
+    It must be true of every row whose bbox meets the window, and may be of others.
+    """
+
+
+def spatial_sql(dialect: SpatialDialect, spatial: Spatial, parameters: Parameters) -> str:
     """Return a relation as SQL; null where the geometry is null.
 
     Raises:
@@ -32,13 +49,14 @@ def spatial_sql(spatial: Spatial, parameters: Parameters) -> str:
     """
     shape = _read(spatial.wkb)
     sides = zip(("west", "south", "east", "north"), shapely.bounds(shape).tolist(), strict=True)
-    names = {name: parameters.bind(value, "DOUBLE") for name, value in sides}
+    names = {name: parameters.bind(value, dialect.number) for name, value in sides}
     names |= {corner.lstrip("_"): column(corner) for corner in CORNERS}
-    literal = f"ST_GeomFromWKB({parameters.bind(_write(shape), 'BLOB')})"
-    return _relation(spatial.relation, literal, _is_window(shape)).format_map(names)
+    literal = f"ST_GeomFromWKB({parameters.bind(_write(shape), dialect.wkb)})"
+    indexed = f"{dialect.indexed} AND " if dialect.indexed and not shapely.is_empty(shape) else ""
+    return _relation(spatial.relation, literal, _is_window(shape), indexed).format_map(names)
 
 
-def _relation(relation: SpatialRelation, literal: str, window: bool) -> str:
+def _relation(relation: SpatialRelation, literal: str, window: bool, indexed: str) -> str:
     """Return the template of a relation.
 
     A feature whose bbox lies in a window needs no exact test; to lie within it, the bbox must stay off its edges, since
@@ -48,15 +66,15 @@ def _relation(relation: SpatialRelation, literal: str, window: bool) -> str:
     match relation:
         case SpatialRelation.INTERSECTS:
             exact = f"({_INSIDE} OR {intersects})" if window else intersects
-            return f"({_TOUCHING} AND {exact})"
+            return f"({indexed}{_TOUCHING} AND {exact})"
         case SpatialRelation.DISJOINT:
             return f"({_APART} OR NOT {intersects})"
         case SpatialRelation.WITHIN:
             contains = f"ST_Contains({literal}, {_FEATURE})"
             exact = f"({_WELL_INSIDE} OR {contains})" if window else contains
-            return f"({_INSIDE} AND {exact})"
+            return f"({indexed}{_INSIDE} AND {exact})"
         case SpatialRelation.CONTAINS:
-            return f"({_AROUND} AND ST_Within({literal}, {_FEATURE}))"
+            return f"({indexed}{_AROUND} AND ST_Within({literal}, {_FEATURE}))"
 
 
 def _read(wkb: bytes) -> shapely.Geometry:
