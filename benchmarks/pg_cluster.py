@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -63,8 +64,9 @@ def reachable_folder(folder: Path) -> Path:
 class PgCluster:
     """One cluster in `folder`, run as user postgres if this process is root's; gone at the end."""
 
-    def __init__(self, folder: Path, address: str) -> None:
+    def __init__(self, folder: Path, address: str, settings: Mapping[str, str] | None = None) -> None:
         self._folder = folder
+        self._settings = {**_SETTINGS, **(settings or {})}
         self._host, _, self._port = address.rpartition(":")
         self._password = secrets.token_hex(16)
 
@@ -77,6 +79,16 @@ class PgCluster:
     def connection(self) -> str:
         """Return the connection string of the superuser."""
         return f"host={self._host} port={self._port} user=postgres dbname=postgres password={self._password}"
+
+    @property
+    def address(self) -> str:
+        """Return where it listens, "host:port"."""
+        return f"{self._host}:{self._port}"
+
+    @property
+    def password(self) -> str:
+        """Return the password of the superuser."""
+        return self._password
 
     def __enter__(self) -> Self:
         """Make and start it, with PostGIS.
@@ -92,7 +104,7 @@ class PgCluster:
         words = ["-D", str(self._folder), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={word}", "-E", "UTF8"]
         self._run("initdb", *words, "--locale=C", "--no-sync")
         word.unlink()
-        settings = {**_SETTINGS, "port": self._port}
+        settings = {**self._settings, "port": self._port}
         lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
         with (self._folder / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(lines)

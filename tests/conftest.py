@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.databases import stop_cluster
 from tests.support.etcd import EtcdServer
 
 
@@ -25,6 +26,10 @@ def etcd(etcd_server: EtcdServer) -> EtcdServer:
         etcd_server.start()
     etcd_server.delete_all()
     return etcd_server
+
+
+def pytest_sessionfinish() -> None:
+    stop_cluster()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

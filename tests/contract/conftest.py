@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from guotu.model.ports import FeatureStore
-from tests.support.stores import STORES, make_store
+from tests.support.stores import STORES, make_store, remove_store
 
 
 @pytest.fixture(params=STORES, scope="module")
@@ -25,12 +25,15 @@ async def features(kind: str, tmp_path: Path) -> AsyncIterator[FeatureStore]:
     await store.open()
     yield store
     await store.close()
+    remove_store(kind, tmp_path / "store")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def shared_features(kind: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FeatureStore]:
     """An open store for all tests of a module, each of which leaves it as it is."""
-    store = make_store(kind, tmp_path_factory.mktemp("store"))
+    folder = tmp_path_factory.mktemp("store")
+    store = make_store(kind, folder)
     await store.open()
     yield store
     await store.close()
+    remove_store(kind, folder)

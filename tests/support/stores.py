@@ -15,20 +15,33 @@ from guotu.model.collection import Collection
 from guotu.model.ports import FeatureStore, Grouping, Scan
 from node.stores.duckdb.options import DuckDbOptions
 from node.stores.duckdb.store import DuckDbStore
+from node.stores.postgis.options import PostgisOptions
+from node.stores.postgis.store import PostgisStore
+from tests.support.databases import database_of, remove_database
 from tests.support.features import COLLECTION, drawn, parcels, removed, stored_rows
 
-STORES = ("duckdb",)
+STORES = ("duckdb", "postgis")
 READERS = 2
 """Statements that a store under test reads at once."""
 
 
 def make_store(kind: str, folder: Path) -> FeatureStore:
     """Return a store, not yet open, whose data lie in `folder`."""
-    return {"duckdb": _duckdb}[kind](folder)
+    return {"duckdb": _duckdb, "postgis": _postgis}[kind](folder)
+
+
+def remove_store(kind: str, folder: Path) -> None:
+    """Give back what a closed store keeps outside its folder."""
+    if kind == "postgis":
+        remove_database(folder)
 
 
 def _duckdb(folder: Path) -> FeatureStore:
     return DuckDbStore(DuckDbOptions(folder / "store.duckdb", memory_limit_mib=256, threads=2, readers=READERS))
+
+
+def _postgis(folder: Path) -> FeatureStore:
+    return PostgisStore(PostgisOptions(database_of(folder), connections=6 * READERS))
 
 
 async def fetch(

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from guotu.model.collection import GEOMETRY, Collection
-from guotu.model.crs import MESH_CRS, transform_wkb
-from guotu.model.errors import InvalidCrs
+from guotu.model.collection import Collection
+from guotu.model.crs import MESH_CRS
 from guotu.model.ports import Scan
-from guotu.model.schema import arrow_schema
 from node.stores.duckdb.catalogue import View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.failures import engine_faults
 from node.stores.duckdb.sql.retrieval import Statement, scan_statement
+from node.stores.shape import schema_of, shaped
 
 _BATCH_BYTES = 1 << 20
 _LEAST_ROWS, _MOST_ROWS = 256, 65_536
@@ -36,17 +35,7 @@ class Shape:
         Raises:
             InvalidCrs: geometries cannot be brought into the CRS asked for.
         """
-        columns = [
-            values if values.type == field.type else values.cast(field.type)
-            for values, field in zip(batch.columns, self.schema, strict=True)
-        ]
-        if self.crs != MESH_CRS and GEOMETRY in self.schema.names:
-            place = self.schema.get_field_index(GEOMETRY)
-            try:
-                columns[place] = transform_wkb(columns[place], MESH_CRS, self.crs)
-            except ValueError as error:
-                raise InvalidCrs(crs=self.crs, detail=str(error)) from error
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        return shaped(batch, self.schema, self.crs)
 
 
 Begin = Callable[[Cursor], tuple[Statement, Shape]]
@@ -92,10 +81,7 @@ def scanned(view: View, collection: Collection, scan: Scan) -> tuple[Statement, 
         UnknownField, InvalidFilter: the scan does not suit the collection.
         InvalidCrs: no such CRS.
     """
-    try:
-        schema = arrow_schema(collection, scan.fields, scan.crs)
-    except ValueError as error:
-        raise InvalidCrs(crs=scan.crs, detail=str(error)) from error
+    schema = schema_of(scan, collection)
     return scan_statement(view, collection, scan), shape_of(view, schema, crs=scan.crs)
 
 

@@ -1,0 +1,1 @@
+"""Questions as PostgreSQL's SQL with parameters; nothing here touches the database."""

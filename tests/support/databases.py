@@ -1,0 +1,70 @@
+"""Databases of PostgreSQL with PostGIS for tests: one throwaway cluster a process, one database a folder."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+
+from benchmarks.pg_cluster import PgCluster, reachable_folder
+from tests.support.etcd import free_port
+
+_TEMPLATE = "guotu_template"
+_USER = "guotu"
+_SETTINGS = {
+    "shared_buffers": "64MB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "64MB",
+    "max_wal_size": "1GB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_connections": "200",
+    # Tests kill processes of ours, never the server: nothing is lost that it has taken.
+    "fsync": "off",
+    "full_page_writes": "off",
+}
+_life = ExitStack()
+
+
+@cache
+def cluster() -> PgCluster:
+    """Start the cluster of this process; `stop_cluster` ends it."""
+    folder = Path(_life.enter_context(tempfile.TemporaryDirectory(prefix="guotu-pg-")))
+    reachable_folder(folder)
+    started = _life.enter_context(PgCluster(folder / "data", f"127.0.0.1:{free_port()}", _SETTINGS))
+    started.sql(
+        f"CREATE ROLE {_USER} LOGIN PASSWORD '{started.password}';"
+        f"CREATE DATABASE {_TEMPLATE};\n\\c {_TEMPLATE}\nCREATE EXTENSION postgis;"
+    )
+    return started
+
+
+def stop_cluster() -> None:
+    """End the cluster of this process, if it has one."""
+    _life.close()
+
+
+def database_of(folder: Path) -> str:
+    """Return the URL of the database that belongs to a folder, made if there is none; its owner is no superuser."""
+    file = folder / "database.url"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(make_database(), encoding="ascii")
+    return file.read_text(encoding="ascii")
+
+
+def make_database(template: str = _TEMPLATE) -> str:
+    """Make a database with PostGIS, or of another template; returns its URL."""
+    name = f"t_{secrets.token_hex(8)}"
+    cluster().sql(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {_USER}")
+    return f"postgresql://{_USER}:{cluster().password}@{cluster().address}/{name}"
+
+
+def remove_database(folder: Path) -> None:
+    """Remove the database that belongs to a folder."""
+    file = folder / "database.url"
+    name = file.read_text(encoding="ascii").rpartition("/")[2]
+    cluster().sql(f"DROP DATABASE {name} WITH (FORCE)")
+    file.unlink()
