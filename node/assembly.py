@@ -8,7 +8,7 @@ from importlib.metadata import version as package_version
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.division import node_division
-from guotu.model.ports import ObjectStore
+from guotu.model.ports import FeatureStore, ObjectStore
 from guotu.model.records import NodeRecord
 from guotu.wire.endpoint import TlsFiles
 from guotu.wire.holders import GrpcHolders
@@ -28,8 +28,7 @@ from node.readiness import Readiness
 from node.replication import Replication, announce_to, make_replication
 from node.rpc.gate import Gate
 from node.rpc.server import Services
-from node.stores.duckdb.options import DuckDbOptions
-from node.stores.duckdb.store import DuckDbStore
+from node.stores.opening import make_store
 from registry.catalogue import DirectoryCatalogue
 from registry.directory import EtcdDirectory
 from registry.etcd import Etcd
@@ -65,7 +64,7 @@ class Parts:
     directory: EtcdDirectory
     membership: Membership
     catalogue: DirectoryCatalogue
-    store: DuckDbStore
+    store: FeatureStore
     objects: ObjectStore
     key: NodeKey
     replication: Replication
@@ -96,7 +95,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
     etcd = Etcd(config.registry.endpoints, tls_files(config.registry))
     directory = EtcdDirectory(etcd, data.directory_snapshot)
     catalogue = DirectoryCatalogue(directory)
-    store = DuckDbStore(_store_options(config, data))
+    store = make_store(config.store, data.store)
     objects = open_object_store(config.objects, data.objects, data.object_cache)
     versions = Versions(objects, store)
     holdings, metrics, readiness = Holdings(node_division(node)), Metrics(), Readiness(node)
@@ -202,16 +201,6 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         metrics,
         readiness,
         services,
-    )
-
-
-def _store_options(config: NodeConfig, data: DataDirectory) -> DuckDbOptions:
-    section = config.store
-    return DuckDbOptions(
-        path=data.store,
-        memory_limit_mib=section.memory_limit_mib,
-        threads=section.threads,
-        readers=section.readers,
     )
 
 

@@ -30,6 +30,7 @@ from node.cli.replicas import replicas
 from node.cli.session import Session
 from node.cli.stats import stats
 from node.cli.stop_signal import StopSignal
+from node.cli.store import store
 from node.cli.subscribe import subscribe
 from node.cli.unsubscribe import unsubscribe
 from node.cli.verify import verify
@@ -119,7 +120,7 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 for _command in (
     node, nodes, collections, datasets, versions, diff, query, stats, explain, publish, catalogue,
-    subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
+    subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc, store,
 ):  # fmt: skip
     program.add_command(_command)
 

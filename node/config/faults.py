@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from node.config.address import is_loopback, is_wildcard
-from node.config.credentials import credentials_fault
-from node.config.sections import NodeConfig, RegistrySection, TlsSection
+from node.config.credentials import credentials_fault, url_file_fault
+from node.config.sections import NodeConfig, RegistrySection, StoreSection, TlsSection
 from node.config.version_sections import ObjectsSection
 from node.data_directory import DataDirectory
 
@@ -22,6 +22,7 @@ def faults_between(config: NodeConfig) -> Iterator[str]:
     yield from _tls_faults("registry", config.registry)
     yield from _exposure_faults(config)
     yield from _objects_faults(config.objects)
+    yield from _store_faults(config.store)
     socket = DataDirectory(config.node.data_dir).admin_socket
     if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
         yield (
@@ -54,6 +55,17 @@ def _exposure_faults(config: NodeConfig) -> Iterator[str]:
             f"grpc.advertise: listen 为 {grpc.listen} 时须给出其他节点可访问的地址 "
             f"must be given where listen is {grpc.listen}: the address that other nodes reach"
         )
+
+
+def _store_faults(store: StoreSection) -> Iterator[str]:
+    given = [name for name, value in (("url", store.url), ("url_file", store.url_file)) if value]
+    if store.kind == "postgis" and len(given) != 1:
+        yield 'store: kind = "postgis" 时 url 与 url_file 须给出其一 needs one of url and url_file'
+    if store.kind != "postgis" and given:
+        yield f'store.{given[0]}: 只用于 is for kind = "postgis"'
+    fault = url_file_fault(store.url_file) if store.url_file is not None else ""
+    if fault:
+        yield f"store.url_file: {fault}"
 
 
 def _objects_faults(objects: ObjectsSection) -> Iterator[str]:

@@ -49,11 +49,21 @@ def config_from(raw: Mapping[str, Any], base: Path, source: str) -> NodeConfig:
         InvalidConfig: it has faults; all of them are named.
     """
     reader = _Reader(base)
-    config = reader.read(raw)
+    config = reader.read(_spelled_out(raw))
     faults = reader.faults or list(faults_between(config))
     if faults:
         raise InvalidConfig(source=source, detail="; ".join(faults))
     return config
+
+
+def _spelled_out(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a document in which the short form `store = "postgresql://…"` is a section."""
+    match raw.get("store"):
+        case "duckdb":
+            return {**raw, "store": {}}
+        case str(url):
+            return {**raw, "store": {"kind": "postgis", "url": url}}
+    return raw
 
 
 class _Reader:
@@ -88,7 +98,8 @@ class _Reader:
             return self._resolved(field.default)
         value = _converted(raw[field.name], kind)
         if value is None:
-            self.faults.append(f"{where}: {raw[field.name]!r} 应为 must be {_type_name(kind)}")
+            given = "***" if doc_of(field).secret else repr(raw[field.name])
+            self.faults.append(f"{where}: {given} 应为 must be {_type_name(kind)}")
             return self._resolved(field.default)
         value = None if kind == Path | None and value == Path() else value
         fault = "" if value is None else doc_of(field).fault(value)

@@ -25,6 +25,7 @@ class OptionDoc:
     check: Check | None = None
     example: Any = None
     """Shown in a written file where there is no default."""
+    secret: bool = False
 
     def fault(self, value: Any) -> str:
         """Return what is wrong with a value of the right type, in both languages; empty if nothing is."""
@@ -49,10 +50,14 @@ def option(
     choices: tuple[str, ...] = (),
     check: Check | None = None,
     example: Any = None,
+    secret: bool = False,
 ) -> Any:
-    """Return a dataclass field with its documentation; without a default the option must be given."""
-    doc = OptionDoc(zh, en, unit, minimum, maximum, choices, check, example)
-    return dataclasses.field(default=default, metadata={METADATA_KEY: doc})
+    """Return a dataclass field with its documentation; without a default the option must be given.
+
+    A secret is in no text that is made of its section, and in no fault.
+    """
+    doc = OptionDoc(zh, en, unit, minimum, maximum, choices, check, example, secret)
+    return dataclasses.field(default=default, repr=not secret, metadata={METADATA_KEY: doc})
 
 
 def section(kind: type, *, zh: str, en: str) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from guotu.model.division import is_node_id
 from node.config.address import address_fault, addresses_fault, optional_address_fault
+from node.config.credentials import url_fault
 from node.config.option import option, section
 from node.config.version_sections import ObjectsSection, ReplicationSection, VersionsSection
 
@@ -149,28 +150,61 @@ class StoreSection:
 
     kind: str = option(
         "duckdb",
-        zh="存储引擎：duckdb（内嵌，无须安装）。",
-        en="Store: duckdb (embedded, nothing to install).",
-        choices=("duckdb",),
+        zh="存储引擎：duckdb（内嵌，无须安装）或 postgis（已有的 PostgreSQL 15 以上数据库）。"
+        '可简写为 store = "postgresql://…"（代替整节）。',
+        en="Store: duckdb (embedded, nothing to install), or postgis (a PostgreSQL database, 15 or later, that is "
+        'there already). In short: store = "postgresql://…" in place of the section.',
+        choices=("duckdb", "postgis"),
+    )
+    url: str = option(
+        "",
+        zh="postgis：数据库网址 postgresql://用户:口令@主机:端口/数据库。每个节点用各自的数据库；"
+        "guotu 只动其中的 guotu 模式。",
+        en="postgis: URL of the database, postgresql://user:password@host:port/database. Each node has a database of "
+        "its own, in which guotu keeps to the schema guotu.",
+        check=url_fault,
+        secret=True,
+    )
+    url_file: Path | None = option(
+        None,
+        zh="postgis：存放网址的文件，一行，只许属主读取（chmod 600）；与 url 二者取一。",
+        en="postgis: file that holds the URL, one line, which only its owner may read (chmod 600); in place of url.",
+    )
+    connections: int = option(
+        40,
+        zh="postgis：读取用的数据库连接数上限；每个正在回答的问题占一个，不宜少于 grpc.max_concurrent_questions。"
+        "另有一个用于写入。",
+        en="postgis: most connections for reading; each question that is being answered holds one, so not fewer than "
+        "grpc.max_concurrent_questions. One more is for writing.",
+        minimum=1,
+        maximum=1000,
+    )
+    statement_timeout_s: float = option(
+        3600.0,
+        zh="postgis：单次读取在数据库中的最长时间。",
+        en="postgis: how long the database may take for one read.",
+        unit="s",
+        minimum=1,
+        maximum=604800,
     )
     memory_limit_mib: int = option(
         1024,
-        zh="存储引擎可用内存上限；超出部分落盘。",
-        en="Most memory for the store; what does not fit goes to disk.",
+        zh="duckdb：可用内存上限；超出部分落盘。",
+        en="duckdb: most memory; what does not fit goes to disk.",
         unit="MiB",
         minimum=64,
     )
     threads: int = option(
         0,
-        zh="存储引擎线程数；0 为处理器核数。",
-        en="Threads of the store; 0: as many as there are cores.",
+        zh="duckdb：线程数；0 为处理器核数。",
+        en="duckdb: threads; 0: as many as there are cores.",
         minimum=0,
         maximum=1024,
     )
     readers: int = option(
         4,
-        zh="同时进行的读取数上限。",
-        en="Most reads at once.",
+        zh="duckdb：同时进行的读取数上限。",
+        en="duckdb: most reads at once.",
         minimum=1,
         maximum=256,
     )

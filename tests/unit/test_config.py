@@ -17,6 +17,8 @@ from node.config import NodeConfig, config_from, config_toml, load_config
 from node.config.option import doc_of
 from node.config.reference import reference
 from node.data_directory import DataDirectory
+from node.stores.opening import make_store, postgis_options
+from node.stores.postgis.store import PostgisStore
 
 BASE = Path("/srv/guotu")
 ROOT = Path(__file__).parents[2]
@@ -154,6 +156,49 @@ def test_names_in_s3_are_checked(tmp_path: Path, option: str, value: object) -> 
     assert f"objects.{option}: " in faults_of(objects=s3(tmp_path, **{option: value}))
 
 
+URL = "postgresql://guotu:hush-hush@db.example:5432/land"
+
+
+def test_a_url_is_all_that_a_postgis_store_needs(tmp_path: Path) -> None:
+    assert read().store.kind == read(store="duckdb").store.kind == "duckdb"
+    for given in (URL, {"kind": "postgis", "url": URL}):
+        section = read(store=given).store
+        assert (section.kind, section.url) == ("postgis", URL)
+        assert make_store(section, tmp_path / "store.duckdb").__class__ is PostgisStore
+        assert "hush" not in repr(section) + repr(postgis_options(section))
+
+
+def test_the_url_of_a_store_may_come_from_a_private_file(tmp_path: Path) -> None:
+    file = tmp_path / "store.url"
+    file.write_text(f"{URL}\n", encoding="utf-8")
+    given = {"kind": "postgis", "url_file": str(file)}
+    assert "chmod 600" in faults_of(store=given)
+    file.chmod(0o600)
+    assert postgis_options(read(store=given).store).url == URL
+    file.write_text("mysql://hush-hush\n", encoding="utf-8")
+    assert "must be postgresql://" in faults_of(store=given)
+    file.write_text(f"{URL} {URL}", encoding="utf-8")
+    assert "one line" in faults_of(store=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"kind": "postgis"}, "needs one of url and url_file"),
+        ({"kind": "postgis", "url": URL, "url_file": "/x"}, "needs one of url and url_file"),
+        ({"url": URL}, "store.url: 只用于 is for kind"),
+        ({"kind": "postgis", "url": "mysql://hush-hush"}, "must be postgresql://"),
+        ({"kind": "postgis", "url": ["hush-hush"]}, "*** 应为 must be"),
+        ("mysql://hush-hush", "must be postgresql://"),
+        ({"kind": "oracle"}, "duckdb | postgis"),
+    ],
+)
+def test_faults_of_a_store_never_show_its_url(given: object, fault: str) -> None:
+    found = faults_of(store=given)
+    assert fault in found
+    assert "hush" not in found
+
+
 @pytest.mark.parametrize("hours", ["", "20:00-07:00", "00:00-06:30, 12:00-13:00"])
 def test_hours_of_replication(hours: str) -> None:
     assert read(replication={"hours": hours}).replication.hours == hours
@@ -215,6 +260,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
 from node.data_directory import DataDirectory
+from node.stores.opening import make_store, postgis_options
+from node.stores.postgis.store import PostgisStore
 with DataDirectory(Path({str(tmp_path)!r})).hold():
     print("held", flush=True)
     sys.stdin.read()

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from guotu.model.errors import InvalidConfig, StoreFailure
+from guotu.model.errors import StoreFailure
 from node.stores.postgis.failures import database_faults
 from node.stores.postgis.options import PostgisOptions
 
@@ -40,7 +40,11 @@ async def connect(options: PostgisOptions, **settings: str) -> Connection:
         StoreFailure: the database cannot be reached, or refuses.
     """
     with database_faults("连接 PostgreSQL connecting to PostgreSQL"):
-        return await asyncpg.connect(**_arguments(options, settings))
+        try:
+            return await asyncpg.connect(**_arguments(options, settings))
+        except (ValueError, OverflowError):
+            # What the driver says may quote the URL.
+            raise StoreFailure(detail="store.url 无效 store.url cannot be read as the URL of a database") from None
 
 
 async def make_pool(options: PostgisOptions, search_path: str) -> Any:
@@ -111,21 +115,3 @@ def _arguments(options: PostgisOptions, settings: dict[str, str]) -> dict[str, A
         "statement_cache_size": 0,
         "server_settings": _SETTINGS | settings,
     }
-
-
-def url_fault(url: str) -> str:
-    """Return what is wrong with a connection URL, without the URL; empty if nothing is."""
-    if url.startswith(("postgresql://", "postgres://")):
-        return ""
-    return "应为 postgresql://用户:口令@主机:端口/数据库 must be postgresql://user:password@host:port/database"
-
-
-def require_url(url: str, source: str) -> str:
-    """Return a connection URL that is one.
-
-    Raises:
-        InvalidConfig: it is not; `source` tells where it stands.
-    """
-    if fault := url_fault(url):
-        raise InvalidConfig(source=source, detail=f"store.url: {fault}")
-    return url

@@ -80,6 +80,7 @@ class PostgisStore:
         """Disconnect; running scans end with StoreFailure. Closing again changes nothing."""
         if self._sessions is not None:
             sessions, self._sessions, self._known = self._sessions, None, None
+            self._garbage = Garbage()
             await sessions.close()
 
     async def stage(self, dataset: str, version: int, collection: Collection, rows: Rows) -> int:
@@ -251,16 +252,6 @@ class PostgisStore:
             raise TooLarge(what="groups", size=f"> {most}", limit=most)
         return groups
 
-    async def size_bytes(self) -> int:
-        """Return what guotu's tables take on the server's disk, indexes included."""
-        statement = (
-            "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c "
-            "WHERE c.relkind = 'r' AND c.relnamespace = 'guotu'::regnamespace"
-        )
-        with database_faults("measuring the store"):
-            async with self._open_sessions.read() as session:
-                return int(await session.run(session.connection.fetchval(statement)))
-
     @property
     def _open_sessions(self) -> Sessions:
         if self._sessions is None:
@@ -339,7 +330,8 @@ class PostgisStore:
                     tables = self._garbage.unread(sessions.oldest())
                     await session.run(self._garbage.sweep(session.connection, tables))
         except StoreFailure as failure:
-            _log.warning("store_tables_kept", detail=str(failure))
+            if self._sessions is sessions:
+                _log.warning("store_tables_kept", detail=str(failure))
 
 
 async def _transaction(

@@ -1,0 +1,44 @@
+"""The store that a node's configuration names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from guotu.model.ports import FeatureStore
+from node.config.credentials import read_url
+from node.config.sections import StoreSection
+from node.stores.duckdb.options import DuckDbOptions
+from node.stores.duckdb.store import DuckDbStore
+from node.stores.postgis.options import PostgisOptions
+from node.stores.postgis.store import PostgisStore
+
+
+def make_store(section: StoreSection, path: Path) -> FeatureStore:
+    """Return a node's store, not yet open; `path` is the file of an embedded one.
+
+    Raises:
+        InvalidConfig: the file that holds the database's URL cannot be read.
+    """
+    if section.kind == "postgis":
+        return PostgisStore(postgis_options(section))
+    return DuckDbStore(
+        DuckDbOptions(
+            path=path,
+            memory_limit_mib=section.memory_limit_mib,
+            threads=section.threads,
+            readers=section.readers,
+        )
+    )
+
+
+def postgis_options(section: StoreSection) -> PostgisOptions:
+    """Return what a section says of a database.
+
+    Raises:
+        InvalidConfig: the file that holds the database's URL cannot be read.
+    """
+    return PostgisOptions(
+        url=section.url if section.url_file is None else read_url(section.url_file),
+        connections=section.connections,
+        statement_timeout_s=section.statement_timeout_s,
+    )

@@ -1,0 +1,326 @@
+"""What only the PostGIS store does: its schema, its manners in a database that is not its own, its connections."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pyarrow as pa
+import pytest
+import pytest_asyncio
+import shapely
+
+from guotu.model.errors import GuotuError, StoreFailure
+from guotu.model.expression import Compare, Comparison, Like, Not, Or, Spatial, SpatialRelation
+from guotu.model.ports import Scan
+from guotu.model.schema import stored_schema
+from node.stores.postgis import migrations
+from node.stores.postgis.migrations import MIGRATIONS, Migration, migrate
+from node.stores.postgis.options import PostgisOptions
+from node.stores.postgis.sql.retrieval import scan_statements
+from node.stores.postgis.store import PostgisStore
+from node.stores.postgis.upgrade import upgrade
+from tests.support.databases import cluster, database_of, make_database, remove_database
+from tests.support.features import COLLECTION, drawn, parcels, removed, stored_rows
+from tests.support.stores import apply, fetch, load, whole
+
+DATASET = "510000/tb"
+SLOW = Not(Or(tuple(Like("BSM", f"%x%{number}%\\y%") for number in range(400))))
+"""A filter that every row passes, and that takes seconds over many rows."""
+WINDOW = Spatial(SpatialRelation.INTERSECTS, shapely.to_wkb(shapely.box(101, 27, 101.2, 27.2)))
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Any:
+    yield PostgisOptions(database_of(tmp_path), connections=3, start_s=0.5)
+    remove_database(tmp_path)
+
+
+@pytest_asyncio.fixture
+async def store(options: PostgisOptions) -> AsyncIterator[PostgisStore]:
+    opened = PostgisStore(options)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def beside(options: PostgisOptions) -> AsyncIterator[Any]:
+    """A connection of another application to the same database."""
+    connection = await asyncpg.connect(options.url)
+    yield connection
+    await connection.close()
+
+
+async def refusal(options: PostgisOptions) -> str:
+    with pytest.raises(StoreFailure) as caught:
+        await PostgisStore(options).open()
+    password = options.url.partition("@")[0].rpartition(":")[2]
+    assert password not in str(caught.value)
+    return str(caught.value)
+
+
+async def test_a_database_without_postgis_is_refused_with_the_remedy() -> None:
+    options = PostgisOptions(make_database("template0"))
+    assert "CREATE EXTENSION postgis" in await refusal(options)
+
+
+async def test_a_database_of_another_encoding_is_refused() -> None:
+    cluster().sql("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C' OWNER guotu")
+    url = make_database("template0").rpartition("/")[0]
+    assert "UTF8" in await refusal(PostgisOptions(f"{url}/latin"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("guotu:", "guotu:wrong-", "login"),
+        ("/t_", "/no_", "no such database"),
+        (r"@127.0.0.1:\d+", "@127.0.0.1:1", "no connection"),
+        (r"@127.0.0.1:", "@127.0.0.1:9", "cannot be read as the URL"),
+        (r"@127.0.0.1:", "@127.0.0.1:x", "cannot be read as the URL"),
+    ],
+)
+async def test_a_database_that_is_out_of_reach_is_told(options: PostgisOptions, old: str, new: str, told: str) -> None:
+    assert told in await refusal(replace(options, url=re.sub(old, new, options.url)))
+
+
+async def test_a_database_is_for_one_node(store: PostgisStore, options: PostgisOptions) -> None:
+    assert "another node" in await refusal(options)
+    await store.close()
+    again = PostgisStore(options)
+    await again.open()
+    await again.close()
+
+
+async def test_guotu_keeps_to_its_schema(beside: Any, options: PostgisOptions) -> None:
+    await beside.execute("CREATE TABLE public.versions (mine int); CREATE TABLE public.epoch (mine int)")
+    before = await beside.fetch("SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace")
+    store = PostgisStore(options)
+    await store.open()
+    await load(store, parcels(50))
+    await store.close()
+    after = await beside.fetch("SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace")
+    homes = {row[0] for row in set(map(tuple, after)) - set(map(tuple, before))}
+    assert homes == {"guotu", "pg_toast"}
+    assert await beside.fetchval("SELECT count(*) FROM public.versions") == 0
+
+
+async def test_migrations_are_told_and_taken(options: PostgisOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await upgrade(options, dry_run=True) == list(MIGRATIONS)
+    assert await upgrade(options, dry_run=True) == list(MIGRATIONS)
+    assert await upgrade(options, dry_run=False) == list(MIGRATIONS)
+    assert await upgrade(options, dry_run=False) == []
+    more = (*MIGRATIONS, Migration(2, "a table more", "CREATE TABLE guotu.more (x int)"))
+    monkeypatch.setattr(migrations, "MIGRATIONS", more)
+    monkeypatch.setattr(migrations.pending, "__defaults__", (more,))
+    monkeypatch.setattr(migrations.migrate, "__defaults__", (more,))
+    assert "guotu store migrate" in await refusal(options)
+    assert await upgrade(options, dry_run=True) == [more[1]]
+    assert await upgrade(options, dry_run=False) == [more[1]]
+    monkeypatch.undo()
+    assert "later release" in await refusal(options)
+
+
+async def test_a_migration_that_fails_changes_nothing(beside: Any) -> None:
+    bad = (*MIGRATIONS, Migration(2, "bad", "CREATE TABLE guotu.more (x int); SELECT 1 / 0"))
+    with pytest.raises(asyncpg.PostgresError):
+        await migrate(beside, bad)
+    assert await beside.fetchval("SELECT to_regnamespace('guotu')") is None
+
+
+async def test_a_running_node_is_not_migrated(store: PostgisStore, options: PostgisOptions) -> None:
+    with pytest.raises(StoreFailure, match="another node"):
+        await upgrade(options, dry_run=False)
+    assert await upgrade(options, dry_run=True) == []
+
+
+async def test_lost_connections_are_replaced(store: PostgisStore, beside: Any) -> None:
+    await load(store, parcels(100))
+    for _ in range(3):
+        await asyncio.gather(*(fetch(store, COLLECTION, Scan(("BSM",))) for _ in range(3)))
+        killed = await beside.fetch(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE application_name = 'guotu' AND datname = current_database()"
+        )
+        assert len(killed) >= 2
+        assert (await fetch(store, COLLECTION, Scan(("BSM",)))).num_rows == 100
+    await apply(store, removed(parcels(100)["BSM"].to_pylist()[:10]), 2)
+    assert (await fetch(store, COLLECTION, Scan(("BSM",)), version=2)).num_rows == 90
+
+
+async def test_a_connection_that_is_lost_while_staging_leaves_nothing(store: PostgisStore, beside: Any) -> None:
+    await load(store, parcels(100))
+
+    def rows() -> Any:
+        yield from stored_rows(parcels(3000)).to_batches(max_chunksize=500)
+        asyncio.run_coroutine_threadsafe(kill(), loop).result()
+        yield from stored_rows(parcels(3000)).to_batches(max_chunksize=500)
+
+    async def kill() -> None:
+        await beside.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'guotu' "
+            "AND datname = current_database() AND state = 'active'"
+        )
+
+    loop = asyncio.get_running_loop()
+    with pytest.raises(StoreFailure):
+        await store.stage(DATASET, 2, COLLECTION, rows)
+    assert [item.version for item in await store.versions()] == [1]
+    await load(store, parcels(200), 2)
+    assert (await fetch(store, COLLECTION, Scan(("BSM",)), version=2)).num_rows == 200
+
+
+async def comes_to(wanted: object, look: Callable[[], Awaitable[object]]) -> bool:
+    """Tell whether what is looked at becomes what is wanted within 3 s, far less than a slow scan takes."""
+    for _ in range(300):
+        if await look() == wanted:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def active(beside: Any) -> int:
+    return int(
+        await beside.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'guotu' AND state <> 'idle' "
+            "AND datname = current_database() AND backend_type = 'client backend'"
+        )
+    )
+
+
+async def test_cancelling_ends_the_query_on_the_server(store: PostgisStore, beside: Any) -> None:
+    await store.stage(DATASET, 1, COLLECTION, drawn(stored_rows(parcels(50_000)), rows=20_000))
+    await store.activate(DATASET, 1)
+    scan = asyncio.create_task(fetch(store, COLLECTION, Scan(("BSM",), filter=SLOW)))
+    assert await comes_to(1, lambda: active(beside))
+    await asyncio.sleep(0.1)
+    assert not scan.done()
+    scan.cancel()
+    await asyncio.wait([scan])
+    assert await comes_to(0, lambda: active(beside))
+
+
+async def test_a_read_that_takes_too_long_is_ended_and_says_so(options: PostgisOptions) -> None:
+    store = PostgisStore(replace(options, statement_timeout_s=0.2))
+    await store.open()
+    await store.stage(DATASET, 1, COLLECTION, drawn(stored_rows(parcels(50_000)), rows=20_000))
+    await store.activate(DATASET, 1)
+    with pytest.raises(StoreFailure, match="statement_timeout_s"):
+        await fetch(store, COLLECTION, Scan(("BSM",), filter=SLOW))
+    assert (await fetch(store, COLLECTION, Scan(("BSM",), limit=5))).num_rows == 5
+    await store.close()
+
+
+async def test_more_readers_than_connections_are_told(options: PostgisOptions) -> None:
+    store = PostgisStore(replace(options, wait_s=0.2))
+    await store.open()
+    await load(store, parcels(30_000))
+    held = [store.scan(DATASET, 1, COLLECTION, Scan(COLLECTION.column_names)) for _ in range(options.connections)]
+    for rows in held:
+        await anext(rows)
+    with pytest.raises(StoreFailure, match=r"store\.connections"):
+        await fetch(store, COLLECTION, Scan(("BSM",)))
+    for rows in held:
+        await rows.aclose()  # type: ignore[attr-defined]
+    assert (await fetch(store, COLLECTION, Scan(("BSM",)))).num_rows == 30_000
+    await store.close()
+
+
+async def tables(beside: Any) -> list[str]:
+    rows = await beside.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'guotu'")
+    return sorted(row[0] for row in rows if row[0].startswith(("current_", "history_", "change_")))
+
+
+async def count_of(listing: Awaitable[list[str]]) -> int:
+    return len(await listing)
+
+
+async def test_tables_go_when_nobody_reads_them(store: PostgisStore, beside: Any) -> None:
+    await load(store, parcels(60_000))
+    rows = store.scan(DATASET, 1, COLLECTION, Scan(COLLECTION.column_names))
+    found = [await anext(rows)]
+    await store.drop(DATASET, 1)
+    assert len(await tables(beside)) == 2
+    found += [batch async for batch in rows]
+    assert pa.Table.from_batches(found).num_rows == 60_000
+    await load(store, parcels(10), 2)
+    await store.drop(DATASET, 2)
+
+    assert await comes_to(0, lambda: count_of(tables(beside)))
+    assert await beside.fetchval("SELECT count(*) FROM guotu.garbage") == 0
+
+
+async def test_windows_take_the_index_in_every_version(store: PostgisStore, beside: Any) -> None:
+    table = parcels(20_000)
+    await load(store, table)
+    await apply(store, stored_rows(table.slice(0, 100)), 2)
+    await beside.execute("SET search_path = guotu, public")
+    for version in (1, 2):
+        for statement in scan_statements(
+            (await store._catalogue()).view(DATASET, version), COLLECTION, Scan(("BSM",), WINDOW)
+        ):
+            plan = await beside.fetch(f"EXPLAIN {statement.text}", *statement.parameters)
+            text = "\n".join(row[0] for row in plan)
+            assert "Seq Scan on current" not in text
+            assert "st_makeenvelope" in text or "_since_idx" in text
+
+
+async def test_whatever_bytes_a_geometry_has_they_come_back(store: PostgisStore) -> None:
+    shapes = [
+        shapely.to_wkb(shapely.from_wkt(text), byte_order=order, flavor=flavor, output_dimension=4)
+        for text in ("POLYGON Z((1 1 9,2 1 9,2 2 9,1 1 9))", "MULTIPOLYGON EMPTY", "POLYGON((2 2,1 1,2 1,2 2))")
+        for order in (0, 1)
+        for flavor in ("iso", "extended")
+    ]
+    shapes.append(shapely.to_wkb(shapely.from_wkt("POLYGON((-0.0 0,1 0,1 1,-0.0 0))")))
+    table = parcels(len(shapes))
+    table = table.set_column(9, table.schema.field("geometry"), pa.array(shapes, pa.binary()))
+    rows = stored_rows(table)
+    await store.stage(DATASET, 1, COLLECTION, drawn(rows))
+    await store.activate(DATASET, 1)
+    found = await whole(store.stored(DATASET, 1, COLLECTION), stored_schema(COLLECTION))
+    assert found["geometry"].to_pylist() == rows["geometry"].to_pylist()
+    assert (await fetch(store, COLLECTION, Scan(("BSM",), WINDOW))).num_rows == 0
+
+
+async def test_what_postgresql_cannot_hold_is_refused_without_its_value(store: PostgisStore) -> None:
+    for name, value in (("DLBM", "a\0secret"), ("TBMJ", 1e15)):
+        table = parcels(1)
+        place, field = table.schema.get_field_index(name), table.schema.field(name)
+        table = table.set_column(place, field, pa.array([value], field.type))
+        with pytest.raises(StoreFailure) as caught:
+            await load(store, table)
+        assert "secret" not in str(caught.value)
+    assert await store.versions() == []
+
+
+async def test_filters_compare_with_texts_that_it_cannot_hold(store: PostgisStore) -> None:
+    await load(store, parcels(20))
+    keys = sorted(parcels(20)["BSM"].to_pylist())
+    for operator, count in ((Comparison.LT, 5), (Comparison.GE, 15), (Comparison.EQ, 0), (Comparison.NE, 20)):
+        filter = Compare("BSM", operator, f"{keys[4]}\0")
+        assert (await fetch(store, COLLECTION, Scan(("BSM",), filter))).num_rows == count
+
+
+async def test_errors_quote_no_values(store: PostgisStore) -> None:
+    rows = stored_rows(parcels(10))
+    key = rows["BSM"][0].as_py()
+    with pytest.raises(GuotuError) as caught:
+        await store.stage(DATASET, 1, COLLECTION, drawn(rows, rows.slice(0, 1)))
+    assert key not in str(caught.value)
+
+
+async def test_what_a_crash_left_is_cleared(options: PostgisOptions, beside: Any) -> None:
+    store = PostgisStore(options)
+    await store.open()
+    await load(store, parcels(10))
+    await store.stage(DATASET, 2, COLLECTION, drawn(stored_rows(parcels(10))))
+    await store.stage_change(DATASET, 2, COLLECTION, drawn(removed(["x"])))
+    await store.close()
+    await store.open()
+    assert await comes_to(2, lambda: count_of(tables(beside)))
+    await store.close()
