@@ -7,13 +7,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from demo.mesh import LocalMesh
-from demo.node_process import guotu_command
+from tests.support.interrupted import MOMENTS, begin_publish, entries
 from tests.support.plots import NODE, Desk, key
 from tests.support.small_mesh import eventually
 from tests.support.version_mesh import (
@@ -56,33 +55,6 @@ def desk(mesh: LocalMesh, tmp_path: Path, request: pytest.FixtureRequest) -> Des
     made.publish("--from", write_bulk(made, 2_000, 1))
     reaches(mesh, made.dataset, 1)
     return made
-
-
-def entries(desk: Desk, pattern: str) -> set[tuple[str, int]]:
-    """Return what matches below the owner's data directory, with the times of last change."""
-    found = set()
-    with suppress(FileNotFoundError):
-        for path in desk.mesh.data_dir(NODE).glob(pattern):
-            found.add((str(path), path.stat().st_mtime_ns))
-    return found
-
-
-MOMENTS = ("scratch/publish/*", "objects/objects/*/*/*.parquet", "objects/versions/*/*/*", "objects/heads/*/*")
-"""What is new when a publish has come so far: rows inspected, objects stored, version taken, head moved."""
-
-
-def begin_publish(desk: Desk, path: Path) -> subprocess.Popen[str]:
-    """Begin the command that publishes a file."""
-    command = [
-        guotu_command(),
-        "--config",
-        str(desk.mesh.config(NODE)),
-        "publish",
-        desk.collection,
-        "--from",
-        str(path),
-    ]
-    return subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def published_digest(waiting: subprocess.Popen[str]) -> str:

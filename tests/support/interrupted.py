@@ -1,0 +1,37 @@
+"""Publishes that are begun, watched from outside, and cut off."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from demo.node_process import guotu_command
+from tests.support.plots import NODE, Desk
+
+
+def entries(desk: Desk, pattern: str) -> set[tuple[str, int]]:
+    """Return what matches below the owner's data directory, with the times of last change."""
+    found = set()
+    with suppress(FileNotFoundError):
+        for path in desk.mesh.data_dir(NODE).glob(pattern):
+            found.add((str(path), path.stat().st_mtime_ns))
+    return found
+
+
+MOMENTS = ("scratch/publish/*", "objects/objects/*/*/*.parquet", "objects/versions/*/*/*", "objects/heads/*/*")
+"""What is new when a publish has come so far: rows inspected, objects stored, version taken, head moved."""
+
+
+def begin_publish(desk: Desk, path: Path) -> subprocess.Popen[str]:
+    """Begin the command that publishes a file."""
+    command = [
+        guotu_command(),
+        "--config",
+        str(desk.mesh.config(NODE)),
+        "publish",
+        desk.collection,
+        "--from",
+        str(path),
+    ]
+    return subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
