@@ -1,4 +1,4 @@
-# guotu: make setup | demo | test | lint | bench | clean
+# guotu: make setup | demo | test | lint | bench | postgres | clean
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ DEMO_ARGS ?=
 BENCH ?= federation
 TEST_ARGS ?=
 
-.PHONY: setup demo test lint format bench clean help
+.PHONY: setup demo test lint format bench clean help postgres
 
 help:  ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -33,7 +33,10 @@ setup: $(VENV)/.dev  ## make .venv with everything that developing needs
 demo: $(VENV)/.demo  ## run the mesh on real data: six nodes, questions, a lost node (DEMO_ARGS="--keep --report FILE")
 	@$(BIN)/python -m demo $(DEMO_ARGS)
 
-test: setup lint  ## check and test everything
+postgres: setup  ## make sure that PostgreSQL 15 and PostGIS are there, which tests and benchmarks need
+	@$(BIN)/python -m benchmarks.pg_install
+
+test: setup postgres lint  ## check and test everything
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TEST_ARGS)
 
 lint: setup  ## format, lint, types, imports, wire contract

@@ -18,7 +18,7 @@ from pyarrow import csv
 
 _BIN = Path("/usr/lib/postgresql/15/bin")
 _POSTGIS = Path("/usr/share/postgresql/15/extension/postgis.control")
-_INSTALL = "apt-get install -y postgresql-15 postgresql-15-postgis-3"
+INSTALL = "apt-get install -y postgresql-15 postgresql-15-postgis-3"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -45,7 +45,7 @@ def require_postgres() -> None:
         name for name, path in {"PostgreSQL 15": _BIN / "postgres", "PostGIS": _POSTGIS}.items() if not path.exists()
     ]
     if missing:
-        raise RuntimeError(f"缺 {', '.join(missing)} is missing: {_INSTALL}")
+        raise RuntimeError(f"缺 {', '.join(missing)} is missing: {INSTALL}")
 
 
 def reachable_folder(folder: Path) -> Path:

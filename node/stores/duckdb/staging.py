@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from guotu.model.collection import Collection, FieldType
 from guotu.model.errors import StoreFailure
 from guotu.model.ports import Rows
 from guotu.model.rebase import is_own_base
-from guotu.model.schema import HASH, PLACE, stored_schema
+from guotu.model.schema import HASH, stored_schema
+from node.stores.arrival import Arrival
 from node.stores.duckdb import catalogue, generations
 from node.stores.duckdb.catalogue import UNORDERED, Entry, View
 from node.stores.duckdb.changefiles import ChangeFiles
@@ -100,30 +100,21 @@ class _Look:
     """Sees the rows of a base pass: how many, how wide, and whether they come in curve order."""
 
     def __init__(self, key: str) -> None:
-        self._key = key
         self._bytes: dict[str, int] = {}
-        self._last: pa.RecordBatch | None = None
+        self._arrival = Arrival(key)
         self.rows = 0
-        self.ordered = True
 
     def __call__(self, batch: pa.RecordBatch) -> None:
         self.rows += batch.num_rows
         for name, values in zip(batch.schema.names, batch.columns, strict=True):
             self._bytes[name] = self._bytes.get(name, 0) + values.nbytes
-        ends = batch.select([PLACE, self._key])
-        parts = [ends] if self._last is None else [self._last, ends]
-        self.ordered = self.ordered and _rising(pa.Table.from_batches(parts), self._key)
-        if batch.num_rows:
-            self._last = ends.slice(batch.num_rows - 1)
+        self._arrival.look(batch)
+
+    @property
+    def ordered(self) -> bool:
+        """Tell whether the rows came in curve order."""
+        return self._arrival.ordered
 
     def widths(self) -> Mapping[str, float]:
         """Return the mean bytes of a value by column, as Arrow."""
         return {name: size / max(self.rows, 1) for name, size in self._bytes.items()}
-
-
-def _rising(rows: pa.Table, key: str) -> bool:
-    """Tell whether rows come in curve order, each after the one before it."""
-    before, after = rows.slice(0, max(len(rows) - 1, 0)), rows.slice(1)
-    further = pc.greater(after[PLACE], before[PLACE])
-    beside = pc.and_(pc.equal(after[PLACE], before[PLACE]), pc.greater(after[key], before[key]))
-    return pc.all(pc.or_(further, beside), min_count=0).as_py() is True
