@@ -15,7 +15,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ("registry", "federation", "publish", "replication")
+NAMES = ("registry", "federation", "publish", "replication", "stores")
 _TERMINATED = 143
 
 

@@ -53,3 +53,14 @@ def test_publish_measures_every_stage_of_every_format(tmp_path: Path) -> None:
         assert set(measured["seconds"]) == STAGES
         assert measured["seconds"]["total"] >= measured["seconds"]["digest"] > 0
         assert measured["node_peak_mib"] > 0
+
+
+def test_stores_compares_both(tmp_path: Path) -> None:
+    result = run_benchmark("stores", tmp_path, "--rows", "2000")
+
+    measures = {"load", "change"}
+    for version in (1, 2):
+        measures |= {f"{name}@{version}" for name in ("window", "first_100", "largest_100", "all", "groups")}
+    assert set(result["duckdb_ms"]) == set(result["postgis_ms"]) == set(result["postgis_to_duckdb"]) == measures
+    for name, ratio in result["postgis_to_duckdb"].items():
+        assert ratio == pytest.approx(result["postgis_ms"][name] / result["duckdb_ms"][name], rel=0.01)

@@ -1,6 +1,7 @@
 """What only the PostGIS store does: its schema, its manners in a database that is not its own, its connections."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -12,11 +13,13 @@ import pyarrow as pa
 import pytest
 import pytest_asyncio
 import shapely
+from click.testing import CliRunner
 
 from guotu.model.errors import GuotuError, StoreFailure
 from guotu.model.expression import Compare, Comparison, Like, Not, Or, Spatial, SpatialRelation
 from guotu.model.ports import Scan
 from guotu.model.schema import stored_schema
+from node.cli.program import program
 from node.stores.postgis import migrations
 from node.stores.postgis.migrations import MIGRATIONS, Migration, migrate
 from node.stores.postgis.options import PostgisOptions
@@ -324,3 +327,22 @@ async def test_what_a_crash_left_is_cleared(options: PostgisOptions, beside: Any
     await store.open()
     assert await comes_to(2, lambda: count_of(tables(beside)))
     await store.close()
+
+
+def test_the_command_shows_the_steps_and_takes_them(options: PostgisOptions, tmp_path: Path) -> None:
+    config = tmp_path / "guotu.toml"
+
+    def run(*words: str) -> Any:
+        done = CliRunner().invoke(program, ["--config", str(config), "store", "migrate", *words])
+        assert "postgresql://" not in done.output
+        return done
+
+    config.write_text(f'store = "{options.url}"\n[node]\nid = "510000"\n', encoding="utf-8")
+    shown = run("--dry-run")
+    assert (shown.exit_code, "CREATE TABLE guotu.versions" in shown.stdout) == (0, True)
+    first = {"number": 1, "name": MIGRATIONS[0].name}
+    for words, steps in ((("--dry-run",), [first]), ((), [first]), ((), [])):
+        assert json.loads(run(*words, "--json").stdout) == {"dry_run": bool(words), "steps": steps}
+    assert "up to date" in run().stderr
+    config.write_text('[node]\nid = "510000"\n', encoding="utf-8")
+    assert run().exit_code == 2

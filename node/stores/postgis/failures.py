@@ -28,6 +28,8 @@ _ADVICE: dict[type[Exception], str] = {
     "where an exact sum is wanted, or a sum has more than 38 digits",
     pg.CharacterNotInRepertoireError: "文字中有 PostgreSQL 不能存的空字符 a text has the character U+0000, which "
     "PostgreSQL does not hold",
+    pg.DuplicateColumnError: "字段名与 PostgreSQL 的系统列同名 a field has the name of a system column of PostgreSQL "
+    "(xmin, xmax, cmin, cmax, ctid, tableoid)",
     pg.InvalidCatalogNameError: "没有这个数据库 there is no such database",
 }
 
