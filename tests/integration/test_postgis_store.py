@@ -264,7 +264,7 @@ async def test_windows_take_the_index_in_every_version(store: PostgisStore, besi
     await beside.execute("SET search_path = guotu, public")
     for version in (1, 2):
         for statement in scan_statements(
-            (await store._catalogue()).view(DATASET, version), COLLECTION, Scan(("BSM",), WINDOW)
+            (await store._database.catalogue()).view(DATASET, version), COLLECTION, Scan(("BSM",), WINDOW)
         ):
             plan = await beside.fetch(f"EXPLAIN {statement.text}", *statement.parameters)
             text = "\n".join(row[0] for row in plan)

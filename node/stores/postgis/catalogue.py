@@ -107,10 +107,6 @@ class Catalogue:
         return sorted(entry.version for entry in self.readable.values() if entry.generation == generation)
 
 
-EMPTY = Catalogue(-1, {}, {}, {})
-"""What a store knows before it is open."""
-
-
 async def epoch(connection: Connection) -> int:
     """Return a number that goes up with every change of the catalogue."""
     return int(await connection.fetchval("SELECT epoch FROM epoch"))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
 
 import pyarrow as pa
 import structlog
 
 from guotu.model.collection import Collection
-from guotu.model.errors import StoreFailure, TooLarge, UnknownVersion
+from guotu.model.errors import TooLarge, UnknownVersion
 from guotu.model.grouping import grouping_schema
 from guotu.model.ports import Grouping, Rows, Scan, StoredVersion
 from guotu.model.schema import difference_schema, effect_schema, stored_schema
@@ -24,36 +22,25 @@ from node.stores.postgis.comparison import (
     difference_statement,
     staged_change_statement,
 )
-from node.stores.postgis.connection import Connection, claim, connect, make_pool, require
-from node.stores.postgis.failures import database_faults
-from node.stores.postgis.garbage import Garbage, listed
-from node.stores.postgis.migrations import prepare
+from node.stores.postgis.connection import Connection
+from node.stores.postgis.database import Database
 from node.stores.postgis.options import PostgisOptions
-from node.stores.postgis.sessions import Sessions
 from node.stores.postgis.sql.grouping import grouping_statement
 from node.stores.postgis.sql.retrieval import keyed_statement, scan_statements, stored_statement
-from node.stores.postgis.streams import Reading, batches
+from node.stores.postgis.streams import Reading
 from node.stores.shape import schema_of
 
-T = TypeVar("T")
-Begin = Callable[[Connection, Catalogue], Awaitable[Reading]]
-"""Makes ready for reading in a snapshot, of which the catalogue tells."""
 _log = structlog.get_logger(__name__)
 
 
 class PostgisStore:
     """Versions in one database: the newest of each generation in a table, what older ones had besides in another.
 
-    One process works on guotu's schema, as far as it writes. Each reader works on a snapshot of the database, and knows
-    the catalogue by heart as long as the database's epoch is the same.
+    One process works on guotu's schema. Each reader works on a snapshot of the database.
     """
 
     def __init__(self, options: PostgisOptions) -> None:
-        self._options = options
-        self._sessions: Sessions | None = None
-        self._known: Catalogue | None = None
-        self._garbage = Garbage()
-        self._sweeping: asyncio.Task[None] | None = None
+        self._database = Database(options)
 
     async def open(self) -> None:
         """Connect, making guotu's schema if there is none; versions that a crash left staged are removed.
@@ -62,26 +49,12 @@ class PostgisStore:
             StoreFailure: the database is out of reach, lacks PostGIS, is behind this release or ahead of it, or another
                 node uses it.
         """
-        writer = await connect(self._options)
-        try:
-            with database_faults("打开存储 opening the store"):
-                path = await require(writer)
-                await claim(writer, self._options.start_s)
-                await prepare(writer)
-                await writer.execute(f"SET search_path = {path}")
-            pool = await make_pool(self._options, path)
-        except BaseException:
-            writer.terminate()
-            raise
-        self._sessions = Sessions(pool, writer, self._options, path, self._sweep_soon)
-        await self._change("clearing staged versions", activation.unstage_all)
+        await self._database.open()
+        await self._database.change("clearing staged versions", activation.unstage_all)
 
     async def close(self) -> None:
         """Disconnect; running scans end with StoreFailure. Closing again changes nothing."""
-        if self._sessions is not None:
-            sessions, self._sessions, self._known = self._sessions, None, None
-            self._garbage = Garbage()
-            await sessions.close()
+        await self._database.close()
 
     async def stage(self, dataset: str, version: int, collection: Collection, rows: Rows) -> int:
         """Load a version out of sight, into a generation of its own; returns its rows."""
@@ -97,7 +70,7 @@ class PostgisStore:
             before = (await catalogue.read(connection)).view(dataset, version - 1)
             return await staging.stage_change(connection, before, collection, changes, rebase)
 
-        if (dataset, version - 1) in (await self._catalogue()).readable:
+        if (dataset, version - 1) in (await self._database.catalogue()).readable:
             await self._unstage(dataset, version)
         return await self._load(dataset, version, stage)
 
@@ -116,7 +89,7 @@ class PostgisStore:
             statement = staged_change_statement(before, staged.change, collection)
             return Reading([statement], effect_schema(collection))
 
-        async for batch in self._stream(f"reading what is staged of {dataset}@{version}", begin):
+        async for batch in self._database.stream(f"reading what is staged of {dataset}@{version}", begin):
             yield batch
 
     async def activate(self, dataset: str, version: int, state: bytes = b"") -> None:
@@ -126,20 +99,19 @@ class PostgisStore:
             UnknownVersion: it is neither staged nor readable.
         """
         activity = f"activating {dataset}@{version}"
-        await self._change(activity, lambda it: activation.activate(it, (dataset, version), state))
+        await self._database.change(activity, lambda it: activation.activate(it, (dataset, version), state))
 
     async def state(self, dataset: str, version: int) -> bytes:
         """Return what `activate` was given."""
-        with database_faults(f"reading the state of {dataset}@{version}"):
-            async with self._open_sessions.read() as session:
-                state = await session.run(catalogue.state(session.connection, (dataset, version)))
+        activity = f"reading the state of {dataset}@{version}"
+        state = await self._database.read(activity, lambda it: catalogue.state(it, (dataset, version)))
         if state is None:
             raise UnknownVersion(dataset=dataset, version=version)
         return state
 
     async def drop(self, dataset: str, version: int) -> None:
         """Remove a version, staged or readable, and the rows that no other readable version needs."""
-        await self._change(f"dropping {dataset}@{version}", lambda it: activation.drop(it, (dataset, version)))
+        await self._database.change(f"dropping {dataset}@{version}", lambda it: activation.drop(it, (dataset, version)))
 
     async def tidy(self, dataset: str) -> bool:
         """Write tables of a dataset anew that are not in the order of their newest version; tells whether."""
@@ -152,14 +124,14 @@ class PostgisStore:
             for view in untidy(await catalogue.read(connection)):
                 await tidying.tidy(connection, view)
 
-        if not untidy(await self._catalogue()):
+        if not untidy(await self._database.catalogue()):
             return False
-        await self._change(f"tidying {dataset}", tidy)
+        await self._database.change(f"tidying {dataset}", tidy)
         return True
 
     async def versions(self) -> list[StoredVersion]:
         """List the readable versions, sorted by dataset and version."""
-        known = await self._catalogue()
+        known = await self._database.catalogue()
         return [StoredVersion(*key, entry.rows) for key, entry in sorted(known.readable.items())]
 
     async def compare(
@@ -171,7 +143,7 @@ class PostgisStore:
             statement = await difference_statement(connection, known.view(dataset, version), collection, rows)
             return Reading([statement], difference_schema(collection))
 
-        async for batch in self._stream(f"comparing with {dataset}@{version}", begin):
+        async for batch in self._database.stream(f"comparing with {dataset}@{version}", begin):
             yield batch
 
     async def look_up(
@@ -184,7 +156,7 @@ class PostgisStore:
             statement = keyed_statement(known.view(dataset, version), collection, keys, names)
             return Reading([statement], pa.schema([stored.field(name) for name in names]))
 
-        async for batch in self._stream(f"looking up rows of {dataset}@{version}", begin):
+        async for batch in self._database.stream(f"looking up rows of {dataset}@{version}", begin):
             yield batch
 
     async def stored(self, dataset: str, version: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:
@@ -194,7 +166,7 @@ class PostgisStore:
             statement = stored_statement(known.view(dataset, version), collection)
             return Reading([statement], stored_schema(collection))
 
-        async for batch in self._stream(f"reading {dataset}@{version}", begin):
+        async for batch in self._database.stream(f"reading {dataset}@{version}", begin):
             yield batch
 
     async def changes(
@@ -208,13 +180,13 @@ class PostgisStore:
             schema = change_columns(collection)
             return Reading([statement], schema, finish=lambda batch: as_changes(batch, collection))
 
-        async for batch in self._stream(f"comparing {dataset}@{since} with @{until}", begin):
+        async for batch in self._database.stream(f"comparing {dataset}@{since} with @{until}", begin):
             yield batch
 
     async def mend(self, dataset: str, version: int, collection: Collection, rows: Rows) -> None:
         """Put rows of the newest readable version right, in one transaction."""
         activity = f"mending {dataset}@{version}"
-        await self._change(activity, lambda it: mending.mend(it, dataset, version, collection, rows))
+        await self._database.change(activity, lambda it: mending.mend(it, dataset, version, collection, rows))
 
     async def scan(
         self, dataset: str, version: int, collection: Collection, scan: Scan
@@ -229,7 +201,7 @@ class PostgisStore:
             view, schema = known.view(dataset, version), schema_of(scan, collection)
             return Reading(scan_statements(view, collection, scan), schema, scan.crs, scan.limit)
 
-        async for batch in self._stream(f"reading {dataset}@{version}", begin):
+        async for batch in self._database.stream(f"reading {dataset}@{version}", begin):
             yield batch
 
     async def aggregate(self, dataset: str, version: int, collection: Collection, grouping: Grouping) -> pa.Table:
@@ -245,48 +217,16 @@ class PostgisStore:
             schemas.append(grouping_schema(collection, grouping.group_by, grouping.aggregates))
             return Reading([grouping_statement(view, collection, grouping)], schemas[0])
 
-        found = [batch async for batch in self._stream(f"aggregating {dataset}@{version}", begin)]
+        found = [batch async for batch in self._database.stream(f"aggregating {dataset}@{version}", begin)]
         groups = pa.Table.from_batches(found, schemas[0])
         most = grouping.max_groups
         if grouping.group_by and groups.num_rows > most:
             raise TooLarge(what="groups", size=f"> {most}", limit=most)
         return groups
 
-    @property
-    def _open_sessions(self) -> Sessions:
-        if self._sessions is None:
-            raise StoreFailure(detail="the store is not open")
-        return self._sessions
-
-    async def _catalogue(self) -> Catalogue:
-        """Return what the database holds; read anew if it is not known how the last change ended."""
-        known = self._known
-        if known is None:
-            with database_faults("reading the catalogue"):
-                async with self._open_sessions.read() as session:
-                    known = await session.run(catalogue.read(session.connection))
-        return known
-
-    async def _snapshot(self, connection: Connection) -> Catalogue:
-        """Begin to read: the connection sees the database as it is now, and the catalogue returned tells of that."""
-        known = self._known
-        if known is not None and await catalogue.epoch(connection) == known.epoch:
-            return known
-        return await catalogue.read(connection)
-
-    async def _stream(self, activity: str, begin: Begin) -> AsyncIterator[pa.RecordBatch]:
-        with database_faults(activity):
-            async with self._open_sessions.read() as session:
-
-                async def ready() -> Reading:
-                    return await begin(session.connection, await self._snapshot(session.connection))
-
-                async for batch in batches(session, await session.run(ready())):
-                    yield batch
-
     async def _load(self, dataset: str, version: int, stage: Callable[[Connection], Awaitable[int]]) -> int:
         started = time.monotonic()
-        rows = await self._change(f"staging {dataset}@{version}", stage)
+        rows = await self._database.change(f"staging {dataset}@{version}", stage)
         seconds = round(time.monotonic() - started, 3)
         _log.info("version_staged", dataset=dataset, version=version, rows=rows, seconds=seconds)
         return rows
@@ -299,47 +239,5 @@ class PostgisStore:
             if entry := known.staged.get((dataset, version)):
                 await activation.unstage(connection, known, entry)
 
-        if (dataset, version) in (await self._catalogue()).staged:
-            await self._change(f"unstaging {dataset}@{version}", unstage)
-
-    async def _change(self, activity: str, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Change the database in one transaction."""
-        sessions = self._open_sessions
-        async with sessions.write() as session:
-            # Until it is known how this ends, the catalogue is not known by heart.
-            self._known = None
-            with database_faults(activity):
-                result, known, garbage = await session.run(_transaction(session.connection, work))
-                self._known = known
-                self._garbage.note(garbage, sessions.now())
-        self._sweep_soon()
-        return result
-
-    def _sweep_soon(self) -> None:
-        """Drop tables that somebody read until now."""
-        sessions = self._sessions
-        if sessions is None or (self._sweeping is not None and not self._sweeping.done()):
-            return
-        if self._garbage.unread(sessions.oldest()):
-            self._sweeping = asyncio.create_task(self._sweep(sessions))
-
-    async def _sweep(self, sessions: Sessions) -> None:
-        try:
-            async with sessions.write() as session:
-                with database_faults("dropping tables"):
-                    tables = self._garbage.unread(sessions.oldest())
-                    await session.run(self._garbage.sweep(session.connection, tables))
-        except StoreFailure as failure:
-            if self._sessions is sessions:
-                _log.warning("store_tables_kept", detail=str(failure))
-
-
-async def _transaction(
-    connection: Connection, work: Callable[[Connection], Awaitable[T]]
-) -> tuple[T, Catalogue, list[str]]:
-    """Do all of some work or nothing; returns what it returns, and what the database holds after it."""
-    async with connection.transaction():
-        result = await work(connection)
-        await catalogue.bump(connection)
-        known, garbage = await catalogue.read(connection), await listed(connection)
-    return result, known, garbage
+        if (dataset, version) in (await self._database.catalogue()).staged:
+            await self._database.change(f"unstaging {dataset}@{version}", unstage)

@@ -22,7 +22,7 @@ async def upgrade(options: PostgisOptions, *, dry_run: bool) -> list[Migration]:
             if dry_run:
                 steps = await pending(connection)
                 return list(MIGRATIONS) if steps is None else steps
-            await claim(connection, 0.0)
+            await claim(connection, options.start_s)
             return await migrate(connection)
     finally:
         connection.terminate()
