@@ -34,12 +34,13 @@ _OWNER = "500000"
 _DATASET = f"{_OWNER}/dltb"
 _SHARE = 0.01
 _WAIT_S = 900.0
+_BUFFERS_MIB = 256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
     parser.add_argument("--rows", type=int, default=DEFAULT_TOTAL, help="parcels 图斑数 (default 1,000,000)")
-    parser.add_argument("--large", type=int, default=0, help="so many too, for memory 另测内存")
+    parser.add_argument("--large", type=int, default=0, help="memory at so many too 另测这么多时的内存")
     parser.add_argument("--deltas", type=int, default=50, help="changes before questions are timed (default 50)")
     parser.add_argument("--seed", type=int, default=0, help="of the generator 随机种子 (default 0)")
     parser.add_argument("--no-postgres", action="store_true", help="leave PostgreSQL out 不测 PostgreSQL")
@@ -62,7 +63,11 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         result["store"] = measure(parcels, collection, folder / "store", arguments.deltas)
         narrator.say(f"库内 in the store: {result['store']}")
         if arguments.large:
-            result["large"] = _large(folder / "large", arguments, collection, narrator)
+            sizes = {"rows": arguments.rows, "large": arguments.large}
+            result["memory"] = {
+                name: _memory(folder / name, count, arguments.seed, collection, narrator)
+                for name, count in sizes.items()
+            }
     return {"benchmark": "replication", "rows": arguments.rows, **result, "environment": environment()}
 
 
@@ -162,15 +167,18 @@ def _postgres(parcels: Path, edits: Edits, folder: Path, narrator: Narrator) -> 
     }
 
 
-def _large(root: Path, arguments: argparse.Namespace, collection: Collection, narrator: Narrator) -> dict[str, Any]:
-    """Publish and replicate a larger dataset, to see whether memory grows with it."""
-    parcels = province_parcels(_OWNER, arguments.large, arguments.seed)
-    with LocalMesh(root, [NATION, _OWNER]) as mesh:
+def _memory(root: Path, rows: int, seed: int, collection: Collection, narrator: Narrator) -> dict[str, Any]:
+    """Publish and replicate so many, to see whether memory grows with them; the stores' buffers have a small limit.
+
+    With the limit that nodes have by default a store's buffers hold more of a larger dataset, as a cache does.
+    """
+    parcels = province_parcels(_OWNER, rows, seed)
+    with LocalMesh(root, [NATION, _OWNER], {"store.memory_limit_mib": _BUFFERS_MIB}) as mesh:
         start(mesh, collection)
         with _watch(mesh) as watch:
             result = _first(mesh, parcels, collection, narrator)
         rows = pq.ParquetFile(parcels).metadata.num_rows
-        return {"rows": rows, **result, "memory_mib": _peaks(mesh, watch)}
+        return {"rows": rows, "buffers_mib": _BUFFERS_MIB, **result, "memory_mib": _peaks(mesh, watch)}
 
 
 def _watch(mesh: LocalMesh) -> MemoryWatch:
