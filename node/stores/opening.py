@@ -10,7 +10,6 @@ from node.config.sections import StoreSection
 from node.stores.duckdb.options import DuckDbOptions
 from node.stores.duckdb.store import DuckDbStore
 from node.stores.postgis.options import PostgisOptions
-from node.stores.postgis.store import PostgisStore
 
 
 def make_store(section: StoreSection, path: Path) -> FeatureStore:
@@ -20,6 +19,8 @@ def make_store(section: StoreSection, path: Path) -> FeatureStore:
         InvalidConfig: the file that holds the database's URL cannot be read.
     """
     if section.kind == "postgis":
+        from node.stores.postgis.store import PostgisStore  # its client is memory that other nodes need not hold
+
         return PostgisStore(postgis_options(section))
     return DuckDbStore(
         DuckDbOptions(
