@@ -36,7 +36,9 @@ def cluster() -> PgCluster:
     started = _life.enter_context(PgCluster(folder / "data", f"127.0.0.1:{free_port()}", _SETTINGS))
     started.sql(
         f"CREATE ROLE {_USER} LOGIN PASSWORD '{started.password}';"
-        f"CREATE DATABASE {_TEMPLATE};\n\\c {_TEMPLATE}\nCREATE EXTENSION postgis;"
+        # Its own order of texts is not that of code points, so that a comparison which left the order to it is noticed.
+        f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'zh' LOCALE 'C';\n"
+        f"\\c {_TEMPLATE}\nCREATE EXTENSION postgis;"
     )
     return started
 

@@ -145,7 +145,9 @@ class Sessions:
     async def _let_go(self, session: Session) -> None:
         """Give a connection back; one whose transaction does not end is cut."""
         connection, session.connection = session.connection, None
-        if not connection.is_closed() and connection.is_in_transaction():
-            connection.terminate()
+        # The pool has taken back by itself a connection that died, and then answers no question about it.
+        with suppress(Exception):
+            if connection.is_in_transaction():
+                connection.terminate()
         with suppress(Exception):
             await self._pool.release(connection, timeout=_END_S)
