@@ -294,6 +294,19 @@ async def test_windows_take_the_index_in_every_version(store: PostgisStore, besi
             assert "st_makeenvelope" in text or "_since_idx" in text
 
 
+async def test_no_version_is_sorted_as_a_whole(store: PostgisStore, beside: Any) -> None:
+    table = parcels(20_000)
+    await load(store, table)
+    await apply(store, stored_rows(table.slice(0, 100)), 2)
+    await beside.execute("SET search_path = guotu, public")
+    for version in (1, 2):
+        view = (await store._database.catalogue()).view(DATASET, version)
+        statement = scan_statements(view, COLLECTION, Scan(COLLECTION.column_names))[0]
+        plan = await beside.fetch(f"EXPLAIN {statement.text}", *statement.parameters)
+        sizes = [int(re.findall(r"rows=(\d+)", row[0])[0]) for row in plan if "Sort  (" in row[0]]
+        assert all(size < 1000 for size in sizes), plan
+
+
 async def test_whatever_bytes_a_geometry_has_they_come_back(store: PostgisStore) -> None:
     shapes = [
         shapely.to_wkb(shapely.from_wkt(text), byte_order=order, flavor=flavor, output_dimension=4)

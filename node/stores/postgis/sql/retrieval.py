@@ -50,7 +50,8 @@ def scan_statements(view: View, collection: Collection, scan: Scan) -> list[Stat
 def _scan_statement(view: View, collection: Collection, scan: Scan, order: str, sign: str = "") -> Statement:
     parameters = PgParameters()
     columns = ", ".join(outgoing_column(collection, name) for name in columns_of(collection, scan.fields))
-    text = f"SELECT {columns} FROM {source(view, collection, parameters)}"  # noqa: S608 (names are quoted)
+    rows = source(view, collection, parameters, ordered=not scan.sort)
+    text = f"SELECT {columns} FROM {rows}"  # noqa: S608 (names are quoted)
     where = where_clause(collection, scan.filter, parameters)
     if sign:
         where += f"{' AND' if where else ' WHERE'} {ROWS}.{SINCE} {sign} {parameters.bind(view.base, 'bigint')}"
@@ -62,7 +63,7 @@ def stored_statement(view: View, collection: Collection) -> Statement:
     """Return the statement of all rows with all that is stored of them, in curve order."""
     parameters = PgParameters()
     columns = ", ".join(outgoing_column(collection, name) for name in stored_schema(collection).names)
-    rows = source(view, collection, parameters)
+    rows = source(view, collection, parameters, ordered=True)
     return Statement(f"SELECT {columns} FROM {rows} ORDER BY {curve_order(collection.key)}", parameters.values)  # noqa: S608
 
 
