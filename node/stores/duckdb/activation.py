@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from guotu.model.schema import HASH
 from node.stores.duckdb import catalogue, generations
-from node.stores.duckdb.catalogue import UNORDERED, Catalogue, Entry, Generation, Key
+from node.stores.duckdb.catalogue import Catalogue, Generation
 from node.stores.duckdb.changefiles import ChangeFiles
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.sql.source import curve_order
+from node.stores.entry import UNORDERED, Entry, Key
 from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
 from node.stores.sql.parameters import Parameters
 

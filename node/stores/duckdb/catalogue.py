@@ -11,12 +11,9 @@ import structlog
 
 from guotu.model.errors import UnknownVersion
 from node.stores.duckdb.connection import Cursor
+from node.stores.entry import UNORDERED, Entry, Key
 from node.stores.sql.identifiers import quote
 
-Key = tuple[str, int]
-"""Dataset and version."""
-UNORDERED = -1
-"""Stands for the base of a table whose rows lie in no order."""
 _FORMAT = 2
 """Goes up with every change of what tables look like."""
 _log = structlog.get_logger(__name__)
@@ -66,29 +63,6 @@ class Generation:
     def row_bytes(self, columns: Sequence[str]) -> float:
         """Return the mean bytes of a row of some columns."""
         return sum(self.widths.get(name, 8.0) for name in columns)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A version, staged or readable."""
-
-    dataset: str
-    version: int
-    rows: int
-    generation: str = ""
-    """Empty for a staged change."""
-    change: str = ""
-    """Table of a staged change; empty otherwise."""
-    readable: bool = False
-    base: int = UNORDERED
-    """See `guotu.model.ports.FeatureStore`."""
-    changes: int = 0
-    """Of rows, since its base."""
-
-    @property
-    def key(self) -> Key:
-        """Return what it is found by."""
-        return self.dataset, self.version
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from guotu.model.ports import Rows
 from guotu.model.schema import HASH, stored_schema
 from node.stores.duckdb import catalogue, generations
 from node.stores.duckdb.activation import prune
-from node.stores.duckdb.catalogue import UNORDERED, Generation, View
+from node.stores.duckdb.catalogue import Generation, View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
 from node.stores.duckdb.sql.source import curve_order, rows_of
+from node.stores.entry import UNORDERED
 from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
 from node.stores.sql.parameters import Parameters
 

@@ -14,12 +14,13 @@ from guotu.model.rebase import is_own_base
 from guotu.model.schema import HASH, stored_schema
 from node.stores.arrival import Arrival
 from node.stores.duckdb import catalogue, generations
-from node.stores.duckdb.catalogue import UNORDERED, Entry, View
+from node.stores.duckdb.catalogue import View
 from node.stores.duckdb.changefiles import ChangeFiles
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
 from node.stores.duckdb.sql.source import source
 from node.stores.duckdb.sql.types import table_columns
+from node.stores.entry import UNORDERED, Entry
 from node.stores.sql.identifiers import SINCE, column, listed, quote
 from node.stores.sql.parameters import Parameters
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from guotu.model.schema import HASH
+from node.stores.entry import UNORDERED, Entry, Key
 from node.stores.postgis import catalogue, generations
-from node.stores.postgis.catalogue import UNORDERED, Catalogue, Entry, Generation, Key
+from node.stores.postgis.catalogue import Catalogue, Generation
 from node.stores.postgis.connection import Connection
 from node.stores.postgis.sql.parameters import PgParameters
 from node.stores.postgis.sql.source import curve_order

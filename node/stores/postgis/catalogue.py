@@ -7,12 +7,8 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 
 from guotu.model.errors import UnknownVersion
+from node.stores.entry import UNORDERED, Entry, Key
 from node.stores.postgis.connection import Connection
-
-Key = tuple[str, int]
-"""Dataset and version."""
-UNORDERED = -1
-"""Stands for the base of a table whose rows were written in no order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +33,6 @@ class Generation:
     def history(self) -> str:
         """Return the table of rows that only older readable versions have."""
         return f"history_{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A version, staged or readable."""
-
-    dataset: str
-    version: int
-    rows: int
-    generation: str = ""
-    """Empty for a staged change."""
-    change: str = ""
-    """Table of a staged change; empty otherwise."""
-    readable: bool = False
-    base: int = UNORDERED
-    """See `guotu.model.ports.FeatureStore`."""
-    changes: int = 0
-    """Of rows, since its base."""
-
-    @property
-    def key(self) -> Key:
-        """Return what it is found by."""
-        return self.dataset, self.version
 
 
 @dataclass(frozen=True, slots=True)

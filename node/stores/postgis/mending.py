@@ -11,9 +11,10 @@ from guotu.model.collection import Collection
 from guotu.model.errors import UnknownVersion
 from guotu.model.ports import Rows
 from guotu.model.schema import HASH, stored_schema
+from node.stores.entry import UNORDERED
 from node.stores.postgis import catalogue, generations
 from node.stores.postgis.activation import prune
-from node.stores.postgis.catalogue import UNORDERED, Generation, View
+from node.stores.postgis.catalogue import Generation, View
 from node.stores.postgis.connection import Connection
 from node.stores.postgis.incoming import copy_in
 from node.stores.postgis.sql.parameters import PgParameters

@@ -12,8 +12,9 @@ from guotu.model.ports import Rows
 from guotu.model.rebase import is_own_base
 from guotu.model.schema import HASH
 from node.stores.arrival import Arrival
+from node.stores.entry import UNORDERED, Entry
 from node.stores.postgis import catalogue, generations
-from node.stores.postgis.catalogue import UNORDERED, Entry, View
+from node.stores.postgis.catalogue import View
 from node.stores.postgis.connection import Connection
 from node.stores.postgis.incoming import copy_in
 from node.stores.postgis.sql.parameters import PgParameters

@@ -8,6 +8,7 @@ from guotu.model.collection import Collection
 from guotu.model.schema import PLACE
 from node.stores.postgis.catalogue import View
 from node.stores.postgis.sql.types import table_columns
+from node.stores.sql.conforming import read_as
 from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, column, quote
 from node.stores.sql.parameters import Parameters
 
@@ -49,19 +50,5 @@ def curve_order(key: str, rows: str = ROWS) -> str:
 
 
 def conformed(collection: Collection, columns: Mapping[str, str]) -> str:
-    """Return the columns of a collection, taken from a table that may have been made by an older definition.
-
-    A field is its column, or else the one it was renamed from, or else null; another type is cast.
-    """
-    before = {field.name: field.renamed_from for field in collection.fields}
-    return ", ".join(
-        f"{_value(name if name in columns else before.get(name, ''), kind, columns)} AS {quote(name)}"
-        for name, kind in table_columns(collection).items()
-    )
-
-
-def _value(name: str, kind: str, columns: Mapping[str, str]) -> str:
-    present = columns.get(name)
-    if present is None:
-        return f"NULL::{kind}"
-    return quote(name) if present == kind else f"{quote(name)}::{kind}"
+    """Return the columns of a collection, taken from a table that may have been made by an older definition."""
+    return read_as(collection, table_columns(collection), columns)
