@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -94,6 +95,12 @@ class Member:
     notices: tuple[Notice, ...] = ()
     schema: pa.Schema | None = None
     """A schema of its own instead of the right one."""
+    holds: tuple[Member, ...] = ()
+    """Replicas that it holds; each answers, and fails, as a member of its own does."""
+    holder: str = ""
+    """Who holds it, if it is a replica."""
+    quiet_s: float = 0.0
+    """Says nothing for so long."""
     asked: list[Question] = field(default_factory=list)
     timeouts: list[float | None] = field(default_factory=list)
     opened: int = 0
@@ -107,6 +114,13 @@ class Member:
 
     async def answer(self, question: Question, timeout: float | None) -> AsyncIterator[Frame]:
         """Answer a question, in its way."""
+        for copy in self.holds:
+            if question.options.dataset == copy.dataset:
+                copy.holder = self.node
+                async with aclosing(copy.answer(question, timeout)) as frames:  # type: ignore[type-var]
+                    async for frame in frames:
+                        yield frame
+                return
         self.asked.append(question)
         self.timeouts.append(timeout)
         self.opened += 1
@@ -119,6 +133,7 @@ class Member:
     async def _frames(self, question: Question) -> AsyncIterator[Frame]:
         if self.silent:
             await asyncio.Event().wait()
+        await asyncio.sleep(self.quiet_s)
         table = self.table(question)
         plan = Plan(self.node, self.collection.id, Scope.SELF, ())
         yield Header("r", self.node, plan, {self.dataset: self.version}, self.schema or table.schema)
@@ -159,7 +174,14 @@ class Member:
         return pa.Table.from_pylist(grouped(self.rows, grouping.group_by, grouping.aggregates), schema)
 
     def _trailer(self, table: pa.Table) -> Trailer:
-        own = MemberOutcome(self.node, self.dataset, Outcome.ANSWERED, version=self.version, rows=table.num_rows)
+        own = MemberOutcome(
+            self.node,
+            self.dataset,
+            Outcome.REPLICA if self.holder else Outcome.ANSWERED,
+            version=self.version,
+            rows=table.num_rows,
+            replica=self.holder,
+        )
         digest = SegmentDigest(table.schema)
         for batch in table.to_batches():
             digest.update(batch)
