@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from federation.execution.cause import Cause
+
 _REMEMBERED = 64
 _PATIENCE = 2.0
 """Times its usual time (95 of 100) that a member is waited for."""
@@ -25,6 +27,7 @@ _SHARE, _BURST = 0.1, 10.0
 class _Record:
     signs: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     begins: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    doubt: Cause | None = None
     doubted_until: float = -math.inf
 
 
@@ -48,27 +51,29 @@ class Punctuality:
         """Note when a member's first rows came, which ends any doubt."""
         record = self._of(address)
         record.begins.append(seconds)
-        record.doubted_until = -math.inf
+        record.doubt = None
 
-    def failed(self, address: str) -> None:
-        """Note that a member did not answer."""
-        self._of(address).doubted_until = self._clock() + _DOUBT_S
+    def failed(self, address: str, cause: Cause) -> None:
+        """Note that a member did not answer, and why."""
+        record = self._of(address)
+        record.doubt, record.doubted_until = cause, self._clock() + _DOUBT_S
 
-    def doubted(self, address: str) -> bool:
-        """Tell whether a member failed a moment ago."""
-        return self._clock() < self._of(address).doubted_until
+    def doubt(self, address: str) -> Cause | None:
+        """Return why a member failed a moment ago; None if it did not."""
+        record = self._of(address)
+        return record.doubt if self._clock() < record.doubted_until else None
 
     def sign_wait(self, address: str) -> float:
         """Return how long to wait for a sign of life before somebody else is asked, s."""
-        return 0.0 if self.doubted(address) else _wait(self._of(address).signs, _SIGN_S)
+        return _wait(self._of(address).signs, _SIGN_S)
 
     def begin_wait(self, address: str) -> float:
         """Return how long to wait for the first rows before somebody else is asked, s."""
-        return 0.0 if self.doubted(address) else _wait(self._of(address).begins, _BEGIN_S)
+        return _wait(self._of(address).begins, _BEGIN_S)
 
     def may_ask_more(self, address: str) -> bool:
         """Tell, and take note, whether somebody else may be asked beside a member that is late."""
-        if self.doubted(address):
+        if self.doubt(address) is not None:
             return True
         if self._tokens < 1.0:
             return False

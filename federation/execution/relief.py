@@ -63,15 +63,18 @@ class Relief:
             return self._open(self._stand_in(Cause.of_missing(self._step, self._stale)), openings)
         self._punctuality.asked()
         owner = self._open(self._own(), openings)
-        late = await self._late(owner)
+        doubt = self._punctuality.doubt(self._step.address)
+        late = doubt or await self._late(owner)
         if late is not None and self._step.covered and self._punctuality.may_ask_more(self._step.address):
             cover = self._open(self._stand_in(late), openings)
             if await self._beaten(owner, cover):
+                if doubt is None and not owner.signed.is_set():
+                    self._punctuality.failed(self._step.address, late)
                 return cover
         cause = await self._cause(owner)
         if cause is None:
             return owner
-        self._punctuality.failed(self._step.address)
+        self._punctuality.failed(self._step.address, cause)
         await owner.close()
         return self._open(self._stand_in(cause), openings)
 
@@ -108,8 +111,6 @@ class Relief:
             if owner.begun in done and self._judge(owner) is None:
                 return False
             if cover.begun in done and _helps(cover):
-                if not owner.signed.is_set():
-                    self._punctuality.failed(self._step.address)
                 return True
         return False
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from federation.execution.cause import Cause
 from guotu.model import errors
 from guotu.model.answer import MemberOutcome, Outcome
 from guotu.model.question import Options, Query, Scope, SortKey
@@ -183,9 +184,20 @@ async def test_only_a_share_of_questions_is_asked_twice() -> None:
 async def test_a_member_that_failed_is_not_waited_for_the_next_time() -> None:
     asked = mesh({"silent": True}, copy_of(HEALTHY[1]))
     await asked.ask(rows_of(Options()))
-    assert asked.federation._punctuality.doubted("510100:1")
+    assert asked.federation._punctuality.doubt("510100:1") is not None
     heard = await asked.ask(rows_of(Options()))
     assert city_of(heard.outcomes).outcome is Outcome.REPLICA
+
+
+async def test_a_doubt_is_not_prolonged_by_questions_that_standbys_answer() -> None:
+    asked = mesh({}, copy_of(HEALTHY[1]))
+    punctuality = asked.federation._punctuality
+    punctuality.failed("510100:1", Cause(Outcome.UNREACHABLE, "NODE_UNAVAILABLE", "it was away"))
+    until = punctuality._of("510100:1").doubted_until
+    for _ in range(5):
+        heard = await asked.ask(rows_of(Options()))
+        assert heard.failure is None
+    assert punctuality._of("510100:1").doubted_until == until
 
 
 def nation(relay: dict[str, object], *held: Member) -> Mesh:
