@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 
@@ -9,8 +10,9 @@ import pytest
 
 from federation.execution.cause import Cause
 from guotu.model import errors
-from guotu.model.answer import MemberOutcome, Outcome
-from guotu.model.question import Options, Query, Scope, SortKey
+from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Outcome, Trailer
+from guotu.model.plan import Plan
+from guotu.model.question import CompletenessMode, Options, Query, Question, Scope, SortKey
 from tests.support.scripted_mesh import (
     ANY_QUESTION,
     FIELDS,
@@ -198,6 +200,27 @@ async def test_a_doubt_is_not_prolonged_by_questions_that_standbys_answer() -> N
         heard = await asked.ask(rows_of(Options()))
         assert heard.failure is None
     assert punctuality._of("510100:1").doubted_until == until
+
+
+class BrokenStore(Member):
+    """A member that tells in its trailer that it could not read its dataset."""
+
+    async def _frames(self, question: Question) -> AsyncIterator[Frame]:
+        schema = self.table(question).schema
+        yield Header("r", self.node, Plan(self.node, "dltb", Scope.SELF, ()), {self.dataset: self.version}, schema)
+        failed = MemberOutcome(self.node, self.dataset, Outcome.FAILED, "STORE_FAILURE", version=self.version)
+        yield Trailer(Completeness(CompletenessMode.ALLOW_PARTIAL, (failed,)), 0, 0, b"")
+
+
+@ANY_QUESTION
+async def test_a_member_that_tells_of_a_failed_store_is_replaced(make: Make) -> None:
+    province, city, other = three()
+    broken = BrokenStore(city.node, city.rows, city.version)
+    healthy = await Mesh(*three()).ask(make(Options()))
+    heard = await Mesh(province, broken, replace(other, holds=(copy_of(city),))).ask(make(Options()))
+    assert heard.failure is None
+    assert (heard.rows, heard.trailer.digest) == (healthy.rows, healthy.trailer.digest)
+    assert (city_of(heard.outcomes).outcome, city_of(heard.outcomes).reason) == (Outcome.REPLICA, "OWNER_FAILED")
 
 
 def nation(relay: dict[str, object], *held: Member) -> Mesh:
