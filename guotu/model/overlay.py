@@ -30,7 +30,8 @@ COUNT, AREA, SHARE = "count", "area_m2", "share"
 AREA_DECIMALS = 4
 AREA_TYPE = pa.decimal128(38, AREA_DECIMALS)
 _UNITS_PER_M2 = 10**AREA_DECIMALS
-_WITHIN = 1 - 1e-9
+_NOTHING = 1e-9
+"""Share of a feature, by area in degrees, that may lie outside of a zone which it is within."""
 _PIECE_POINTS = 512
 """A zone with more points is cut into pieces of at most so many, of which a feature on its border meets a few."""
 _MOST_HALVINGS = 40
@@ -100,7 +101,6 @@ class Overlayer:
         self._zones = zones.shapes.copy()
         shapely.prepare(self._zones)
         self._pieces, self._zone_of = _cut_up(self._zones)
-        self._cut = len(self._pieces) > len(self._zones)
         self._tree = shapely.STRtree(self._pieces)
 
     def common(self, shapes: Objects) -> Common:
@@ -115,7 +115,8 @@ class Overlayer:
         ]
         cuts, of_pair = self._cuts(shapes, pairs[crossing], feature, piece)
         outline = shapely.area(shapes[features[crossing]])
-        inside[crossing] = np.bincount(of_pair, shapely.area(cuts), len(crossing)) >= outline * _WITHIN
+        outside = outline - np.bincount(of_pair, shapely.area(cuts), len(crossing))
+        inside[crossing] = np.abs(outside) <= outline * _NOTHING
         units = np.zeros(len(pairs), np.int64)
         owners, own = np.unique(features[inside], return_inverse=True)
         areas = ellipsoidal_area_m2(np.concatenate([shapes[owners], cuts]))

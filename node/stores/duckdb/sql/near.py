@@ -24,9 +24,9 @@ CELLS = "guotu_near"
 """Name by which a statement finds the cells."""
 _CELL = "cell"
 _ROW = 1 << 20
-_FINEST_DEG = 0.02
+_FINEST_DEG = 0.03
 _MOST_CELLS = 20_000
-_PARTS = 4
+_PARTS = 8
 _NARROW = 0.999
 """Of a cell's side: what a narrow feature is at most, so that no rounding of a quotient matters."""
 
