@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from guotu.model import errors, overlay
+from guotu.model import errors
 from guotu.model.area import ellipsoidal_area_m2
-from guotu.model.overlay import Overlayer, Tabulation, areas_of, overlay_schema, scanned_fields
+from guotu.model.overlay import Common, Overlayer, Tabulation, areas_of, overlay_schema, scanned_fields
 from guotu.model.zones import Zones, zones_of
 from tests.support.features import sample_collection
 from tests.support.overlaying import Oracle, common_area, rows_of
@@ -41,6 +41,12 @@ def tabulated(over: Zones, *batches: pa.RecordBatch, by: tuple[str, ...] = GROUP
     for part in batches:
         tabulation.add(part)
     return tabulation.table()
+
+
+def common(over: Zones, shapes: np.ndarray) -> Common:
+    parts = list(Overlayer(over).common(shapes))
+    columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("zones", "features", "units")]
+    return Common(*columns)
 
 
 def total(shapes: np.ndarray, zone: shapely.Geometry) -> Decimal:
@@ -103,6 +109,22 @@ def test_batches_and_their_order_do_not_matter() -> None:
         assert rows_of(alone, GROUPS) == {key: value for key, value in whole.items() if key[0] == f"z{number}"}
 
 
+def test_neither_do_the_portions_that_the_work_is_cut_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = zones(BLOB, RING, MANY, WORLD, ISLANDS, shapely.segmentize(OUTLINE, 0.0001))
+    whole = rows_of(tabulated(over, SPREAD), GROUPS)
+    monkeypatch.setattr("guotu.model.overlay._PAIRS", 7)
+    monkeypatch.setattr("guotu.model.overlay._TREE_PIECES", 3)
+    assert len(list(Overlayer(over).common(PARCELS))) > 100
+    assert rows_of(tabulated(over, SPREAD), GROUPS) == whole
+
+
+def test_what_is_stopped_ends_soon() -> None:
+    tabulation = Tabulation(zones(WORLD), COLLECTION, (), 1000)
+    tabulation.stop()
+    tabulation.add(batch(PARCELS))
+    assert tabulation.table().num_rows == 0
+
+
 def test_zones_that_tile_a_region_give_its_features_whole() -> None:
     edges = np.linspace(104, 104.5, 6)
     tiles = shapely.box(edges[:-1, None], 30, edges[1:, None], 30.5).ravel()
@@ -115,7 +137,7 @@ def test_zones_that_tile_a_region_give_its_features_whole() -> None:
 
 def test_features_that_make_up_a_zone_count_and_its_neighbours_do_not() -> None:
     """Border upon border: each has its own area, to the digit, and no sliver of a neighbour is found."""
-    found = Overlayer(zones(OUTLINE)).common(PARCELS)
+    found = common(zones(OUTLINE), PARCELS)
     assert found.features.tolist() == list(range(20, 60))
     own = ellipsoidal_area_m2(PARCELS[20:60])
     assert found.units.tolist() == np.floor(own * 10_000 + 0.5).astype(int).tolist()
@@ -125,7 +147,7 @@ def test_features_that_make_up_a_zone_count_and_its_neighbours_do_not() -> None:
     "shape", [shapely.box(105, 30, 106, 31), shapely.box(105, 31, 106, 32), shapely.Polygon(), None]
 )
 def test_what_touches_or_is_nothing_does_not_count(shape: shapely.Geometry | None) -> None:
-    found = Overlayer(zones(shapely.box(104, 30, 105, 31))).common(np.array([shape, shapely.box(104.5, 30.5, 106, 31)]))
+    found = common(zones(shapely.box(104, 30, 105, 31)), np.array([shape, shapely.box(104.5, 30.5, 106, 31)]))
     assert found.features.tolist() == [1]
 
 
@@ -133,7 +155,7 @@ def test_less_than_a_square_centimetre_does_not_count() -> None:
     zone = shapely.box(104, 30, 105, 31)
     step = 1e-3 / 111_000  # about a millimetre
     slivers = shapely.box(105 - step * np.array([0.05, 40]), 30.5, 105.1, 30.5 + step * np.array([0.5, 40]))
-    assert Overlayer(zones(zone)).common(slivers).features.tolist() == [1]
+    assert common(zones(zone), slivers).features.tolist() == [1]
 
 
 def test_zones_that_overlap_count_each_for_itself() -> None:
@@ -153,9 +175,9 @@ def test_a_stored_shape_that_is_not_valid_is_repaired_and_harms_no_other(monkeyp
         return intersection(left, right)
 
     half = shapely.box(104, 30, 104.3, 31)
-    sound = Overlayer(zones(half)).common(PARCELS)
-    monkeypatch.setattr(overlay.shapely, "intersection", strict)
-    found = Overlayer(zones(half)).common(np.array([*PARCELS, bow]))
+    sound = common(zones(half), PARCELS)
+    monkeypatch.setattr(shapely, "intersection", strict)
+    found = common(zones(half), np.array([*PARCELS, bow]))
     assert found.units[found.features < 400].tolist() == sound.units.tolist()
     assert found.units[found.features == 400] / 1e4 == pytest.approx(float(common_area(half, shapely.make_valid(bow))))
 
@@ -164,7 +186,7 @@ def test_areas_agree_with_geodesics() -> None:
     from pyproj import Geod
 
     geod = Geod(a=6378137.0, rf=298.257222101)
-    found = Overlayer(zones(BLOB)).common(PARCELS)
+    found = common(zones(BLOB), PARCELS)
     for feature, units in zip(found.features.tolist(), found.units.tolist(), strict=True):
         cut = shapely.segmentize(shapely.intersection(BLOB, PARCELS[feature]), 0.0005)
         oracle = abs(geod.geometry_area_perimeter(cut)[0])
