@@ -36,6 +36,7 @@ BOXES = {
     "touching": np.array([[99.0, 25.0, 100.0, 26.0]]),
     "a few": squares(5, 0.3),
     "many": squares(700, 0.05),
+    "very many": squares(30_000, 0.01),
     "everything": np.array([[-180.0, -90.0, 180.0, 90.0]]),
     "large and small": np.concatenate([squares(3, 6), squares(90, 0.001)]),
     "far apart": np.array([[-179.0, -80.0, -178.9, -79.0], [105.2, 30.3, 105.4, 30.7], [179, 80, 180, 90]]),
