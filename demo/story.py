@@ -23,6 +23,7 @@ from demo.verdicts import (
     check_features,
     check_journey,
     check_loss,
+    check_overlay,
     check_return,
     check_totals,
 )
@@ -130,6 +131,7 @@ class Story:
         self._ask(nation, questions.largest_patches())
         self._ask(nation, questions.division_counties())
         self._ask(nation, questions.counties_around(polygon))
+        self._ask(nation, questions.classes_around(polygon))
         self._ask(nation, questions.border_explained())
 
     def _ask(self, client: Client, asked: DemoQuestion, show: bool = True) -> Asked:
@@ -177,6 +179,7 @@ class Story:
             check_datasets(self._parts, self.report.datasets),
             *check_totals(self._asked, source),
             *check_features(self._asked, source),
+            check_overlay(self._asked, source),
             *check_loss(self._asked, source, LOST),
             check_return(self._asked, self.report.datasets, self._returned),
             *check_journey(self.report.replication, self._edit),

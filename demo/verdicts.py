@@ -56,6 +56,13 @@ def check_features(answers: Answers, source: SourceData) -> Iterator[Check]:
     yield compare_sequences("largest", title, source.largest_patches(LARGEST), _keys(answers["largest"]))
 
 
+def check_overlay(answers: Answers, source: SourceData) -> Check:
+    """The members found together what one computation over all patches finds."""
+    title = "各节点叠加之和等于整体计算 what the nodes cut and add up equals one computation over everything"
+    found = totals_of(answers["overlay"].rows_of(), "igbp", area="area_m2")
+    return compare_totals("overlay", title, source.cut_by(around_chengdu()), found)
+
+
 def check_loss(answers: Answers, source: SourceData, lost: str) -> Iterator[Check]:
     """Yield checks of what was said while the node `lost` was gone."""
     title = "部分结果等于其余节点之和 the partial answer is what the others hold"

@@ -18,6 +18,7 @@ from guotu.model.question import (
     AggregateFunction,
     CompletenessMode,
     Options,
+    Overlay,
     Query,
     Question,
     SortKey,
@@ -122,6 +123,8 @@ class Mesh:
     def frames(self, question: Question, timeout: float) -> AsyncIterator[Frame]:
         if isinstance(question, Query):
             return self.federation.query(question, timeout)
+        if isinstance(question, Overlay):
+            return self.federation.overlay(question, timeout)
         return self.federation.stats(question, timeout)
 
     async def ask(self, question: Question, timeout: float = 20.0) -> Heard:

@@ -26,9 +26,20 @@ from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.errors import NodeUnavailable
 from guotu.model.grouping import grouping_schema
+from guotu.model.overlay import Tabulation, scanned_fields
 from guotu.model.plan import Plan
 from guotu.model.ports import Grouping, Scan
-from guotu.model.question import Aggregate, AggregateFunction, CompletenessMode, Query, Question, Scope, SortKey, Stats
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    CompletenessMode,
+    Overlay,
+    Query,
+    Question,
+    Scope,
+    SortKey,
+    Stats,
+)
 from guotu.model.schema import arrow_schema
 from tests.support.federation_parts import PARCELS
 
@@ -161,6 +172,8 @@ class Member:
         if isinstance(question, Query):
             scan = Scan(question.fields, None, question.sort, question.limit)
             return self.scanned(scan)
+        if isinstance(question, Overlay):
+            return self.overlaid(question)
         return self.aggregated(Grouping(question.group_by, question.aggregates))
 
     def scanned(self, scan: Scan) -> pa.Table:
@@ -172,6 +185,13 @@ class Member:
         """Return the groups of a grouping; filters are not looked at."""
         schema = grouping_schema(self.collection, grouping.group_by, grouping.aggregates)
         return pa.Table.from_pylist(grouped(self.rows, grouping.group_by, grouping.aggregates), schema)
+
+    def overlaid(self, overlay: Overlay) -> pa.Table:
+        """Return the groups of an overlay; filters are not looked at."""
+        tabulation = Tabulation(overlay.zones, self.collection, overlay.group_by, 1_000_000)
+        for batch in self.scanned(Scan(scanned_fields(self.collection, overlay.group_by))).to_batches():
+            tabulation.add(batch)
+        return tabulation.table()
 
     def _trailer(self, table: pa.Table) -> Trailer:
         own = MemberOutcome(
@@ -202,6 +222,9 @@ class ScriptedPeers:
         return self._ask(address, question, timeout)
 
     def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
+        return self._ask(address, question, timeout)
+
+    def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
         return self._ask(address, question, timeout)
 
     def _ask(self, address: str, question: Question, timeout: float | None) -> AsyncIterator[Frame]:
