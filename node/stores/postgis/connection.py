@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from typing import Any
 
@@ -42,6 +43,9 @@ async def connect(options: PostgisOptions, **settings: str) -> Connection:
     with database_faults("连接 PostgreSQL connecting to PostgreSQL"):
         try:
             return await asyncpg.connect(**_arguments(options, settings))
+        except ssl.SSLError:
+            # One of a certificate is a ValueError too.
+            raise
         except (ValueError, OverflowError):
             # What the driver says may quote the URL.
             raise StoreFailure(detail="store.url 无效 store.url cannot be read as the URL of a database") from None
