@@ -103,7 +103,8 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
     store = make_store(config.store, data.store, versions_changed.set)
     objects = open_object_store(config.objects, data.objects, data.object_cache)
     versions = Versions(objects, store)
-    materials = MaterialDesk(Heads(objects, store), make_material_tables(config.store), clock, versions_changed)
+    heads, tables = Heads(objects, store, catalogue), make_material_tables(config.store)
+    materials = MaterialDesk(heads, tables, clock, versions_changed)
     holdings, metrics, readiness = Holdings(node_division(node)), Metrics(), Readiness(node)
     peers = GrpcPeers(tls_files(config.tls))
     # Channels of their own, so that questions do not wait behind objects.

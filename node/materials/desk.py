@@ -44,8 +44,10 @@ class MaterialDesk:
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Follow heads from now on; nothing where there are no tables."""
+        """Know the tables that there are, and follow heads from now on; nothing where there cannot be any."""
         if self._given is not None:
+            with suppress(GuotuError):  # tried again, and told, at the first look
+                await self._read_list(self._given)
             self._following = asyncio.create_task(self._follow(self._given))
 
     async def close(self) -> None:

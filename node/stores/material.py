@@ -51,8 +51,8 @@ class Release:
     version: int
     manifest: str
     """SHA-256 of its manifest, hex."""
-    definition: str
-    """Hash of the collection's definition, hex."""
+    description: str
+    """Changes with all that is known of the collection: definition, names, secrecy."""
     published_ms: int
     """Milliseconds since 1970-01-01 UTC."""
     collection: Collection

@@ -236,19 +236,24 @@ async def test_nobody_else_writes(place: Place, statement: str) -> None:
     await place.agrees(1)
 
 
-async def test_others_may_read_who_may_use_the_schema(place: Place) -> None:
+async def readers(place: Place) -> list[str]:
+    """Return who has rights on the table besides its owner."""
+    asked = f"SELECT array_to_string(relacl, ' ') FROM pg_class WHERE oid = '{SQL_NAME}'::regclass"
+    return [item for item in (await place.gis.fetchval(asked) or "").split() if not item.startswith("guotu=")]
+
+
+async def test_others_may_read_who_may_use_the_schema_unless_it_is_secret(place: Place) -> None:
     await place.make()
-    mine = await place.gis.fetchval(
-        f"SELECT array_to_string(relacl, ' ') FROM pg_class WHERE oid = '{SQL_NAME}'::regclass"
-    )
-    assert "=r/guotu" in mine.split()
+    assert await readers(place) == ["=r/guotu"]
+    before = await shown(place.gis)
+    secret = replace(COLLECTION, classification=Classification.SECRET, title="机要图斑")
+    done = await place.bring(1, collection=secret)
+    assert (await readers(place), done.inserted, done.updated, done.deleted) == ([], 0, 0, 0)
+    assert "机要图斑" in await place.gis.fetchval(f"SELECT obj_description('{SQL_NAME}'::regclass)")
+    assert await shown(place.gis) == before
     await place.tables.drop(DATASET)
-    secret = replace(COLLECTION, classification=Classification.SECRET)
     await place.make(collection=secret)
-    mine = await place.gis.fetchval(
-        f"SELECT array_to_string(relacl, ' ') FROM pg_class WHERE oid = '{SQL_NAME}'::regclass"
-    )
-    assert mine is None
+    assert await readers(place) == []
 
 
 async def test_who_got_round_the_guard_is_noticed(place: Place) -> None:
@@ -305,6 +310,9 @@ async def test_one_table_a_dataset(place: Place) -> None:
     await place.make()
     with pytest.raises(Conflict, match="guotu dematerialize"):
         await place.tables.make(TableName("gis", "other"), release(1), False, quiet)
+    await place.gis.execute(f"DROP TABLE {SQL_NAME}")
+    with pytest.raises(Conflict, match=f"guotu dematerialize {DATASET}"):
+        await place.tables.make(TABLE, release(1, dataset="510000/other"), False, quiet)
 
 
 async def test_users_views_survive_versions_and_hold_a_drop_up(place: Place) -> None:

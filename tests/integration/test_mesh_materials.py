@@ -201,6 +201,30 @@ def test_a_node_that_dies_in_the_middle_catches_up(gis: Gis, desk: Desk) -> None
     assert agrees(gis, desk, NODE, 2) != before
 
 
+def test_a_node_that_dies_over_a_first_load_leaves_nothing(gis: Gis, desk: Desk) -> None:
+    """Somebody holds what is written last, so that the work stands there when the node is killed."""
+    mesh, table = gis.mesh, into(desk)
+    desk.publish("--from", desk.write(layer()))
+
+    async def hold(connection: Any) -> None:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE guotu.materials IN SHARE MODE")
+            words = ("materialize", desk.dataset, "--into", table)
+            making = asyncio.create_task(asyncio.to_thread(run_guotu, *words, config=mesh.config(NODE)))
+            await asyncio.to_thread(eventually, lambda: waits(gis, "guotu.materials"))
+            mesh.kill(NODE)
+            assert (await making).code == 6
+
+    gis.ask(NODE, hold)
+    ended = "SELECT FROM pg_stat_activity WHERE application_name = 'guotu' AND datname = current_database()"
+    eventually(lambda: not gis.sql(NODE, ended))
+    assert gis.sql(NODE, f"SELECT to_regclass('{table}')")[0][0] is None
+    mesh.start_node(NODE)
+    assert not gis.status(NODE, desk.dataset)
+    assert operate(mesh, NODE, "materialize", desk.dataset, "--into", table)["created"]
+    agrees(gis, desk, NODE, 1)
+
+
 def test_what_goes_wrong_is_shown_and_holds_nothing_up(gis: Gis, desk: Desk) -> None:
     mesh, table = gis.mesh, into(desk)
     missing = run_guotu("materialize", desk.dataset, "--into", table, config=mesh.config(NODE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -11,6 +12,7 @@ import pyarrow as pa
 import shapely
 
 from guotu.model.collection import GEOMETRY, Collection
+from guotu.model.definition import collection_to_json
 from guotu.model.ports import FeatureStore, Scan
 from node.stores.material import Release, TableName
 from tests.support.features import COLLECTION
@@ -27,10 +29,10 @@ _MULTIPLE = {
 }
 
 
-def release(version: int, collection: Collection = COLLECTION, manifest: str = "") -> Release:
-    """A version to show; its definition is told by the collection's own parts."""
-    definition = str(hash((collection.fields, collection.title)))
-    return Release(DATASET, version, manifest or f"{version:064x}", definition, 1_764_288_000_000, collection)
+def release(version: int, collection: Collection = COLLECTION, manifest: str = "", dataset: str = DATASET) -> Release:
+    """A version to show."""
+    description = hashlib.sha256(collection_to_json(collection)).hexdigest()
+    return Release(dataset, version, manifest or f"{version:064x}", description, 1_764_288_000_000, collection)
 
 
 def quiet(stage: str, done: int, total: int) -> None:

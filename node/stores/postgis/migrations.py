@@ -71,7 +71,7 @@ CREATE TABLE {SCHEMA}.materials (
     mark uuid NOT NULL,
     mends bigint NOT NULL,
     manifest text NOT NULL,
-    definition text NOT NULL,
+    description text NOT NULL,
     row_count bigint NOT NULL,
     applied_at timestamptz NOT NULL,
     UNIQUE (schema_name, table_name)

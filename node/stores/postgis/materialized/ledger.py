@@ -9,8 +9,8 @@ from node.stores.postgis.connection import Connection
 from node.stores.postgis.materialized.layout import Layout
 
 _COLUMNS = (
-    "dataset, schema_name, table_name, table_oid, layout, version, mark::text, mends, manifest, definition, row_count, "
-    "(extract(epoch FROM applied_at) * 1000)::bigint"
+    "dataset, schema_name, table_name, table_oid, layout, version, mark::text, mends, manifest, description, "
+    "row_count, (extract(epoch FROM applied_at) * 1000)::bigint"
 )
 
 
@@ -29,7 +29,7 @@ class Entry:
     mends: int
     """How often rows of the version's generation had been put right by then."""
     manifest: str
-    definition: str
+    description: str
     rows: int
     applied_ms: int = 0
     """When it came to show the version, milliseconds since 1970-01-01 UTC; told by the database."""
@@ -57,7 +57,7 @@ async def enter(connection: Connection, item: Entry) -> None:
     await connection.execute(
         "INSERT INTO materials VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now())",
         *(item.dataset, item.name.schema, item.name.table, item.oid, item.layout.to_json(), item.version),
-        *(item.mark, item.mends, item.manifest, item.definition, item.rows),
+        *(item.mark, item.mends, item.manifest, item.description, item.rows),
     )
 
 

@@ -136,3 +136,5 @@ async def open_to_readers(connection: Connection, name: TableName, classificatio
     """Let all read who may use the schema, unless the collection is secret: then an administrator tells who may."""
     if classification in _OPEN:
         await connection.execute(f"GRANT SELECT ON {quoted(name)} TO PUBLIC")
+    else:
+        await connection.execute(f"REVOKE ALL ON {quoted(name)} FROM PUBLIC")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import structlog
 from asyncpg import exceptions as pg
 
+from guotu.model.collection import Collection
 from guotu.model.errors import Conflict, StoreFailure
 from node.stores.material import Brought, Progress, Release, TableName
 from node.stores.postgis import catalogue
@@ -34,6 +35,11 @@ async def make(connection: Connection, name: TableName, release: Release, check:
     oid = await relation.oid_at(connection, name)
     if entry is not None and oid:
         return await bring(connection, release, progress, check)
+    if others := [item for item in await ledger.entries(connection) if item.name == name and item != entry]:
+        raise Conflict(
+            detail=f"{name} 属于 {others[0].dataset}，请换一个名字，或先 is the table of {others[0].dataset}; "
+            f"name another table, or first: guotu dematerialize {others[0].dataset}"
+        )
     if oid:
         raise Conflict(
             detail=f"{name} 已存在且不是 guotu 所建，请换一个名字 exists and is not guotu's; name another table"
@@ -48,8 +54,7 @@ async def _create(connection: Connection, name: TableName, release: Release, pro
     await connection.execute(f"CREATE TABLE {quoted(name)} ({layout.declared})")
     rows = await Target(connection, quoted(name), layout, release.collection, progress).fill(view)
     await relation.guard(connection, name)
-    await relation.open_to_readers(connection, name, release.collection.classification)
-    await comment_columns(connection, name, release.collection)
+    await _describe(connection, name, release.collection)
     oid = await relation.oid_at(connection, name)
     made = await _entry(connection, name, oid, layout, release, view)
     return await _enter(connection, made, release, Counts(rows), created=True)
@@ -66,10 +71,13 @@ async def bring(connection: Connection, release: Release, progress: Progress, ch
     guarded = await relation.is_guarded(connection, entry.oid)
     layout = Layout.of(release.collection)
     after = await _entry(connection, entry.name, entry.oid, layout, release, view)
-    if replace(entry, applied_ms=0) == after and guarded and not check:
+    settled = replace(entry, applied_ms=0, description=after.description) == after and guarded and not check
+    if settled and entry.description == after.description:
         return Brought(entry.material)
     target = Target(connection, quoted(entry.name), layout, release.collection, progress)
-    if layout != entry.layout:
+    if settled:
+        counts = Counts()
+    elif layout != entry.layout:
         await reshape(target, entry)
         counts = await target.compare(view)
     elif check or not guarded:
@@ -79,9 +87,15 @@ async def bring(connection: Connection, release: Release, progress: Progress, ch
     if not guarded:
         _log.warning("material_guard_restored", table=str(entry.name), dataset=entry.dataset)
         await relation.guard(connection, entry.name)
-    if release.definition != entry.definition:
-        await comment_columns(connection, entry.name, release.collection)
+    if release.description != entry.description:
+        await _describe(connection, entry.name, release.collection)
     return await _enter(connection, after, release, counts)
+
+
+async def _describe(connection: Connection, name: TableName, collection: Collection) -> None:
+    """Tell what the columns are, and let those read who may by the collection's secrecy."""
+    await comment_columns(connection, name, collection)
+    await relation.open_to_readers(connection, name, collection.classification)
 
 
 async def _follow(target: Target, entry: Entry, before: View | None, view: View) -> Counts:
@@ -117,7 +131,7 @@ async def _entry(
     mark = await catalogue.mark(connection, (release.dataset, release.version))
     return Entry(
         release.dataset, name, oid, layout, release.version, mark, view.generation.mends, release.manifest,
-        release.definition, view.rows,
+        release.description, view.rows,
     )  # fmt: skip
 
 
