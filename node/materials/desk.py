@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 
 import structlog
@@ -19,6 +20,9 @@ _REST_S = 10.0
 """How long until the next look if nothing is told to have changed."""
 _SOON_S = 0.1
 """How long at first, doubled each time, where a version is readable that the head has not moved to yet."""
+_SHARE = 2.0
+_MOST_PAUSE_S = 1.0
+"""Pause after each look: so many times what it took, at most so long."""
 _log = structlog.get_logger(__name__)
 
 
@@ -124,7 +128,10 @@ class MaterialDesk:
     async def _follow(self, tables: MaterialTables) -> None:
         while True:
             self._changed.clear()
+            began = time.monotonic()
             pause = await self._look_safely(tables)
+            # Looks at many tables must not follow upon each other without a pause.
+            await asyncio.sleep(min(_SHARE * (time.monotonic() - began), _MOST_PAUSE_S))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._changed.wait()

@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+import signal
+import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import geopandas as gpd
 import pytest
 
 from demo.mesh import LocalMesh
+from demo.node_process import guotu_command
 from tests.support.databases import database_of, remove_database
 from tests.support.layers import squares
 from tests.support.material_parts import Row, rows_of, shown
@@ -199,6 +202,28 @@ def test_a_node_that_dies_in_the_middle_catches_up(gis: Gis, desk: Desk) -> None
     gis.ask(NODE, hold)
     mesh.start_node(NODE)
     assert agrees(gis, desk, NODE, 2) != before
+
+
+def test_ctrl_c_leaves_everything_as_it_was(gis: Gis, desk: Desk) -> None:
+    mesh, table = gis.mesh, into(desk)
+    desk.publish("--from", desk.write(layer()))
+    words = [guotu_command(), "--config", str(mesh.config(NODE)), "materialize", desk.dataset, "--into", table]
+
+    async def hold(connection: Any) -> None:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE guotu.materials IN SHARE MODE")
+            running = await asyncio.create_subprocess_exec(*words, stderr=subprocess.PIPE)
+            await asyncio.to_thread(eventually, lambda: waits(gis, "guotu.materials"))
+            running.send_signal(signal.SIGINT)
+            said = (await running.communicate())[1].decode()
+            assert (running.returncode, "写入记录 load" in said) == (130, True)
+            await asyncio.to_thread(eventually, lambda: not waits(gis, "guotu.materials"))
+
+    gis.ask(NODE, hold)
+    assert gis.sql(NODE, f"SELECT to_regclass('{table}')")[0][0] is None
+    assert not gis.status(NODE, desk.dataset)
+    assert operate(mesh, NODE, "materialize", desk.dataset, "--into", table)["created"]
+    agrees(gis, desk, NODE, 1)
 
 
 def test_a_node_that_dies_over_a_first_load_leaves_nothing(gis: Gis, desk: Desk) -> None:

@@ -61,8 +61,11 @@ class PostgisMaterials:
 
     async def _live(self) -> Connection:
         """Return the connection, in place of one that was lost a new one."""
-        if self._connection is not None and not self._connection.is_closed():
-            return self._connection
+        if self._connection is not None:
+            # Who was cancelled while it ended a transaction may have left that open.
+            if not self._connection.is_closed() and not self._connection.is_in_transaction():
+                return self._connection
+            await self.close()
         connection = await connect(self._options)
         try:
             path = await require(connection)
