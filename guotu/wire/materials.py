@@ -16,7 +16,7 @@ from guotu.wire.endpoint import blocking_channel
 from guotu.wire.request_id import METADATA_KEY, new_request_id
 from guotu.wire.status import error_of_call
 
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 """Deadline of a call in seconds; making a table has none."""
 
 

@@ -75,8 +75,7 @@ class MaterialDesk:
             UnknownDataset, UnknownVersion: the node does not have it, or not its rows yet.
             Conflict, StoreFailure: as `MaterialTables.make`.
         """
-        tables, name = self._tables, TableName.parse(into)
-        _check(dataset)
+        tables, name = self._tables, _checked(dataset, into)
         async with self._turn:
             release = await self._heads.release(dataset)
 
@@ -200,8 +199,17 @@ class MaterialDesk:
             _log.info("materialized", dataset=material.dataset, version=material.version, table=table, **facts)
 
 
-def _check(dataset: str) -> None:
+def _checked(dataset: str, into: str) -> TableName:
+    """Return the table that is meant; what is wrong with it and with the dataset is told at once."""
+    name, faults = None, {}
     try:
         split_dataset(dataset)
     except ValueError as failure:
-        raise InvalidQuestion(part="dataset", detail=str(failure)) from failure
+        faults["dataset"] = str(failure)
+    try:
+        name = TableName.parse(into)
+    except ValueError as failure:
+        faults["--into"] = str(failure)
+    if faults or name is None:
+        raise InvalidQuestion(part=", ".join(faults), detail="; ".join(faults.values()))
+    return name

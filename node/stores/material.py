@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from guotu.model.collection import Collection
-from guotu.model.errors import InvalidQuestion
 
 Progress = Callable[[str, int, int], None]
 """Told a stage ("load", "index", "compare", "apply"), the rows done in it and the rows to do; in the event loop."""
@@ -30,16 +29,16 @@ class TableName:
         """Read "schema.table"; names are taken as they are written, upper and lower case too.
 
         Raises:
-            InvalidQuestion: it is not two names that a database can have, or a schema that is not for users' tables.
+            ValueError: it is not two names that a database can have, or a schema that is not for users' tables.
         """
         schema, _, table = text.partition(".")
         for name in (schema, table):
             if not 0 < len(name.encode()) <= _MAX_NAME or "\0" in name or "." in name or '"' in name:
                 detail = f"{text!r}: 应为 SCHEMA.TABLE，各不超过 63 字节 must be SCHEMA.TABLE, each of at most 63 bytes"
-                raise InvalidQuestion(part="--into", detail=detail)
+                raise ValueError(detail)
         if schema in _RESERVED or schema.startswith("pg_"):
             detail = f"模式 {schema} 不供用户建表，请换一个 the schema {schema} is not for users' tables, name another"
-            raise InvalidQuestion(part="--into", detail=detail)
+            raise ValueError(detail)
         return cls(schema, table)
 
 

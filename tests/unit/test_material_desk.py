@@ -207,7 +207,11 @@ async def test_a_store_that_others_cannot_read_is_told_with_the_remedy() -> None
     await desk.close()
 
 
-@pytest.mark.parametrize(("dataset", "into"), [("dltb", "gis.tb"), (DATASET, "tb"), (DATASET, "guotu.tb")])
-async def test_what_cannot_be_meant_is_refused(bench: Bench, dataset: str, into: str) -> None:
-    with pytest.raises(InvalidQuestion):
+@pytest.mark.parametrize(
+    ("dataset", "into", "parts"),
+    [("dltb", "gis.tb", "dataset"), (DATASET, "tb", "--into"), ("dltb", "guotu.tb", "dataset, --into")],
+)
+async def test_what_cannot_be_meant_is_refused_all_at_once(bench: Bench, dataset: str, into: str, parts: str) -> None:
+    with pytest.raises(InvalidQuestion) as refused:
         await bench.desk.materialize(dataset, into, False, quiet)
+    assert refused.value.facts["part"] == parts

@@ -12,6 +12,9 @@ from node.stores.postgis.failures import database_faults
 from node.stores.postgis.materialized import ledger, steps
 from node.stores.postgis.options import PostgisOptions
 
+_LOCK_WAIT = "10s"
+"""How long a table is waited for that another session has locked, before the others have their turn."""
+
 
 class PostgisMaterials:
     """Changes tables beside the store, so that neither waits for the other. Each call sees one snapshot of the store.
@@ -66,7 +69,7 @@ class PostgisMaterials:
             if not self._connection.is_closed() and not self._connection.is_in_transaction():
                 return self._connection
             await self.close()
-        connection = await connect(self._options)
+        connection = await connect(self._options, lock_timeout=_LOCK_WAIT)
         try:
             path = await require(connection)
             await claim(connection, self._options.start_s, MATERIALS_LOCK)
