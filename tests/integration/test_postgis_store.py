@@ -381,3 +381,24 @@ def test_the_command_shows_the_steps_and_takes_them(options: PostgisOptions, tmp
     assert "up to date" in run().stderr
     config.write_text('[node]\nid = "510000"\n', encoding="utf-8")
     assert run().exit_code == 2
+
+
+async def test_each_change_of_versions_is_told(options: PostgisOptions) -> None:
+    told: list[int] = []
+    store = PostgisStore(options, lambda: told.append(len(told)))
+    await store.open()
+    rows = stored_rows(parcels(10))
+    mended = rows.append_column("_since", pa.array([1] * 10, pa.int64()))
+    for change in (
+        load(store, parcels(10)),
+        store.mend(DATASET, 1, COLLECTION, drawn(mended)),
+        apply(store, removed(rows["BSM"].to_pylist()[:2]), 2),
+        store.drop(DATASET, 1),
+    ):
+        before = len(told)
+        await change
+        assert len(told) > before
+    before = len(told)
+    await fetch(store, COLLECTION, Scan(("BSM",)), version=2)
+    await store.close()
+    assert len(told) == before
