@@ -39,8 +39,9 @@ class PostgisStore:
     One process works on guotu's schema. Each reader works on a snapshot of the database.
     """
 
-    def __init__(self, options: PostgisOptions) -> None:
-        self._database = Database(options)
+    def __init__(self, options: PostgisOptions, changed: Callable[[], None] = lambda: None) -> None:
+        """Set what is told, in the event loop, of each change that may have been made."""
+        self._database = Database(options, changed)
 
     async def open(self) -> None:
         """Connect, making guotu's schema if there is none; versions that a crash left staged are removed.
