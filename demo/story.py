@@ -24,6 +24,7 @@ from demo.verdicts import (
     check_journey,
     check_loss,
     check_overlay,
+    check_relief,
     check_return,
     check_totals,
 )
@@ -66,6 +67,8 @@ class Story:
         journey = Journey(self.mesh, self.folder, self.screen, self.report.replication, self._parts)
         self._step("replicas", journey.subscribe)
         self._step("edit", lambda: self._change(journey))
+        with self.mesh.client(NATION) as nation:
+            self._step("relief", lambda: self._relieve(nation))
         self._step("checks", self._check)
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
@@ -169,6 +172,19 @@ class Story:
         answer = ask(nation, NATION, questions.classes().partial("probe", ""))
         return answer.completeness is not None and answer.completeness.complete
 
+    def _relieve(self, nation: Client) -> None:
+        """Lose the node once more, now that the nation holds replicas of what it owns."""
+        classes = questions.classes()
+        self._ask(nation, classes.named("whole", "同一问题，所有者都在 the same question, all owners there"))
+        self.screen.say(f"kill -9 {self.mesh.pid(LOST)}  # {LOST} {NODES[LOST]}", "bold red")
+        self.mesh.kill(LOST)
+        self.screen.members(
+            self._ask(
+                nation, classes.named("relieved", "同一问题，要求完整，有副本 the same, complete, with a replica")
+            )
+        )
+        self.mesh.start_node(LOST)
+
     def _change(self, journey: Journey) -> None:
         self._edit = journey.edit()
 
@@ -183,5 +199,6 @@ class Story:
             *check_loss(self._asked, source, LOST),
             check_return(self._asked, self.report.datasets, self._returned),
             *check_journey(self.report.replication, self._edit),
+            check_relief(self._asked, LOST, NATION),
         ]
         self.screen.checks(self.report.checks)

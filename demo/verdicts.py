@@ -92,6 +92,20 @@ def check_return(answers: Answers, before: Sequence[DatasetRecord], after: Seque
     )
 
 
+def check_relief(answers: Answers, lost: str, holder: str) -> Check:
+    """A replica at `holder` answered for the node `lost` as that node did."""
+    title = "断电时副本给出同样的完整结果 the replica gave the same whole answer in place of the lost node"
+    relieved = answers["relieved"]
+    members = () if relieved.completeness is None else relieved.completeness.members
+    told = next((member for member in members if member.node == lost), None)
+    return compare_values(
+        "relief",
+        title,
+        {"digest": answers["whole"].digest, "outcome": f"REPLICA {holder}"},
+        {"digest": relieved.digest, "outcome": "" if told is None else f"{told.outcome} {told.replica}"},
+    )
+
+
 def check_journey(found: Replication, edit: Edit) -> Iterator[Check]:
     """Yield checks of what arrived of an edit at the replica."""
     owner, replica = found.ends
