@@ -9,30 +9,43 @@ import pyarrow as pa
 
 from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.ports import Rows
-from guotu.model.schema import HASH, change_schema, difference_schema
+from guotu.model.schema import HASH, change_schema, difference_schema, effect_schema
 from node.stores.duckdb import generations
 from node.stores.duckdb.catalogue import Generation, View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
 from node.stores.duckdb.sql.retrieval import Statement
-from node.stores.duckdb.sql.source import conformed, source
+from node.stores.duckdb.sql.source import conformed, rows_of, source
 from node.stores.duckdb.sql.types import outgoing_column, table_columns
 from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
 from node.stores.sql.parameters import Parameters
 
+AT = "_at"
+"""Where a row lies: its number in the current table."""
 _GIVEN, _DIFFERING = "guotu_given", "guotu_differing"
 """Temporary tables of the cursor."""
 
 
-def staged_change_statement(before: View, change: str, collection: Collection) -> Statement:
-    """Return the statement of what a staged change would do to each key."""
-    parameters = Parameters()
+def effect_statement(before: View, change: str, collection: Collection) -> Statement:
+    """Return the statement of what a change would do to each key: `effect_schema`, and the place of what it replaces.
+
+    That is the row's number in the current table, null where there is no row, or the version is not the newest.
+    """
+    key, parameters = collection.key, Parameters()
+    place = "rowid" if before.head else "NULL::BIGINT"
+    rows = rows_of(before, f"{quote(key)}, {quote(HASH)}, {place} AS {AT}", parameters)
     text = (
-        f"SELECT {outgoing_column(collection, collection.key, 'c')}, {column(HASH)}, {column(HASH, 'c')} "  # noqa: S608
-        f"FROM {source(before, collection, parameters)} RIGHT JOIN {quote(change)} AS c "
-        f"ON {_same_key(collection, ROWS, 'c')} ORDER BY {column(collection.key, 'c')}"
+        f"SELECT {outgoing_column(collection, key, 'c')}, {column(HASH)} AS old_hash, {column(HASH, 'c')} AS new_hash, "  # noqa: S608
+        f"{column(AT)} FROM ({rows}) AS {ROWS} RIGHT JOIN {quote(change)} AS c "
+        f"ON {_same_key(collection, ROWS, 'c')} ORDER BY {column(key, 'c')}"
     )
     return Statement(text, parameters.values)
+
+
+def staged_change_statement(effect: str, collection: Collection) -> Statement:
+    """Return the statement of what is noted of a staged change."""
+    names = effect_schema(collection).names
+    return Statement(f"SELECT {listed(names)} FROM {quote(effect)}", [])  # noqa: S608 (names are quoted)
 
 
 def difference_statement(cursor: Cursor, view: View, collection: Collection, rows: Rows) -> Statement:

@@ -39,14 +39,14 @@ def incoming(
 
 
 def drawn(rows: Rows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield rows themselves, in batches of a row group.
+    """Yield rows themselves, in the batches in which they come.
 
     Raises:
         DrawingFault: drawing them raised something.
     """
-    drawing = _Drawing(rows, schema, lambda batch: None)
     try:
-        yield from drawing.batches()
+        for batch in rows():
+            yield _plain(batch, schema)
     except Exception as error:
         raise DrawingFault(error) from None
 
@@ -62,17 +62,17 @@ class _Drawing:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in grouped(map(self._plain, self._rows())):
+            for batch in grouped(_plain(batch, self._schema) for batch in self._rows()):
                 self._look(batch)
                 yield batch
         except BaseException as error:
             self.fault = error
             raise
 
-    def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Leave out the metadata of fields, which would make the engine read some as types of its own."""
-        columns = [batch.column(name) for name in self._schema.names]
-        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+def _plain(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Leave out the metadata of fields, which would make the engine read some as types of its own."""
+    return pa.RecordBatch.from_arrays([batch.column(name) for name in schema.names], schema=schema)
 
 
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
