@@ -17,7 +17,7 @@ from node.stores.arrival import Arrival
 from node.stores.duckdb import catalogue, generations
 from node.stores.duckdb.catalogue import Catalogue
 from node.stores.duckdb.changefiles import ChangeFiles, StagedChange
-from node.stores.duckdb.comparison import effect_statement
+from node.stores.duckdb.comparison import NEW, OLD, effect_statement
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
 from node.stores.duckdb.sql.types import table_columns
@@ -112,8 +112,8 @@ class _Effect:
             raise StoreFailure(detail=f"two rows have one {self._key}")
         self._last = keys.slice(len(keys) - 1)
         self.count += batch.num_rows
-        self.upserts += batch.num_rows - batch.column("new_hash").null_count
-        self.replaced += batch.num_rows - batch.column("old_hash").null_count
+        self.upserts += batch.num_rows - batch.column(NEW).null_count
+        self.replaced += pc.sum(batch.column(OLD)).as_py() or 0
 
 
 class _Look:

@@ -96,11 +96,13 @@ class DuckDbStore:
         """
 
         def begin(cursor: Cursor) -> tuple[Statement, Shape]:
-            view, staged = self._snapshot(cursor).view(dataset, version - 1), self._files.staged.get((dataset, version))
+            known, staged = self._snapshot(cursor), self._files.staged.get((dataset, version))
             if staged is None:
                 raise UnknownVersion(dataset=dataset, version=version)
+            view, placed = known.view(dataset, version - 1), staged.placed_at == known.epoch
             self._files.offer_effect(cursor, staged)
-            return staged_change_statement(staged.effect, collection), shape_of(view, effect_schema(collection))
+            statement = staged_change_statement(view, staged.effect, placed, collection)
+            return statement, shape_of(view, effect_schema(collection))
 
         async for batch in self._stream(f"reading what is staged of {dataset}@{version}", begin):
             yield batch
