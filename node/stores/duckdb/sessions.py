@@ -11,7 +11,7 @@ import duckdb
 import structlog
 
 from guotu.model.errors import StoreFailure
-from node.stores.duckdb.connection import Cursor, give_back_memory
+from node.stores.duckdb.connection import Cursor, give_back_memory, has_room
 from node.stores.duckdb.failures import fault_kind
 from node.stores.duckdb.idle import Idle
 from node.stores.duckdb.options import DuckDbOptions
@@ -80,11 +80,14 @@ class Sessions:
 
     async def _relax(self) -> None:
         def rest(cursor: Cursor) -> None:
+            if not has_room(self._options):
+                _log.warning("store_log_kept", reason="the disk is nearly full")
+                return
             self._on_rest()
             give_back_memory(cursor, self._options)
 
         async with self._session(self._writer) as session:
             try:
                 await session.start(rest)
-            except duckdb.Error as error:
+            except (duckdb.Error, OSError) as error:
                 _log.warning("store_memory_kept", kind=fault_kind(error))
