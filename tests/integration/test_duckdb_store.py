@@ -240,6 +240,21 @@ async def test_rows_that_move_between_staging_and_activation_are_found_again(tmp
     await store.close()
 
 
+@pytest.mark.parametrize("group_rows", [10, 122_880])
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_new_rows_lie_in_curve_order_however_many_and_however_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group_rows: int, backwards: bool
+) -> None:
+    monkeypatch.setattr("node.stores.duckdb.generations.GROUP_ROWS", group_rows)
+    store = await filled(DuckDbOptions(tmp_path / "store.duckdb"), parcels(5000))
+    new = stored_rows(parcels(120, seed=4))
+    await apply(store, new.take(pa.array(range(119, -1, -1))) if backwards else new, 2)
+    assert not await store.tidy(DATASET)
+    found = await fetch(store, COLLECTION, Scan(("BSM",)), version=2)
+    assert found["BSM"].to_pylist()[-120:] == new["BSM"].to_pylist()
+    await store.close()
+
+
 async def test_places_of_rows_that_are_not_those_that_were_staged_are_refused(tmp_path: Path) -> None:
     store = await filled(DuckDbOptions(tmp_path / "store.duckdb"), parcels(1000))
     await store.stage_change(DATASET, 2, COLLECTION, drawn(CHANGES))

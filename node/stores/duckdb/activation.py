@@ -106,7 +106,9 @@ def _applied(cursor: Cursor, files: ChangeFiles, known: Catalogue, change: Stage
     )
     # Behind recent rows that are there new ones are out of order in any case.
     order = "" if generation.recent or change.ordered else curve_order(generation.key)
-    added = generations.append_few(cursor, generation, came, order, parameters)
+    few = staged.rows - before.rows + change.replaced <= generations.GROUP_ROWS
+    append = generations.append_few if few else generations.append
+    added = append(cursor, generation, came, order, parameters)
     loose = generation.loose or (generation.recent > 0 and added > 0)
     recent, dead = generation.recent + added, generation.dead + ended
     generations.note(cursor, replace(generation, recent=recent, loose=loose, dead=dead))

@@ -11,11 +11,12 @@ import pyarrow as pa
 from guotu.model.ports import Rows
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.failures import DrawingFault
+from node.stores.duckdb.generations import GROUP_ROWS
 
 INCOMING = "guotu_incoming"
 """Name under which a statement finds the rows."""
-_GROUP_ROWS, _GROUP_BYTES = 122_880, 96 << 20
-"""Rows of a row group of the engine, which then writes groups side by side; bytes at which one is handed on earlier."""
+_GROUP_BYTES = 96 << 20
+"""Bytes at which rows are handed on before they make a row group of the engine, which writes groups side by side."""
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
-        if waiting and (rows + batch.num_rows > _GROUP_ROWS or size + batch.nbytes > _GROUP_BYTES):
+        if waiting and (rows + batch.num_rows > GROUP_ROWS or size + batch.nbytes > _GROUP_BYTES):
             yield pa.concat_batches(waiting)
             waiting, rows, size = [], 0, 0
         waiting.append(batch)
