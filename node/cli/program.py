@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from gc import set_threshold
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,6 +42,9 @@ from node.cli.verify import verify
 from node.cli.versions import versions
 from node.without import without_pandas
 
+_RARELY = 50_000
+"""Objects made before the first look for garbage: loading libraries makes many, hardly any of them garbage, and takes
+an eighth less time."""
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -134,6 +138,7 @@ def main() -> NoReturn:
     """Run the command line; entry point of the script `guotu`."""
     StopSignal().install()
     without_pandas()
+    set_threshold(_RARELY)
     try:
         program(prog_name="guotu")
         code: int | str | None = exit_codes.OK
