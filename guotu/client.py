@@ -199,8 +199,8 @@ class Client:
             InvalidQuestion: names or zones have faults; all are told.
             TooLarge: there are too many, or they are too large.
         """
-        shapes = np.asarray(zones, dtype=object)
-        named = [str(number + 1) for number in range(len(shapes))] if names is None else names
+        shapes = np.atleast_1d(np.asarray(zones, dtype=object))
+        named = [str(name) for name in (range(1, len(shapes) + 1) if names is None else names)]
         if len(named) != len(shapes):
             raise InvalidQuestion(part="names", detail=f"{len(shapes)} zones and {len(named)} names")
         question = Overlay(
