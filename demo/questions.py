@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from demo.command_line import command_of
-from guotu.client import aggregates, sort_keys
+from guotu.model.asking import aggregates, sort_keys
 from guotu.model.question import CompletenessMode, Overlay, Query, Question, Selection, Stats
 from guotu.model.records import Extent
 from guotu.model.zones import zones_of

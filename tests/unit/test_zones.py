@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import geopandas
 import numpy as np
 import pyarrow as pa
 import pytest
 import shapely
 
+from guotu.client import Client
 from guotu.model import zones as module
+from guotu.model.answer import Frame
 from guotu.model.errors import InvalidQuestion, TooLarge
+from guotu.model.question import Overlay
 from guotu.model.zones import decoded, zones_of
+from tests.support.canned_node import answer_frames
 
 SQUARE = shapely.box(104, 30, 105, 31)
 BOW = shapely.Polygon([(104, 30), (105, 31), (105, 30), (104, 31)])
@@ -47,6 +54,29 @@ def test_of_many_faults_the_first_are_told() -> None:
     with pytest.raises(InvalidQuestion) as refusal:
         zones_of([str(number) for number in range(1000)], np.array([BOW] * 1000))
     assert str(refusal.value.facts["detail"]).endswith("… +980")
+
+
+class Heard:
+    """Stands for the calls of a client: keeps what is asked."""
+
+    def ask(self, question: Overlay, timeout: float | None) -> Iterator[Frame]:
+        self.question = question
+        return answer_frames([], pa.schema([]))
+
+
+def test_a_client_takes_any_array_of_shapes() -> None:
+    calls = Heard()
+    mesh = Client(calls)  # type: ignore[arg-type]
+    for given in (SQUARE, [SQUARE], np.array([SQUARE]), geopandas.GeoSeries([SQUARE])):
+        mesh.overlay("dltb", given, group_by=["DLBM"])
+        assert calls.question.zones == zones_of(["1"], np.array([SQUARE]))
+        assert calls.question.group_by == ("DLBM",)
+    mesh.overlay("dltb", [SQUARE, SQUARE], names=[7, "b"])
+    assert calls.question.zones.names.to_pylist() == ["7", "b"]
+    with pytest.raises(InvalidQuestion, match="names"):
+        mesh.overlay("dltb", [SQUARE], names=["a", "b"])
+    with pytest.raises(InvalidQuestion, match="zones"):
+        mesh.overlay("dltb", [BOW])
 
 
 def test_no_zones_are_a_fault() -> None:

@@ -200,6 +200,9 @@ class PostgisStore:
 
         async def begin(connection: Connection, known: Catalogue) -> Reading:
             view, schema = known.view(dataset, version), schema_of(scan, collection)
+            if scan.near is not None:
+                # What the index finds is little work; handing whole rows from worker to worker takes longer.
+                await connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
             return Reading(scan_statements(view, collection, scan), schema, scan.crs, scan.limit)
 
         async for batch in self._database.stream(f"reading {dataset}@{version}", begin):
