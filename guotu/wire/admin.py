@@ -48,6 +48,8 @@ class PublishHeader:
     """Of the rows to delete; None for none."""
     source_date: str = ""
     new_series: bool = False
+    expected_head: str = ""
+    """Manifest of the head that an increment was found against; empty for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ def _header_to_proto(header: PublishHeader) -> admin_pb2.PublishHeader:
         deletes_schema=_schema_bytes(header.deletes_schema),
         source_date=header.source_date,
         new_series=header.new_series,
+        expected_head=header.expected_head,
     )
 
 

@@ -11,6 +11,7 @@ from guotu.wire.admin import PublishProgress
 from node.cli.console import say, stderr
 
 STAGES = {
+    "scan": "指纹 fingerprints",
     "validate": "检查 validate",
     "digest": "摘要 digest",
     "compare": "比较 compare",

@@ -111,6 +111,7 @@ def _order(header: admin_pb2.PublishHeader) -> PublishOrder:
         deletes_schema=_schema(header.deletes_schema) if header.deletes_schema else None,
         source_date=_source_date(header.source_date),
         new_series=header.new_series,
+        expected_head=header.expected_head,
     )
 
 

@@ -41,10 +41,15 @@ async def connect(options: PostgisOptions, **settings: str) -> Connection:
     """
     with database_faults("连接 PostgreSQL connecting to PostgreSQL"):
         try:
-            return await asyncpg.connect(**_arguments(options, settings))
+            return await open_connection(options.url, **settings)
         except (ValueError, OverflowError):
             # What the driver says may quote the URL.
             raise StoreFailure(detail="store.url 无效 store.url cannot be read as the URL of a database") from None
+
+
+async def open_connection(url: str, **settings: str) -> Connection:
+    """Open one connection and raise what the driver raises: ValueError, which may quote the URL, if that is none."""
+    return await asyncpg.connect(**_arguments(url, settings))
 
 
 async def make_pool(options: PostgisOptions, search_path: str) -> Any:
@@ -57,7 +62,7 @@ async def make_pool(options: PostgisOptions, search_path: str) -> Any:
     settings = {"search_path": search_path, "statement_timeout": timeout}
     with database_faults("连接 PostgreSQL connecting to PostgreSQL"):
         return await asyncpg.create_pool(
-            **_arguments(options, settings),
+            **_arguments(options.url, settings),
             min_size=0,
             max_size=options.connections,
             max_inactive_connection_lifetime=_IDLE_S,
@@ -107,9 +112,9 @@ async def claim(connection: Connection, wait_s: float) -> None:
         await asyncio.sleep(0.05)
 
 
-def _arguments(options: PostgisOptions, settings: dict[str, str]) -> dict[str, Any]:
+def _arguments(url: str, settings: dict[str, str]) -> dict[str, Any]:
     return {
-        "dsn": options.url,
+        "dsn": url,
         "timeout": _CONNECT_S,
         # Names of tables change, so that no statement is worth keeping.
         "statement_cache_size": 0,
