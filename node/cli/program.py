@@ -12,6 +12,7 @@ import click
 
 from guotu.model.errors import GuotuError
 from node.cli import exit_codes
+from node.cli.audit import audit
 from node.cli.catalogue import catalogue
 from node.cli.collections import collections
 from node.cli.datasets import datasets
@@ -119,7 +120,7 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 
 for _command in (
-    node, nodes, collections, datasets, versions, diff, query, stats, explain, publish, catalogue,
+    node, nodes, collections, datasets, versions, diff, query, stats, explain, publish, audit, catalogue,
     subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc, store,
 ):  # fmt: skip
     program.add_command(_command)

@@ -12,11 +12,12 @@ from node.cli.examples import examples
 from node.cli.json_option import json_option, pass_session
 from node.cli.parameters import Assignment, IsoDate
 from node.cli.session import Session
-from node.cli.table_order import DATABASE_VARIABLE, TableOrder
+from node.cli.table_option import table_options
 
 if TYPE_CHECKING:
     from node.cli.publication import Publication
     from node.cli.publish_sources import Files
+    from node.cli.table_order import TableOrder
 
 
 _FILE = click.Path(exists=True, path_type=Path)
@@ -53,17 +54,7 @@ _FILE = click.Path(exists=True, path_type=Path)
     metavar="[SCHEMA.]TABLE",
     help="整个图层，取自 PostgreSQL/PostGIS 业务表 the whole layer, out of a live table",
 )
-@click.option("--where", default="", metavar="FILTER", help="只取表中这些行，CQL2 only these rows of the table, CQL2")
-@click.option(
-    "--geometry", default="", metavar="COLUMN", help="表的几何列 geometry column of the table [唯一者 the only one]"
-)
-@click.option(
-    "--database",
-    envvar=DATABASE_VARIABLE,
-    default="",
-    metavar="URL",
-    help="表所在的数据库 postgresql:// of the table [节点自己的存储 the node's own store; env GUOTU_DATABASE]",
-)
+@table_options
 @click.option("--layer", help="文件中的图层 layer of the file [唯一者 the only one]")
 @click.option("--deletes-layer", help="删除清单的图层 layer of the file of deletes [唯一者 the only one]")
 @click.option("--encoding", help="文字编码，如 GB18030 encoding of texts [文件所示 as the file says]")
@@ -132,11 +123,14 @@ def publish(
     """
     from node.cli.publication import Order, run_publication
     from node.cli.publish_sources import Files
+    from node.cli.table_order import TableOrder
 
     files = Files(
         layer_file, changes, deletes, layer, deletes_layer, encoding, crs, key, operation, dict(mapping)
     )  # fmt: skip
-    live = None if table is None else TableOrder(table, where, geometry, database)
+    live = (
+        None if table is None else TableOrder(table, where, geometry, database, key or "", mapping, crs or "", repair)
+    )
     _check(files, live, bool(where or geometry), new_series)
     order = Order(collection, files, live, repair, force_bounds, dry_run, message, source_date or "", new_series)
     publication = run_publication(session.config(), order)

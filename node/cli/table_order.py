@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from guotu.model.errors import InvalidQuestion
+from node.cli.table_option import DATABASE_VARIABLE
 from node.config import NodeConfig
 from node.config.credentials import read_url, url_fault
-
-DATABASE_VARIABLE = "GUOTU_DATABASE"
+from node.fingerprints.binding import TableOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,23 @@ class TableOrder:
     geometry: str = ""
     database: str = field(default="", repr=False)
     """URL of the database, which may have a password; empty: the node's own."""
+    key: str = ""
+    mapping: tuple[tuple[str, str], ...] = ()
+    crs: str = ""
+    repair: bool = False
+
+
+def table_options(order: TableOrder) -> TableOptions:
+    """Return how the table is read, apart from where it is."""
+    return TableOptions(
+        table=order.table,
+        where=order.where,
+        geometry=order.geometry,
+        key=order.key,
+        mapping=tuple(sorted(order.mapping)),
+        crs=order.crs,
+        repair=order.repair,
+    )
 
 
 def database_url(given: str, config: NodeConfig) -> str:

@@ -8,10 +8,9 @@ from node.cli.background import in_background
 from node.cli.console import say
 from node.cli.publication import Publication, Sending
 from node.cli.publish_progress import PublishProgressBars
-from node.cli.table_order import TableOrder, database_url
+from node.cli.table_order import TableOrder, database_url, table_options
 from node.cli.table_sources import TableSources
 from node.data_directory import DataDirectory
-from node.fingerprints.binding import TableOptions
 from node.fingerprints.book import Book
 from node.ingest.report import ImportReport
 from node.stores.postgis.tables.table import LiveTable
@@ -29,7 +28,7 @@ def publish_table(sending: Sending, table: TableOrder, collection: Collection) -
     order, config = sending.order, sending.config
     live = LiveTable(database_url(table.database, config), table.table)
     book = Book(DataDirectory(config.node.data_dir).tables, collection.id)
-    with TableSources(live, book, _options(sending, table), collection, order.force_bounds) as sources:
+    with TableSources(live, book, table_options(table), collection, order.force_bounds) as sources:
         _, own = sending.admin.status()
         head = next((record for record in own if record.dataset == sending.dataset), None)
         with PublishProgressBars() as bars:
@@ -54,17 +53,3 @@ def publish_table(sending: Sending, table: TableOrder, collection: Collection) -
                     "yellow",
                 )
         return publication
-
-
-def _options(sending: Sending, table: TableOrder) -> TableOptions:
-    files = sending.order.files
-    mapping = tuple(sorted((files.mapping or {}).items()))
-    return TableOptions(
-        table=table.table,
-        where=table.where,
-        geometry=table.geometry,
-        key=files.key or "",
-        mapping=mapping,
-        crs=files.crs or "",
-        repair=sending.order.repair,
-    )

@@ -62,3 +62,32 @@ def test_a_table_is_published_and_then_only_what_changed(live: Live) -> None:
     second = live.publish()
     change = second["change"]
     assert (change["inserts"], change["updates"], change["deletes"]) == (1, 2, 1), second
+
+
+def test_an_audit_names_the_rows_that_differ(live: Live) -> None:
+    live.publish()
+    equal = live.audit()
+    assert equal["equal"], equal
+    assert equal["differences"] == []
+    live.sql(
+        f"UPDATE {TABLE} SET mj = mj + 1, bz = '改' WHERE bsm = '{key(3)}'",
+        f"UPDATE {TABLE} SET geom = ST_Reverse(geom) WHERE bsm = '{key(4)}'",
+        f"UPDATE {TABLE} SET geom = ST_Translate(geom, 0, 0.00001) WHERE bsm = '{key(6)}'",
+        f"DELETE FROM {TABLE} WHERE bsm = '{key(5)}'",
+        f"INSERT INTO {TABLE} SELECT '{key(ROWS)}', dlbm, mj, bz, {ROWS}, ST_Translate(geom, 0, 0.01) FROM {TABLE} "
+        f"WHERE bsm = '{key(7)}' RETURNING 1",
+    )
+    found = live.audit(code=10)
+    assert [(row["key"], row["how"], row["fields"]) for row in found["differences"]] == [
+        (key(3), "differing", ["MJ", "BZ"]),
+        (key(5), "only_in_version", []),
+        (key(6), "differing", ["geometry"]),
+        (key(ROWS), "only_in_table", []),
+    ]
+    assert (found["only_in_table"], found["only_in_version"], found["differing"]) == (1, 1, 2)
+    assert len(live.audit("--limit", "1", code=10)["differences"]) == 1
+    live.publish()
+    assert live.audit()["equal"]
+    assert live.audit(version="@1", code=10)["differences"] == found["differences"]
+    live.sql(f"DELETE FROM {TABLE} RETURNING 1")
+    assert live.audit(code=10)["only_in_version"] == ROWS
