@@ -144,6 +144,7 @@ class TableLayer:
         return LayerFacts(
             layer="",
             driver="PostgreSQL",
+            encoding="",
             schema=pa.schema([(item.name, item.kind.arrow) for item in self.facts.columns]),
             feature_count=sum(item.rows for item in references or ()) if rows is None else rows,
             has_geometry=bool(self.facts.shapes),
