@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from guotu.model.collection import GEOMETRY, Collection, FieldType
@@ -163,26 +163,27 @@ class TableLayer:
         return placer_of(reader, self.collection, self.options.crs or None, self._tally)
 
 
-@dataclass(frozen=True, slots=True)
 class TableReader:
     """Rows of a table; see `LayerReader`."""
 
-    facts: LayerFacts
-    read: Callable[[list[str], bool], Iterator[pa.RecordBatch]]
-    """Begins to read columns, and the geometry if asked for."""
+    def __init__(self, facts: LayerFacts, read: Callable[[list[str], bool], Iterator[pa.RecordBatch]]) -> None:
+        """`read` begins to read columns, and the geometry if asked for."""
+        self.facts = facts
+        self._read = read
+        self._told = False
 
     def batches(self, columns: list[str], geometry: bool, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """Yield rows; see `LayerReader`. Curves are written down.
+        """Yield rows; see `LayerReader`. Those with curves are written down, once, and left out.
 
         Raises:
             InvalidTable, DatabaseUnavailable: the database gives no more.
         """
         done = 0
-        for batch in self.read(columns, geometry):
-            if geometry:
-                bent = curved(batch.column(GEOMETRY))
-                if bent.any():
-                    names = RowNames(None, done).first(bent, EXAMPLES)
-                    tally.add(FaultKind.GEOMETRY_CURVED, count=int(bent.sum()), keys=names)
+        for batch in self._read(columns, geometry):
+            bent = curved(batch.column(GEOMETRY)) if geometry else np.zeros(0, np.bool_)
+            if bent.any() and not self._told:
+                names = RowNames(None, done).first(bent, EXAMPLES)
+                tally.add(FaultKind.GEOMETRY_CURVED, count=int(bent.sum()), keys=names)
             done += batch.num_rows
-            yield batch
+            yield batch.filter(pa.array(~bent)) if bent.any() else batch
+        self._told = self._told or geometry

@@ -41,7 +41,10 @@ def table_faults(table: str) -> Iterator[None]:
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        if isinstance(error, _LOGIN) or is_lost_connection(error):
+        if isinstance(error, _LOGIN):
             raise DatabaseUnavailable(table=table, detail=describe(error)) from None
+        if is_lost_connection(error):
+            detail = f"与数据库的连接断了，或连不上 no connection to the database ({type(error).__name__})"
+            raise DatabaseUnavailable(table=table, detail=detail) from None
         advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), "")
         raise InvalidTable(table=table, detail=advice.replace("{table}", table) or describe(error)) from None
