@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from typing import Any
 
-import pyproj
-import shapely
-
 FORMAT = 1
 """Of the files, and of how fingerprints are made."""
 
@@ -48,8 +45,8 @@ class Binding:
 
 
 def software() -> str:
-    """Return the versions of what makes rows of what is read: guotu, PROJ and GEOS."""
-    return f"{package_version('guotu')}/{pyproj.proj_version_str}/{shapely.geos_version_string}"
+    """Return the versions of what makes rows of what is read: guotu, and what brings PROJ and GEOS with it."""
+    return "/".join(f"{name} {package_version(name)}" for name in ("guotu", "pyproj", "shapely"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,11 @@ def compare(before: Path, now: Path, rows_per_part: int = ROWS_PER_PART) -> Diff
     with _opened(before) as old, _opened(now) as new:
         if not old.schema.equals(new.schema):
             raise Irregular("the files have other columns")
-        old_rows, new_rows = _rows(old), _rows(new)
-        most = max(old_rows, new_rows)
-        parts = max(-(-most // rows_per_part), 1)
         found = Difference()
+        if old.read_all().equals(new.read_all()):  # a table that nobody touched comes in the same order
+            return found
+        most = max(_rows(old), _rows(new))
+        parts = max(-(-most // rows_per_part), 1)
         for part in range(parts):
             _compare(_Part(old, part, parts), _Part(new, part, parts), found)
             if found.count > most * _MOST_DIFFERING:
