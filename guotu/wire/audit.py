@@ -17,6 +17,7 @@ from guotu.v1 import audit_pb2, audit_pb2_grpc
 from guotu.wire.admin import messages
 from guotu.wire.care import WorkProgress
 from guotu.wire.endpoint import blocking_channel
+from guotu.wire.feed import Feed
 from guotu.wire.request_id import METADATA_KEY, new_request_id
 from guotu.wire.status import error_of_call
 
@@ -115,7 +116,7 @@ class AuditClient:
             GuotuError: what the node refused.
             Exception: whatever `batches` raised.
         """
-        feed = _Feed(header, batches)
+        feed = Feed(_requests(header, batches))
         call = self._stub.Audit(iter(feed), metadata=_request_id())
         try:
             for response in call:
@@ -128,26 +129,14 @@ class AuditClient:
             call.cancel()
 
 
-class _Feed:
-    """The requests of one audit; gRPC loses what goes wrong in them, so it is kept here."""
-
-    def __init__(self, header: AuditHeader, batches: Iterable[pa.RecordBatch]) -> None:
-        self._header = header
-        self._batches = batches
-        self.failure: Exception | None = None
-
-    def __iter__(self) -> Iterator[audit_pb2.AuditRequest]:
-        try:
-            yield audit_pb2.AuditRequest(header=_header_to_proto(self._header))
-            rows = 0
-            for batch in self._batches:
-                rows += batch.num_rows
-                for message in messages(batch):
-                    yield audit_pb2.AuditRequest(arrow_batch=message)
-            yield audit_pb2.AuditRequest(finish=audit_pb2.AuditFinish(rows=rows))
-        except Exception as failure:
-            self.failure = failure
-            raise
+def _requests(header: AuditHeader, batches: Iterable[pa.RecordBatch]) -> Iterator[audit_pb2.AuditRequest]:
+    yield audit_pb2.AuditRequest(header=_header_to_proto(header))
+    rows = 0
+    for batch in batches:
+        rows += batch.num_rows
+        for message in messages(batch):
+            yield audit_pb2.AuditRequest(arrow_batch=message)
+    yield audit_pb2.AuditRequest(finish=audit_pb2.AuditFinish(rows=rows))
 
 
 def _header_to_proto(header: AuditHeader) -> audit_pb2.AuditHeader:

@@ -89,7 +89,7 @@ def audit(
 
 
 def _show(found: TableAudit, as_json: bool) -> None:
-    from node.cli.audit_table import audit_document, show_audit
+    from node.cli.audit_report import audit_document, show_audit
     from node.cli.console import emit_json
 
     if as_json:

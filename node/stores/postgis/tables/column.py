@@ -94,9 +94,14 @@ class Column:
         return self.kind.hashed.replace("{}", column(self.name, ROWS))
 
     @property
-    def array(self) -> str:
-        """Return the type of an array of its values that an index over it can be asked with."""
-        return f"{self.declared}[]" if self.kind.normal == "{}" else "text[]"
+    def sought(self) -> tuple[str, str]:
+        """Return what is compared with values that were read, and the type of an array of these.
+
+        It is the column itself where its type allows, so that an index over it can be asked.
+        """
+        if self.kind.field is FieldType.DATE:
+            return self.read, "text[]"
+        return column(self.name, ROWS), f"{self.declared}[]" if self.kind.normal == "{}" else "text[]"
 
 
 def column_of(name: str, base: str, declared: str, modifier: int, bytewise: bool) -> Column:

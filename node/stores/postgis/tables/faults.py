@@ -18,8 +18,8 @@ _ADVICE: dict[type[Exception], str] = {
     "GRANT SELECT ON {table}, GRANT USAGE ON SCHEMA, ALTER ROLE … BYPASSRLS",
     pg.LockNotAvailableError: "等锁超时：其他会话正独占此表（如 ALTER TABLE），请稍后重试 "
     "another session holds the table for itself (ALTER TABLE, for one): try again",
-    pg.QueryCanceledError: "查询超过时限（1 小时）或被管理员中止 "
-    "the query took longer than an hour, or an administrator ended it",
+    pg.QueryCanceledError: "查询超过时限（6 小时）或被管理员中止 "
+    "the query took longer than six hours, or an administrator ended it",
     pg.TooManyConnectionsError: "数据库连接数已满，请稍后重试 the database has no connection left: try again",
     pg.UndefinedTableError: "没有这个表 there is no such table",
     pg.InvalidNameError: "表名应为 [模式.]表 the name must be [SCHEMA.]TABLE",

@@ -100,7 +100,8 @@ def keyed_rows(wanted: Wanted, key: Column, keys: Sequence[str | int]) -> Statem
     """Return the statement of the rows that have one of some keys, by the equality of the key's type."""
     parameters = PgParameters()
     rows = wanted.rows(parameters)
-    held = f"{column(key.name)} = ANY ({parameters.bind(list(keys), key.array)})"
+    sought, array = key.sought
+    held = f"{sought} = ANY ({parameters.bind(list(keys), array)})"
     text = f"SELECT {', '.join(wanted.values())} FROM {rows} {'WHERE' if wanted.filter is None else 'AND'} {held}"  # noqa: S608
     return Statement(text, parameters.values)
 

@@ -21,7 +21,7 @@ from node.stores.postgis.tables.faults import table_faults
 
 _SETTINGS = {
     "application_name": "guotu publish",
-    "statement_timeout": "3600s",
+    "statement_timeout": "21600s",
     "lock_timeout": "30s",
     # Rows that a policy hides are not rows that are gone.
     "row_security": "off",
