@@ -48,7 +48,7 @@ def noted_rows(live: LiveTable, all_of_it: Wanted, key: Column, seeds: tuple[int
     return read
 
 
-def rows_of(live: LiveTable, key: Column, keys: list[pa.Array]) -> Read:
+def rows_of(live: LiveTable, key: Column, keys: pa.Array) -> Read:
     """Return what reads the rows with these keys, byte for byte: equality in the database may be wider."""
 
     def read(wanted: Wanted) -> Iterator[pa.RecordBatch]:
@@ -58,12 +58,11 @@ def rows_of(live: LiveTable, key: Column, keys: list[pa.Array]) -> Read:
             if key in wanted.columns
             else Wanted(wanted.facts, (*wanted.columns, key), wanted.shape, wanted.filter)
         )
-        for part in keys:
-            for start in range(0, len(part), _KEYS):
-                some = part.slice(start, _KEYS)
-                statement = keyed_rows(with_key, key, some.to_pylist())
-                for batch in live.rows([statement], with_key.schema):
-                    yield batch.filter(pc.is_in(batch.column(key.name), some)).select(names)
+        for start in range(0, len(keys), _KEYS):
+            some = keys.slice(start, _KEYS)
+            statement = keyed_rows(with_key, key, some.to_pylist())
+            for batch in live.rows([statement], with_key.schema):
+                yield batch.filter(pc.is_in(batch.column(key.name), some)).select(names)
 
     return read
 

@@ -44,7 +44,7 @@ class TableSources:
         self._draft: Draft | None = None
         self._binding: Binding | None = None
         self._source: LayerSource | None = None
-        self._deleted: list[pa.Array] = []
+        self._deleted: pa.Array | None = None
         self._missing: tuple[str, ...] = ()
         self.rows = 0
         """Rows of the table, once they were counted."""
@@ -111,12 +111,12 @@ class TableSources:
     @property
     def deletes_schema(self) -> pa.Schema | None:
         """Schema of the rows to delete; None if there are none."""
-        return pa.schema([(self._collection.key, self._deleted[0].type)]) if self._deleted else None
+        return pa.schema([(self._collection.key, self._deleted.type)]) if self._deleted else None
 
     @property
     def feature_count(self) -> int:
         """Rows that will come; 0 if it is not known."""
-        return (self._source.feature_count if self._source else 0) + sum(map(len, self._deleted))
+        return (self._source.feature_count if self._source else 0) + len(self._deleted or ())
 
     @property
     def faults(self) -> list[Fault]:
@@ -137,8 +137,8 @@ class TableSources:
     def deletes(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows to delete; then the snapshot is given up."""
         self._live.close()
-        for keys in self._deleted:
-            yield pa.RecordBatch.from_arrays([keys], names=[self._collection.key])
+        if self._deleted:
+            yield pa.RecordBatch.from_arrays([self._deleted], names=[self._collection.key])
 
     def _scan(self, layer: TableLayer, key: Column, memory: Memory) -> Iterator[PublishProgress]:
         """Take the fingerprints of all rows down."""
@@ -163,8 +163,8 @@ class TableSources:
         self._deleted = difference.deleted
         self._missing = layer.missing
         layer.note_filled()
-        rows = sum(map(len, difference.changed))
-        self._begin(layer.source(rows_of(self._live, key, difference.changed), rows))
+        changed = difference.changed or pa.array([], key.kind.arrow)
+        self._begin(layer.source(rows_of(self._live, key, changed), len(changed)))
 
     def _begin(self, source: LayerSource) -> None:
         self._source, self.describe = source, str(source.describe)

@@ -128,12 +128,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     remove_database(tmp_path)
 
 
-def keys(arrays: list[pa.Array]) -> list[Any]:
-    return sorted(key for array in arrays for key in array.to_pylist())
-
-
 def told(found: Difference) -> tuple[list[Any], list[Any]]:
-    return keys(found.changed), keys(found.deleted)
+    changed, deleted = (sorted([] if keys is None else keys.to_pylist()) for keys in (found.changed, found.deleted))
+    return changed, deleted
 
 
 def test_each_edit_shows_however_postgresql_hashes_it(desk: Desk) -> None:

@@ -11,7 +11,7 @@ import pytest
 from node.fingerprints.binding import Binding, TableOptions
 from node.fingerprints.book import Book
 
-SCHEMA = pa.schema([("_key", pa.string()), ("_place", pa.int64()), ("_one", pa.int64()), ("_two", pa.int64())])
+SCHEMA = pa.schema([("_key", pa.string()), ("_one", pa.int64()), ("_two", pa.int64())])
 OPTIONS = TableOptions(
     "land.dltb", "dlbm LIKE '01%'", "geom", "bsm", (("mj", "TBMJ"), ("worker", "")), "EPSG:4490", True
 )
@@ -25,7 +25,7 @@ def write(book: Book, rows: int, *, keep: bool = True) -> None:
     with book.draft(SCHEMA) as draft:
         draft.begin()
         for number in range(rows):
-            row = {"_key": [f"k{number}"], "_place": [number], "_one": [1], "_two": [2]}
+            row = {"_key": [f"k{number}"], "_one": [1], "_two": [2]}
             draft.write(pa.record_batch(row, schema=SCHEMA))
         draft.finish()
         if keep:

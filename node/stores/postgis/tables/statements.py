@@ -17,9 +17,8 @@ from node.stores.postgis.tables.column import RAW, Column
 from node.stores.postgis.tables.facts import Shape, TableFacts
 from node.stores.sql.identifiers import ROWS, column
 
-PLACE, ONE, TWO, KEY = "_place", "_one", "_two", "_key"
-"""Columns of a fingerprint: hash of the key (the key itself where it is a whole number), 64 bits of the row, 64 bits
-more, and the key."""
+KEY, ONE, TWO = "_key", "_one", "_two"
+"""Columns of a fingerprint: the key, 64 bits of the row, and 64 bits more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,8 @@ def bound_filter(text: str, facts: TableFacts) -> Expression | None:
 
 
 def fingerprint_schema(key: Column) -> pa.Schema:
-    """Return the schema of fingerprints: `_key` (string or int64), `_place`, `_one` and `_two` (int64)."""
-    return pa.schema([(KEY, key.kind.arrow), (PLACE, pa.int64()), (ONE, pa.int64()), (TWO, pa.int64())])
+    """Return the schema of fingerprints: `_key` (string or int64), `_one` and `_two` (int64)."""
+    return pa.schema([(KEY, key.kind.arrow), (ONE, pa.int64()), (TWO, pa.int64())])
 
 
 def fingerprints(wanted: Wanted, key: Column, seeds: tuple[int, int]) -> Statement:
@@ -126,18 +125,12 @@ def _hashing(wanted: Wanted, values: list[str], key: Column, seeds: tuple[int, i
     OFFSET 0 keeps the planner from writing the row out at each place where it is used, so that it is made once.
     """
     inner = [f"{value} AS v{number}" for number, value in enumerate(values)]
-    inner += [f"{key.read} AS k", f"{_place(key)} AS p", f"{wanted.hashed()} AS r"]
+    inner += [f"{key.read} AS k", f"{wanted.hashed()} AS r"]
     outer = [f"q.v{number}" for number in range(len(values))]
     hashes = [f"hash_record_extended(q.r, {parameters.bind(seed, 'bigint')})" for seed in seeds]
     rows = wanted.rows(parameters)
     made = f"SELECT {', '.join(inner)} FROM {rows} OFFSET 0"  # noqa: S608 (names are quoted)
-    return f"SELECT {', '.join([*outer, 'q.k', 'q.p', *hashes])} FROM ({made}) AS q"  # noqa: S608
-
-
-def _place(key: Column) -> str:
-    if key.kind.arrow == pa.int64():
-        return key.read
-    return f'hashtextextended({key.read} COLLATE "C", 0)'
+    return f"SELECT {', '.join([*outer, 'q.k', *hashes])} FROM ({made}) AS q"  # noqa: S608
 
 
 def _geometry(shape: Shape) -> str:
