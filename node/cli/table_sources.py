@@ -40,12 +40,13 @@ class TableSources:
         self._live, self._book, self._options, self._collection = live, book, options, collection
         self._force_bounds = force_bounds
         self._stack = ExitStack()
-        self._seeds = (secrets.randbits(_SEED_BITS), secrets.randbits(_SEED_BITS))
+        self._seeds = (0, 0)
         self._draft: Draft | None = None
         self._binding: Binding | None = None
         self._source: LayerSource | None = None
         self._deleted: pa.Array | None = None
         self._missing: tuple[str, ...] = ()
+        self._notices: list[Fault] = []
         self.rows = 0
         """Rows of the table, once they were counted."""
         self.seconds: dict[str, float] = {}
@@ -87,6 +88,7 @@ class TableSources:
             difference = self._compared(memory)
             self.seconds[SCAN] = time.perf_counter() - started
         if difference is None:
+            self._seeds = (secrets.randbits(_SEED_BITS), secrets.randbits(_SEED_BITS))
             self._begin(layer.source(noted_rows(self._live, layer.wanted, key, self._seeds, self._draft)))
             return
         assert head is not None
@@ -126,7 +128,7 @@ class TableSources:
     @property
     def findings(self) -> list[Fault]:
         """Faults and notices, as far as was seen."""
-        return [*self._source.faults, *self._source.notices] if self._source else []
+        return [*self._source.faults, *self._source.notices] if self._source else self._notices
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows."""
@@ -163,6 +165,9 @@ class TableSources:
         self._deleted = difference.deleted
         self._missing = layer.missing
         layer.note_filled()
+        if self.unchanged:
+            self._notices = layer.findings
+            return
         changed = difference.changed or pa.array([], key.kind.arrow)
         self._begin(layer.source(rows_of(self._live, key, changed), len(changed)))
 

@@ -16,6 +16,7 @@ from node.ingest.curves import curved
 from node.ingest.kinds import FaultKind
 from node.ingest.placing import Placer
 from node.ingest.reader import LayerFacts
+from node.ingest.report import Fault
 from node.ingest.source import LayerSource, placer_of, source_of
 from node.ingest.tally import EXAMPLES, RowNames, Tally, shorten
 from node.stores.postgis.tables.column import Column
@@ -94,6 +95,11 @@ class TableLayer:
             software=software(),
             definition=hashlib.sha256(collection_to_json(self.collection)).hexdigest(),
         )
+
+    @property
+    def findings(self) -> list[Fault]:
+        """What was found of its columns, not sorted; without looking at its rows."""
+        return self._tally.findings()
 
     def note_filled(self) -> None:
         """Take note of optional fields without a column, which are null; of a whole layer the node tells it itself."""
