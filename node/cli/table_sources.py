@@ -20,8 +20,8 @@ from node.fingerprints.book import Book
 from node.fingerprints.comparison import Difference, Irregular, compare
 from node.fingerprints.draft import Draft
 from node.ingest.report import Fault
-from node.ingest.source import LayerSource
-from node.ingest.table import TableLayer
+from node.ingest.source import LayerSource, SourceDescription
+from node.ingest.table import DRIVER, TableLayer
 from node.stores.postgis.tables.column import Column
 from node.stores.postgis.tables.statements import fingerprint_schema, fingerprints
 from node.stores.postgis.tables.table import LiveTable
@@ -75,7 +75,7 @@ class TableSources:
         """
         layer = TableLayer(self._live, self._options, self._collection)
         key, memory = layer.key, self._book.memory()
-        self.describe = layer.label
+        self.describe = str(SourceDescription(layer.label, driver=DRIVER))
         if key is None:
             self._begin(layer.source(all_rows(self._live)))
             return

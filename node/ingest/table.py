@@ -24,6 +24,8 @@ from node.stores.postgis.tables.facts import Shape, TableFacts
 from node.stores.postgis.tables.statements import Wanted, bound_filter, references
 from node.stores.postgis.tables.table import LiveTable, Reference
 
+DRIVER = "PostgreSQL"
+"""What reports call where a table is, in the place of a file's format."""
 Read = Callable[[Wanted], Iterator[pa.RecordBatch]]
 """Begins to read what is wanted of a table; schema `Wanted.schema`."""
 
@@ -149,7 +151,7 @@ class TableLayer:
             extent = references[0].extent
         return LayerFacts(
             layer="",
-            driver="PostgreSQL",
+            driver=DRIVER,
             encoding="",
             schema=pa.schema([(item.name, item.kind.arrow) for item in self.facts.columns]),
             feature_count=sum(item.rows for item in references or ()) if rows is None else rows,
