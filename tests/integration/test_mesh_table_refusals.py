@@ -193,6 +193,17 @@ def test_coordinates_come_to_cgcs2000_and_names_are_matched(live: Live) -> None:
     assert audited["equal"], audited
 
 
+def test_a_column_of_any_reference_system_is_looked_at_each_time(live: Live) -> None:
+    live.sql(f"ALTER TABLE {TABLE} ALTER geom TYPE geometry USING ST_SetSRID(geom, 0)", "SELECT 1")
+    assert live.publish("--crs", "EPSG:4490")["published"]
+    live.sql(f"UPDATE {TABLE} SET mj = 7 WHERE bsm = '{key(1)}' RETURNING 1")
+    again = live.publish("--crs", "EPSG:4490")
+    assert (scanned(again), again["change"]["updates"]) == (True, 1)
+    live.sql(f"UPDATE {TABLE} SET geom = ST_SetSRID(geom, 4490) WHERE bsm = '{key(2)}' RETURNING 1")
+    assert faults(live.publish("--crs", "EPSG:4490", code=2)) == ["MIXED_CRS"]
+    assert live.desk.versions() == [2, 1]
+
+
 def test_breaking_off_ends_the_query_and_changes_nothing(live: Live) -> None:
     live.sql(f"CREATE VIEW land.slow AS SELECT p.* FROM {TABLE} AS p, LATERAL pg_sleep(2 + objectid / 100)", "SELECT 1")
     words = ("publish", live.desk.collection, "--from-table", "land.slow", "--database", live.url)

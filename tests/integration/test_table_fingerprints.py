@@ -13,8 +13,12 @@ import asyncpg
 import pyarrow as pa
 import pytest
 
+from guotu.model.collection import Collection, Family, Field, FieldType, GeometryType
+from node.fingerprints.binding import TableOptions
 from node.fingerprints.comparison import Difference, Irregular, compare
 from node.fingerprints.draft import Draft
+from node.ingest.kinds import FaultKind
+from node.ingest.table import TableLayer
 from node.stores.postgis.tables.statements import (
     Wanted,
     bound_filter,
@@ -225,3 +229,33 @@ def test_whole_numbers_as_keys_are_told_exactly(desk: Desk) -> None:
     before = desk.take(key="i8")
     desk.sql("UPDATE t SET p = 0 WHERE k = 'k3'", "DELETE FROM t WHERE k = 'k9'")
     assert told(compare(before, desk.take(key="i8"))) == ([9 << 32], [9])
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "told_by_fingerprints"),
+    [
+        ("k", FieldType.TEXT, True),
+        ("i8", FieldType.TEXT, True),
+        ("w", FieldType.INTEGER, True),
+        ("k", FieldType.INTEGER, False),
+        ("n", FieldType.INTEGER, False),
+        ("p", FieldType.TEXT, False),
+    ],
+)
+def test_a_table_without_geometries_is_read_by_the_fields_of_its_collection(
+    desk: Desk, key: str, kind: FieldType, told_by_fingerprints: bool
+) -> None:
+    fields = (Field(key, "键", kind, length=20, nullable=False), Field("DAY", "日", FieldType.DATE))
+    collection = Collection("c", Family.STATUS, "表", "A table", GeometryType.NONE, key, fields)
+    mapping = tuple(
+        (name, "") for name in ("i2", "i4", "r", "d", "c", "v", "o", "l", "b", "ts", "tz", "u", "e", "j", "a", "s")
+    )
+    with LiveTable(desk.url, "t") as live:
+        layer = TableLayer(live, TableOptions("t", mapping=mapping), collection)
+        assert (layer.key is not None) is told_by_fingerprints
+        source = layer.source(lambda wanted: live.rows([plain_rows(wanted)], wanted.schema))
+        rows = [row for batch in source.batches() for row in batch.to_pylist()]
+    assert source.schema.names == [key, "DAY"]
+    assert len(rows) == ROWS
+    assert {"DAY": "2020-01-02"}.items() <= rows[0].items()
+    assert [item.kind for item in source.notices if item.kind is FaultKind.NOTICE_GEOMETRY_DROPPED]
