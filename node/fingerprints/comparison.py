@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +53,14 @@ def compare(before: Path, now: Path, rows_per_part: int = ROWS_PER_PART) -> Diff
         most = max(_rows(old), _rows(new))
         parts = max(-(-most // rows_per_part), 1)
         came, left = [], []
-        for part in range(parts):
-            fresh, stale = _apart(_Part(old, part, parts), _Part(new, part, parts))
-            came.append(fresh)
-            left.append(stale)
-            if sum(map(len, came)) + sum(map(len, left)) > 2 * most * _MOST_DIFFERING:
-                raise Irregular("too much differs")
+        with ThreadPoolExecutor(2) as pool:
+            for number in range(parts):
+                sides = pool.map(_Part, (old, new), (number, number), (parts, parts))
+                fresh, stale = _apart(*sides)
+                came.append(fresh)
+                left.append(stale)
+                if sum(map(len, came)) + sum(map(len, left)) > 2 * most * _MOST_DIFFERING:
+                    raise Irregular("too much differs")
         return _difference(pa.chunked_array(came), pa.chunked_array(left), new)
 
 

@@ -122,15 +122,16 @@ def references(wanted: Wanted) -> Statement:
 def _hashing(wanted: Wanted, values: list[str], key: Column, seeds: tuple[int, int], parameters: PgParameters) -> str:
     """Return a query of values and fingerprints.
 
-    OFFSET 0 keeps the planner from writing the row out at each place where it is used, so that it is made once.
+    The empty second half of the union keeps the planner from writing the row out at each place where it is used, so
+    that it is made once; unlike OFFSET 0 it lets parallel workers hash, too.
     """
     inner = [f"{value} AS v{number}" for number, value in enumerate(values)]
     inner += [f"{key.read} AS k", f"{wanted.hashed()} AS r"]
     outer = [f"q.v{number}" for number in range(len(values))]
     hashes = [f"hash_record_extended(q.r, {parameters.bind(seed, 'bigint')})" for seed in seeds]
-    rows = wanted.rows(parameters)
-    made = f"SELECT {', '.join(inner)} FROM {rows} OFFSET 0"  # noqa: S608 (names are quoted)
-    return f"SELECT {', '.join([*outer, 'q.k', *hashes])} FROM ({made}) AS q"  # noqa: S608
+    made = f"SELECT {', '.join(inner)} FROM {wanted.rows(parameters)}"  # noqa: S608 (names are quoted)
+    once = f"{made} UNION ALL SELECT * FROM ({made}) AS none WHERE FALSE"  # noqa: S608
+    return f"SELECT {', '.join([*outer, 'q.k', *hashes])} FROM ({once}) AS q"  # noqa: S608
 
 
 def _geometry(shape: Shape) -> str:
