@@ -193,6 +193,18 @@ def test_coordinates_come_to_cgcs2000_and_names_are_matched(live: Live) -> None:
     assert audited["equal"], audited
 
 
+def test_times_of_change_do_not_count(live: Live) -> None:
+    live.sql(f"ALTER TABLE {TABLE} ADD changed timestamptz DEFAULT now()", "SELECT 1")
+    words = ("--map", "changed=")
+    live.publish(*words)
+    live.sql(f"UPDATE {TABLE} SET changed = now() + interval '1 day', bz = bz RETURNING 1")
+    touched = live.publish(*words)
+    assert (scanned(touched), touched["published"]) == (True, False)
+    live.sql(f"UPDATE {TABLE} SET mj = mj + 1, changed = '2000-01-01' WHERE bsm = '{key(3)}' RETURNING 1")
+    edited = live.publish(*words)
+    assert (scanned(edited), edited["change"]["updates"]) == (True, 1)
+
+
 def test_a_column_of_any_reference_system_is_looked_at_each_time(live: Live) -> None:
     live.sql(f"ALTER TABLE {TABLE} ALTER geom TYPE geometry USING ST_SetSRID(geom, 0)", "SELECT 1")
     assert live.publish("--crs", "EPSG:4490")["published"]
