@@ -65,8 +65,6 @@ class TableFacts:
     name: str
     columns: tuple[Column, ...]
     shapes: tuple[Shape, ...]
-    home: str
-    """Schema of PostGIS; empty where there is none."""
     server: str
     """Versions of PostgreSQL and PostGIS."""
 
@@ -111,7 +109,6 @@ async def begin(connection: Connection, name: str) -> TableFacts:
             if row not in shapes
         ),
         shapes=tuple([await _shape(connection, row) for row in shapes]),
-        home="" if home is None else home["nspname"],
         server=f"{version.major}.{version.minor}/{'' if home is None else home['extversion']}",
     )
 
