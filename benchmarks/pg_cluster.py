@@ -145,6 +145,24 @@ class PgCluster:
             raise RuntimeError(f"psql: {done.stderr.strip()[-2000:]}")
         return done.stdout.splitlines()
 
+    def copy_away(self, query: str, timeout: float = 3600.0) -> None:
+        """Have the server send the rows of a query as binary COPY, and keep nothing of them.
+
+        Raises:
+            RuntimeError: the server failed.
+        """
+        command = [*self._psql(), "--command", f"COPY ({query}) TO STDOUT (FORMAT binary)"]
+        done = subprocess.run(
+            command,
+            env=self._environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"psql: {done.stderr.decode().strip()[-2000:]}")
+
     def begin_sql(self, script: str) -> subprocess.Popen[str]:
         """Start running statements; their results are what it writes."""
         process = subprocess.Popen(

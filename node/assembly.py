@@ -15,6 +15,7 @@ from guotu.wire.endpoint import TlsFiles
 from guotu.wire.holders import GrpcHolders
 from guotu.wire.peers import GrpcPeers
 from guotu.wire.request_id import current_request_id
+from node.audit import AuditDesk
 from node.care import CareDesk, areas_of, needs_by, refetch_by
 from node.clock import SystemClock
 from node.config.sections import NodeConfig, RegistrySection, TlsSection
@@ -36,6 +37,7 @@ from registry.catalogue import DirectoryCatalogue
 from registry.directory import EtcdDirectory
 from registry.etcd import Etcd
 from registry.gazetteer import Gazetteer
+from sync.audit import Auditor
 from sync.differences import Differences
 from sync.garbage import Collector
 from sync.package.export import PackageExporter
@@ -187,6 +189,14 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         care=care,
         packages=PackageDesk(exporter, importer),
         materials=materials,
+        audits=AuditDesk(
+            node,
+            Auditor(objects, store, clock),
+            gazetteer,
+            holdings,
+            data.scratch / "audit",
+            config.ingest.bounds_tolerance_deg,
+        ),
         transfer_gate=Gate(node, readiness, metrics, grpc.default_timeout_s, config.replication.fetches * 4),
         metrics=metrics,
         record=lambda: identity.record,

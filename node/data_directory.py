@@ -69,6 +69,11 @@ class DataDirectory:
         """Work in progress; may be emptied while no process works here."""
         return self.root / "scratch"
 
+    @property
+    def tables(self) -> Path:
+        """Fingerprints of the rows of tables that were published, kept by the command line; may be removed."""
+        return self.root / "tables"
+
     def create(self) -> None:
         """Make the directories, for their owner only, and the instance id; what is there stays as it is.
 

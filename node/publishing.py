@@ -57,6 +57,8 @@ class PublishOrder:
     source_date: str = ""
     """ISO 8601; empty if not told."""
     new_series: bool = False
+    expected_head: str = ""
+    """Manifest of the head that an increment was found against; empty for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ def _attempt(
         deletes=intake.deletes,
         stated=intake.stated,
         new_series=order.new_series,
+        expected_head=order.expected_head,
         dry_run=order.dry_run,
     )
 

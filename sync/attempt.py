@@ -39,6 +39,8 @@ class Attempt:
     """Arrow IPC file, one row a row of the spool, in its order: `_op` (int8: 1 insert, 2 update, null not stated) and
     any fields with stated before-values (null: not stated)."""
     new_series: bool = False
+    expected_head: str = ""
+    """Manifest (SHA-256, hex) of the head that an increment was found against; empty for any."""
     dry_run: bool = False
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from guotu.model.crs import MESH_CRS
-from guotu.model.errors import GuotuError
+from guotu.model.errors import GuotuError, PublishConflict
 from guotu.model.ports import Clock, FeatureStore, ObjectStore
 from guotu.model.records import Change, DatasetRecord
 from sync.attempt import Attempt, PublishOutcome
@@ -79,6 +79,7 @@ class Publication:
         self.parts.checkpoint("begun")
         if before is not None and before.manifest.write_id == attempt.write_id:
             return await self._stay(before, before.manifest.change, published=True)
+        self._expect(before)
         form = form_of(attempt, before)
         if before is not None and form.compares:
             await self._load(before)
@@ -96,6 +97,16 @@ class Publication:
             finding = await self.stages.off(finding.measured)
         self.parts.checkpoint("files-written")
         return await self._publish(before, form, finding, written)
+
+    def _expect(self, before: Before | None) -> None:
+        """Look whether the head is the one that an increment was found against.
+
+        Raises:
+            PublishConflict: it is another.
+        """
+        found = "" if before is None else before.head.pointer.manifest
+        if self.attempt.expected_head not in ("", found):
+            raise PublishConflict(dataset=self.attempt.dataset, version=before.manifest.version if before else 0)
 
     def _finder(self, before: Before | None, form: Form) -> Finder:
         parts = self.parts

@@ -16,6 +16,7 @@ from guotu.model.records import Change, DatasetRecord, NodeRecord
 from guotu.v1 import admin_pb2, admin_pb2_grpc
 from guotu.wire.changes import change_from_proto
 from guotu.wire.endpoint import blocking_channel
+from guotu.wire.feed import Feed
 from guotu.wire.records import dataset_from_proto, node_from_proto
 from guotu.wire.request_id import METADATA_KEY, new_request_id
 from guotu.wire.status import error_of_call
@@ -48,6 +49,8 @@ class PublishHeader:
     """Of the rows to delete; None for none."""
     source_date: str = ""
     new_series: bool = False
+    expected_head: str = ""
+    """Manifest of the head that an increment was found against; empty for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class AdminClient:
             GuotuError: what the node refused.
             Exception: whatever `batches` or `deletes` raised; nothing was published then.
         """
-        feed = _Feed(header, batches, deletes)
+        feed = Feed(_requests(header, batches, deletes))
         stub = admin_pb2_grpc.AdminServiceStub(self._channel)
         call = stub.Publish(iter(feed), metadata=((METADATA_KEY, new_request_id()),))
         try:
@@ -136,30 +139,18 @@ class AdminClient:
             call.cancel()
 
 
-class _Feed:
-    """The requests of one publish; gRPC loses what goes wrong in them, so it is kept here."""
-
-    def __init__(
-        self, header: PublishHeader, batches: Iterable[pa.RecordBatch], deletes: Iterable[pa.RecordBatch]
-    ) -> None:
-        self._header = header
-        self._parts = ((batches, False), (deletes, True))
-        self.failure: Exception | None = None
-
-    def __iter__(self) -> Iterator[admin_pb2.PublishRequest]:
-        try:
-            yield admin_pb2.PublishRequest(header=_header_to_proto(self._header))
-            rows = 0
-            for batches, deletes in self._parts:
-                for batch in batches:
-                    rows += batch.num_rows
-                    for message in messages(batch):
-                        part = admin_pb2.PublishBatch(arrow_batch=message, deletes=deletes)
-                        yield admin_pb2.PublishRequest(batch=part)
-            yield admin_pb2.PublishRequest(finish=admin_pb2.PublishFinish(rows=rows))
-        except Exception as failure:
-            self.failure = failure
-            raise
+def _requests(
+    header: PublishHeader, batches: Iterable[pa.RecordBatch], deletes: Iterable[pa.RecordBatch]
+) -> Iterator[admin_pb2.PublishRequest]:
+    yield admin_pb2.PublishRequest(header=_header_to_proto(header))
+    rows = 0
+    for part, are_deletes in ((batches, False), (deletes, True)):
+        for batch in part:
+            rows += batch.num_rows
+            for message in messages(batch):
+                sent = admin_pb2.PublishBatch(arrow_batch=message, deletes=are_deletes)
+                yield admin_pb2.PublishRequest(batch=sent)
+    yield admin_pb2.PublishRequest(finish=admin_pb2.PublishFinish(rows=rows))
 
 
 def messages(batch: pa.RecordBatch) -> Iterator[bytes]:
@@ -199,6 +190,7 @@ def _header_to_proto(header: PublishHeader) -> admin_pb2.PublishHeader:
         deletes_schema=_schema_bytes(header.deletes_schema),
         source_date=header.source_date,
         new_series=header.new_series,
+        expected_head=header.expected_head,
     )
 
 

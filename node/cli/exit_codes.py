@@ -14,6 +14,8 @@ UNAVAILABLE = 6
 DEADLINE = 7
 CONFLICT = 8
 REFUSED = 9
+DIFFERS = 10
+"""`audit` found that a table is not the version."""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143

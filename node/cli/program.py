@@ -13,6 +13,7 @@ import click
 
 from guotu.model.errors import GuotuError
 from node.cli import exit_codes
+from node.cli.audit import audit
 from node.cli.catalogue import catalogue
 from node.cli.collections import collections
 from node.cli.datasets import datasets
@@ -127,7 +128,7 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 
 for _command in (
-    node, nodes, collections, datasets, versions, diff, query, stats, overlay, explain, publish, catalogue,
+    node, nodes, collections, datasets, versions, diff, query, stats, overlay, explain, publish, audit, catalogue,
     subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
     materialize, materialized, dematerialize, store,
 ):  # fmt: skip

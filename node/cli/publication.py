@@ -15,11 +15,12 @@ from guotu.model.records import Change, DatasetRecord, NodeRecord
 from guotu.wire.admin import AdminClient, PublishHeader, PublishResult
 from node.cli.background import in_background
 from node.cli.publish_progress import PublishProgressBars
-from node.cli.publish_sources import Files, Sources, open_sources
+from node.cli.publish_sources import Files, Source, open_sources
 from node.cli.read_back import connect_to, read_back
+from node.cli.table_order import TableOrder
 from node.config import NodeConfig
 from node.data_directory import DataDirectory
-from node.ingest.report import ImportReport, faults_to_json
+from node.ingest.report import Fault, ImportReport, faults_to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Order:
 
     collection: str
     files: Files
+    table: TableOrder | None = None
+    """In place of files."""
     repair: bool = False
     force_bounds: bool = False
     dry_run: bool = False
@@ -77,29 +80,44 @@ def run_publication(config: NodeConfig, order: Order) -> Publication:
     with AdminClient(socket) as admin:
         node, _ = admin.status()
         with connect_to(node.address, config) as mesh:
-            sources = open_sources(order.files, mesh.collection(order.collection))
-        if sources.schema is None and sources.deletes_schema is None:
-            report = ImportReport(order.collection, sources.describe, 0).joined(sources.findings)
-            return Publication(dataset_id(node.node, order.collection), None, False, order.dry_run, report)
-        publication = _Sending(config, node, order, sources).run(admin)
+            collection = mesh.collection(order.collection)
+        sending = Sending(config, node, order, admin)
+        if order.table is None:
+            publication = sending.run(open_sources(order.files, collection))
+        else:
+            from node.cli.table_publication import publish_table  # its client of databases takes time to load
+
+            publication = publish_table(sending, order.table, collection)
     publication.seconds["total"] = time.perf_counter() - started
     return publication
 
 
-class _Sending:
+class Sending:
     """One layer or increment on its way to the node."""
 
-    def __init__(self, config: NodeConfig, node: NodeRecord, order: Order, sources: Sources) -> None:
-        self._config, self._node, self._order, self._sources = config, node, order, sources
-        self._early = sources.faults
+    _sources: Source
+
+    def __init__(self, config: NodeConfig, node: NodeRecord, order: Order, admin: AdminClient) -> None:
+        self.config, self.order, self.admin = config, order, admin
+        self.dataset = dataset_id(node.node, order.collection)
+        self.told: PublishResult | None = None
+        """What the node told at the end."""
+        self._node = node
+        self._early: list[Fault] = []
         self._write_id = uuid.uuid4().hex
         self._rows = 0
         self._sent_all = False
 
-    def run(self, admin: AdminClient) -> Publication:
+    def run(self, sources: Source) -> Publication:
+        """Send what there is, once; returns how it ended."""
+        self._sources, self._early = sources, sources.faults
+        if sources.schema is None and sources.deletes_schema is None:
+            return self._made(None, False, self._own_report(), {})
         try:
             with PublishProgressBars() as bars:
-                for frame in in_background(lambda: admin.publish(self._header(), self._batches(), self._deletes())):
+                for frame in in_background(
+                    lambda: self.admin.publish(self._header(), self._batches(), self._deletes())
+                ):
                     if isinstance(frame, PublishResult):
                         return self._publication(frame)
                     bars.update(frame)
@@ -110,7 +128,7 @@ class _Sending:
         raise NodeUnavailable(address=self._node.address, detail="没有结果 the node ended the call without a result")
 
     def _header(self) -> PublishHeader:
-        order, sources = self._order, self._sources
+        order, sources = self.order, self._sources
         return PublishHeader(
             collection=order.collection,
             schema=sources.schema,
@@ -122,7 +140,8 @@ class _Sending:
             dry_run=order.dry_run,
             expected_rows=sources.feature_count,
             source_faults_json=faults_to_json(sources.findings),
-            increment=order.files.is_increment,
+            increment=sources.is_increment,
+            expected_head=sources.expected_head,
             deletes_schema=sources.deletes_schema,
             source_date=order.source_date,
             new_series=order.new_series,
@@ -134,7 +153,7 @@ class _Sending:
     def _deletes(self) -> Iterator[pa.RecordBatch]:
         """Yield the deletes, which come last; then it is known whether all that was sent may be published."""
         yield from self._counted(self._sources.deletes())
-        publishes = not (self._early or self._order.dry_run)
+        publishes = not (self._early or self.order.dry_run)
         if publishes and self._sources.faults:
             raise _LateFaults
         self._sent_all = True
@@ -145,25 +164,22 @@ class _Sending:
             yield batch
 
     def _own_report(self) -> ImportReport:
-        return ImportReport(self._order.collection, self._sources.describe, self._rows).joined(self._sources.findings)
+        return ImportReport(self.order.collection, self._sources.describe, self._rows).joined(self._sources.findings)
 
     def _publication(self, result: PublishResult) -> Publication:
+        self.told = result
         report = ImportReport.from_json(result.report_json).joined(self._sources.findings)
         return self._made(result.dataset, result.published, report, result.seconds, result.change, result.size_bytes)
 
     def _resolved(self, lost: NodeUnavailable) -> Publication:
         """Tell after a lost connection what became of the version, by asking the node for its head."""
-        if not self._sent_all or self._order.dry_run:
+        if not self._sent_all or self.order.dry_run:
             raise lost
-        head = read_back(self._config, self._node, self._dataset, self._write_id)
+        head = read_back(self.config, self._node, self.dataset, self._write_id)
         if head is None:
             detail = "连接中断，没有发布，请重试 the connection was lost and nothing was published; try again"
             raise NodeUnavailable(address=self._node.address, detail=detail) from lost
         return self._made(head, True, self._own_report(), {})
-
-    @property
-    def _dataset(self) -> str:
-        return dataset_id(self._node.node, self._order.collection)
 
     def _made(
         self,
@@ -174,5 +190,5 @@ class _Sending:
         change: Change | None = None,
         size_bytes: int = 0,
     ) -> Publication:
-        dry_run = self._order.dry_run
-        return Publication(self._dataset, head, published, dry_run, report, dict(seconds), change, size_bytes)
+        dry_run = self.order.dry_run
+        return Publication(self.dataset, head, published, dry_run, report, dict(seconds), change, size_bytes)

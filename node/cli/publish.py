@@ -12,10 +12,12 @@ from node.cli.examples import examples
 from node.cli.json_option import json_option, pass_session
 from node.cli.parameters import Assignment, IsoDate
 from node.cli.session import Session
+from node.cli.table_option import table_options
 
 if TYPE_CHECKING:
     from node.cli.publication import Publication
     from node.cli.publish_sources import Files
+    from node.cli.table_order import TableOrder
 
 
 _FILE = click.Path(exists=True, path_type=Path)
@@ -30,6 +32,8 @@ _FILE = click.Path(exists=True, path_type=Path)
         "guotu publish dltb --from fixed.gpkg --repair --message '2025 年度变更' --source-date 2025-12-31",
         "guotu publish dltb --changes 变更图斑.gpkg --deletes 灭失图斑.csv --op BGLX",
         "guotu publish dltb --deletes gone.csv --dry-run",
+        "guotu publish dltb --from-table land.dltb --where \"xzqdm LIKE '5101%'\" --map geom_area=",
+        "GUOTU_DATABASE=postgresql://reader@db/land guotu publish dltb --from-table dltb --dry-run",
     ),
 )
 @click.argument("collection")
@@ -44,6 +48,13 @@ _FILE = click.Path(exists=True, path_type=Path)
 @click.option(
     "--deletes", type=_FILE, metavar="FILE", help="增量：要删除的标识码，可为 csv an increment: keys that are no more"
 )
+@click.option(
+    "--from-table",
+    "table",
+    metavar="[SCHEMA.]TABLE",
+    help="整个图层，取自 PostgreSQL/PostGIS 业务表 the whole layer, out of a live table",
+)
+@table_options
 @click.option("--layer", help="文件中的图层 layer of the file [唯一者 the only one]")
 @click.option("--deletes-layer", help="删除清单的图层 layer of the file of deletes [唯一者 the only one]")
 @click.option("--encoding", help="文字编码，如 GB18030 encoding of texts [文件所示 as the file says]")
@@ -80,6 +91,10 @@ def publish(
     layer_file: Path | None,
     changes: Path | None,
     deletes: Path | None,
+    table: str | None,
+    where: str,
+    geometry: str,
+    database: str,
     layer: str | None,
     deletes_layer: str | None,
     encoding: str | None,
@@ -108,27 +123,37 @@ def publish(
     """
     from node.cli.publication import Order, run_publication
     from node.cli.publish_sources import Files
+    from node.cli.table_order import TableOrder
 
     files = Files(
         layer_file, changes, deletes, layer, deletes_layer, encoding, crs, key, operation, dict(mapping)
     )  # fmt: skip
-    _check(files, new_series)
-    order = Order(collection, files, repair, force_bounds, dry_run, message, source_date or "", new_series)
+    live = (
+        None if table is None else TableOrder(table, where, geometry, database, key or "", mapping, crs or "", repair)
+    )
+    _check(files, live, bool(where or geometry), new_series)
+    order = Order(collection, files, live, repair, force_bounds, dry_run, message, source_date or "", new_series)
     publication = run_publication(session.config(), order)
     _show(publication, as_json)
     return exit_codes.OK if publication.report.ok else exit_codes.INVALID
 
 
-def _check(files: Files, new_series: bool) -> None:
-    """Look at which files go together.
+def _check(files: Files, table: TableOrder | None, of_table: bool, new_series: bool) -> None:
+    """Look at which files and options go together.
 
     Raises:
         click.UsageError: they do not.
     """
     increment = files.changes is not None or files.deletes is not None
     wrong = ""
-    if not increment and files.layer_file is None:
-        wrong = "请给出 --from，或 --changes、--deletes give --from, or --changes and --deletes"
+    if table is not None and (increment or files.layer_file is not None or files.layer or files.encoding):
+        wrong = "--from-table 是整个图层，不与文件同用 --from-table is a whole layer: leave out files and their options"
+    elif table is None and of_table:
+        wrong = "--where、--geometry 须与 --from-table 同用 --where and --geometry go with --from-table"
+    elif table is None and not increment and files.layer_file is None:
+        wrong = (
+            "请给出 --from、--from-table，或 --changes、--deletes give --from, --from-table, or --changes and --deletes"
+        )
     elif increment and files.layer_file is not None:
         wrong = "--from 是整个图层，不与增量同用 --from is a whole layer: leave out --changes and --deletes"
     elif increment and new_series:

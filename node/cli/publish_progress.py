@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from guotu.wire.admin import PublishProgress
 
 STAGES = {
+    "scan": "指纹 fingerprints",
     "validate": "检查 validate",
     "digest": "摘要 digest",
     "compare": "比较 compare",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -37,10 +38,52 @@ class Files:
         return self.layer_file is None
 
 
+class Source(Protocol):
+    """What a publish is made of, as it is read. Findings are complete after the last batch."""
+
+    is_increment: bool
+    """Whether these are changes, not a whole layer."""
+    expected_head: str
+    """Manifest of the head that an increment was found against; empty for any."""
+
+    @property
+    def describe(self) -> str:
+        """What is read, for reports."""
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """Schema of the rows; None if there are none to send."""
+
+    @property
+    def deletes_schema(self) -> pa.Schema | None:
+        """Schema of the rows to delete; None if there are none to send."""
+
+    @property
+    def feature_count(self) -> int:
+        """Rows that will come; 0 if it is not known."""
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Why it cannot be accepted, as far as was seen."""
+
+    @property
+    def findings(self) -> list[Fault]:
+        """Faults and notices, as far as was seen."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows."""
+
+    def deletes(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows to delete."""
+
+
 class Sources:
     """The files as they are read. Findings are complete after the last batch."""
 
-    def __init__(self, rows: LayerSource | None, deletes: LayerSource | None) -> None:
+    expected_head = ""
+
+    def __init__(self, rows: LayerSource | None, deletes: LayerSource | None, is_increment: bool) -> None:
+        self.is_increment = is_increment
         self._rows = rows
         self._deletes = deletes
 
@@ -107,7 +150,7 @@ def open_sources(files: Files, collection: Collection) -> Sources:
             rows = opened(files.changes, layer=files.layer, crs=files.crs, role=role, operation=files.operation)
         if files.deletes is not None:
             deletes = opened(files.deletes, layer=files.deletes_layer, role=Role.DELETES)
-        return Sources(rows, deletes)
+        return Sources(rows, deletes, files.is_increment)
     except ValueError as failure:
         raise InvalidQuestion(part="--encoding", detail=str(failure)) from failure
 

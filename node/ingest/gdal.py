@@ -7,17 +7,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyogrio
 import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from guotu.model.collection import GEOMETRY
 from node.ingest.container import Container
+from node.ingest.curves import curved
 from node.ingest.encoding import (
     EncodingChoice,
     choose_encoding,
@@ -28,13 +28,11 @@ from node.ingest.encoding import (
 )
 from node.ingest.kinds import FaultKind
 from node.ingest.reader import ROWS_PER_READ, LayerFacts, UnreadableLayer, plain_type
-from node.ingest.tally import Mask, Tally, as_mask
+from node.ingest.tally import Tally
 
 _SHAPEFILE = "ESRI Shapefile"
 _SAMPLE_BYTES = 8 << 20
 _GEOJSON_HEAD_BYTES = 1 << 16
-# ISO WKB codes of circular strings, compound curves, curve polygons, multicurves and multisurfaces.
-_FIRST_CURVE, _LAST_CURVE = 8, 12
 
 
 def list_layers(container: Container) -> list[str]:
@@ -151,10 +149,10 @@ class GdalReader:
     def _linear(self, shapes: pa.Array, done: int, tally: Tally) -> pa.Array:
         """Return geometries with curves made of straight lines, which GDAL does only outside its Arrow stream."""
         shapes = shapes.cast(pa.binary())
-        curved = _curved(shapes)
-        if not curved.any():
+        bent = curved(shapes)
+        if not bent.any():
             return shapes
-        tally.add(FaultKind.NOTICE_CURVES, count=int(curved.sum()))
+        tally.add(FaultKind.NOTICE_CURVES, count=int(bent.sum()))
         straight = pyogrio.raw.read(
             self._path, layer=self._layer, columns=[], skip_features=done, max_features=len(shapes)
         )[2]
@@ -168,18 +166,6 @@ def _next(stream: pa.RecordBatchReader) -> pa.RecordBatch | None:
             return stream.read_next_batch()
         except StopIteration:
             return None
-
-
-def _curved(shapes: pa.Array) -> Mask:
-    """Tell which WKB geometries are, by their outermost type, curves."""
-    heads = pc.binary_slice(shapes, 0, 5).dictionary_encode()
-    curves = pa.array([_is_curve(head) for head in heads.dictionary.to_pylist()], pa.bool_())
-    return as_mask(curves.take(heads.indices))
-
-
-def _is_curve(head: bytes) -> bool:
-    order: Literal["little", "big"] = "little" if head[:1] == b"\1" else "big"
-    return _FIRST_CURVE <= int.from_bytes(head[1:5], order) % 1000 <= _LAST_CURVE
 
 
 def _extent(bounds: Any) -> tuple[float, float, float, float] | None:

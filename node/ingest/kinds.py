@@ -48,6 +48,8 @@ class FaultKind(StrEnum):
     # The geometries.
     GEOMETRY_MISSING = "GEOMETRY_MISSING"
     GEOMETRY_ENCODING = "GEOMETRY_ENCODING"
+    GEOMETRY_AMBIGUOUS = "GEOMETRY_AMBIGUOUS"
+    GEOMETRY_CURVED = "GEOMETRY_CURVED"
     GEOMETRY_NULL = "GEOMETRY_NULL"
     GEOMETRY_EMPTY = "GEOMETRY_EMPTY"
     GEOMETRY_TYPE = "GEOMETRY_TYPE"
@@ -102,6 +104,7 @@ UNPLACED = frozenset(
         FaultKind.AXES_SWAPPED,
         FaultKind.GEOMETRY_MISSING,
         FaultKind.GEOMETRY_ENCODING,
+        FaultKind.GEOMETRY_AMBIGUOUS,
     }
 )
 """Faults of a source after which its geometries are not sent, because nobody can tell where they lie."""

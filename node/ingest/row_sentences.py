@@ -96,6 +96,18 @@ GEOMETRIES = {
         "请以 WKB 编码重新导出 GeoParquet。",
         "Export the GeoParquet again with WKB encoding.",
     ),
+    FaultKind.GEOMETRY_AMBIGUOUS: Sentence(
+        "表中不能确定几何列；几何列有：{values}",
+        "it is not clear which column of the table is the geometry; there are: {values}",
+        "请用 --geometry 指明其中一列。",
+        "Name one of them with --geometry.",
+    ),
+    FaultKind.GEOMETRY_CURVED: Sentence(
+        "{count} 个要素含曲线",
+        "{count} features have curves",
+        "请在表中用 ST_CurveToLine 折线化，或发布做了折线化的视图。",
+        "Make them straight with ST_CurveToLine in the table, or publish a view that does.",
+    ),
     FaultKind.GEOMETRY_NULL: Sentence(
         "{count} 个要素没有几何",
         "{count} features have no geometry",

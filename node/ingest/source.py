@@ -172,13 +172,14 @@ def open_source(
         return LayerSource(description, tally)
     given = {**(mapping or {}), **({key: collection.key} if key else {})}
     plan = plan_columns(reader.facts.schema.names, collection, given, tally, role, operation)
-    placer = None if role is Role.DELETES else _placer(reader, collection, crs, tally)
-    return _source(container.name, reader, plan, placer, collection.key, tally)
+    placer = None if role is Role.DELETES else placer_of(reader, collection, crs, tally)
+    return source_of(container.name, reader, plan, placer, collection.key, tally)
 
 
-def _source(
+def source_of(
     file: str, reader: LayerReader, plan: ColumnPlan, placer: Placer | None, key: str, tally: Tally
 ) -> LayerSource:
+    """Return the source of a layer that is open, after a look at its extent; `file` is what reports call it."""
     facts = reader.facts
     crs_name = placer.crs_name if placer else ""
     description = SourceDescription(file, facts.layer, facts.driver, crs_name, facts.encoding)
@@ -222,7 +223,7 @@ def _tell_encoding(choice: EncodingChoice, tally: Tally) -> None:
         tally.add(FaultKind.NOTICE_ENCODING, detail=choice.encoding)
 
 
-def _placer(reader: LayerReader, collection: Collection, crs: str | None, tally: Tally) -> Placer | None:
+def placer_of(reader: LayerReader, collection: Collection, crs: str | None, tally: Tally) -> Placer | None:
     """Return what places the geometries; None if the collection wants none or nobody knows where they lie."""
     facts = reader.facts
     if not collection.has_geometry:

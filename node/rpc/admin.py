@@ -7,16 +7,14 @@ import re
 from collections.abc import AsyncIterator, Callable
 from datetime import date
 
-import pyarrow as pa
-
 from guotu.model.errors import InvalidQuestion
 from guotu.model.records import NodeRecord
 from guotu.v1 import admin_pb2, admin_pb2_grpc
 from guotu.wire.changes import change_to_proto
 from guotu.wire.records import dataset_to_proto, node_to_proto
 from node.holdings import Holdings
-from node.ingest.report import faults_from_json
 from node.publishing import PublishDesk, PublishOrder, PublishResult, PublishSession
+from node.rpc.batches import read_batch, read_faults, read_schema
 from node.rpc.gate import Context, Gate
 
 _WRITE_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -83,7 +81,7 @@ async def _feed(session: PublishSession, requests: _Requests, order: PublishOrde
                 raise InvalidQuestion(part="publish", detail=f"{request.finish.rows} rows were sent, {rows} came")
             return
         deletes = request.batch.deletes
-        batch = _read_batch(request.batch.arrow_batch, order.deletes_schema if deletes else order.schema)
+        batch = read_batch(request.batch.arrow_batch, order.deletes_schema if deletes else order.schema)
         rows += batch.num_rows
         await session.take(batch, deletes)
     raise InvalidQuestion(part="publish", detail="the input ended without its finish; nothing was published")
@@ -92,10 +90,6 @@ async def _feed(session: PublishSession, requests: _Requests, order: PublishOrde
 def _order(header: admin_pb2.PublishHeader) -> PublishOrder:
     if not _WRITE_ID.fullmatch(header.write_id):
         raise InvalidQuestion(part="write_id", detail="8 to 64 letters, digits or hyphens are needed")
-    try:
-        faults = faults_from_json(header.source_faults_json)
-    except ValueError as failure:
-        raise InvalidQuestion(part="source_faults", detail=str(failure)) from failure
     return PublishOrder(
         collection=header.collection,
         source=header.source,
@@ -105,12 +99,13 @@ def _order(header: admin_pb2.PublishHeader) -> PublishOrder:
         dry_run=header.dry_run,
         expected_rows=header.expected_rows,
         write_id=header.write_id,
-        source_faults=faults,
-        schema=None if header.increment and not header.arrow_schema else _schema(header.arrow_schema),
+        source_faults=read_faults(header.source_faults_json),
+        schema=None if header.increment and not header.arrow_schema else read_schema(header.arrow_schema),
         increment=header.increment,
-        deletes_schema=_schema(header.deletes_schema) if header.deletes_schema else None,
+        deletes_schema=read_schema(header.deletes_schema) if header.deletes_schema else None,
         source_date=_source_date(header.source_date),
         new_series=header.new_series,
+        expected_head=header.expected_head,
     )
 
 
@@ -119,23 +114,6 @@ def _source_date(text: str) -> str:
         return date.fromisoformat(text).isoformat() if text else ""
     except ValueError as failure:
         raise InvalidQuestion(part="source_date", detail=f"not a date of ISO 8601: {text}") from failure
-
-
-def _schema(data: bytes) -> pa.Schema:
-    try:
-        return pa.ipc.read_schema(pa.py_buffer(data))
-    except (pa.ArrowInvalid, OSError) as failure:
-        raise InvalidQuestion(part="schema", detail=f"not an Arrow schema: {failure}") from failure
-
-
-def _read_batch(data: bytes, schema: pa.Schema | None) -> pa.RecordBatch:
-    if schema is None:
-        raise InvalidQuestion(part="batch", detail="rows came that the header does not announce")
-    try:
-        batch = pa.ipc.read_record_batch(pa.py_buffer(data), schema)
-    except (pa.ArrowInvalid, OSError) as failure:
-        raise InvalidQuestion(part="batch", detail=f"not an Arrow record batch: {failure}") from failure
-    return batch
 
 
 def _result_to_proto(result: PublishResult) -> admin_pb2.PublishResult:

@@ -16,6 +16,8 @@ from guotu.model.records import NodeRecord
 from guotu.v1 import (
     admin_pb2,
     admin_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
     care_pb2,
     care_pb2_grpc,
     dataset_pb2,
@@ -39,6 +41,7 @@ from guotu.v1 import (
 )
 from guotu.wire.endpoint import MAX_QUESTION_BYTES, TlsFiles, add_health_and_reflection, bind, new_server
 from guotu.wire.peers import GrpcPeers
+from node.audit import AuditDesk
 from node.care import CareDesk
 from node.holdings import Holdings
 from node.materials.desk import MaterialDesk
@@ -47,6 +50,7 @@ from node.packages import PackageDesk
 from node.publishing import PublishDesk
 from node.readiness import Readiness
 from node.rpc.admin import AdminServicer
+from node.rpc.audit import AuditServicer
 from node.rpc.care import CareServicer
 from node.rpc.facts import DatasetServicer, DirectoryServicer, NodeServicer
 from node.rpc.gate import Gate
@@ -61,7 +65,7 @@ from sync.replica.replicator import Replicator
 from sync.versions import Versions
 
 _PUBLIC_FILES = (node_pb2, directory_pb2, dataset_pb2, version_pb2, query_pb2, replication_pb2)
-_LOCAL_FILES = (admin_pb2, subscription_pb2, care_pb2, package_pb2, material_pb2)
+_LOCAL_FILES = (admin_pb2, subscription_pb2, care_pb2, package_pb2, material_pb2, audit_pb2)
 _PUBLIC, _LOCAL = (
     tuple(service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values())
     for files in (_PUBLIC_FILES, _LOCAL_FILES)
@@ -88,6 +92,7 @@ class Services:
     care: CareDesk
     packages: PackageDesk
     materials: MaterialDesk
+    audits: AuditDesk
     transfer_gate: Gate
     """Bounds how many ranges peers fetch at once, apart from questions."""
     metrics: Metrics
@@ -160,6 +165,8 @@ async def start_admin_server(services: Services, socket: Path) -> grpc.aio.Serve
     package_pb2_grpc.add_PackageServiceServicer_to_server(packages, server)
     materials = MaterialServicer(services.gate, services.materials)
     material_pb2_grpc.add_MaterialServiceServicer_to_server(materials, server)
+    audits = AuditServicer(services.gate, services.audits)
+    audit_pb2_grpc.add_AuditServiceServicer_to_server(audits, server)
     add_health_and_reflection(server, _LOCAL)
     await asyncio.to_thread(socket.unlink, missing_ok=True)
     bind(server, f"unix:{socket}")

@@ -66,3 +66,15 @@ def test_stores_compares_both(tmp_path: Path) -> None:
     assert set(result["table_ms"]) == {"make", "change", "compare"}
     for name, ratio in result["postgis_to_duckdb"].items():
         assert ratio == pytest.approx(result["postgis_ms"][name] / result["duckdb_ms"][name], rel=0.01)
+
+
+def test_table_publishes_again_and_again(tmp_path: Path) -> None:
+    result = run_benchmark("table", tmp_path, "--rows", "2000")
+
+    measures = {"first", "unchanged", "scan", "peer_copy", "edited"}
+    assert set(result["seconds"]) == set(result["rows_per_s"]) == measures
+    assert result["rows"] == pytest.approx(2000, rel=0.05)
+    assert result["edits"]["updates"] > 0
+    assert "scan" in result["stages"]["edited"]
+    ratio = result["seconds"]["unchanged"] / result["seconds"]["peer_copy"]
+    assert result["unchanged_to_peer_copy"] == pytest.approx(ratio, rel=0.01)

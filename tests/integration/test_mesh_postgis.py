@@ -14,6 +14,7 @@ from demo.mesh import LocalMesh
 from tests.support.databases import database_of, remove_database
 from tests.support.interrupted import MOMENTS, begin_publish, entries
 from tests.support.layers import squares
+from tests.support.live_table import TABLE, Live
 from tests.support.plots import NODE, Desk, key, layer
 from tests.support.version_mesh import NATION, ask, digest_of, operate, reaches, verify_sound, write_bulk
 
@@ -95,6 +96,20 @@ def test_versions_go_from_one_store_to_the_other(desk: Desk) -> None:
     for node in (NODE, NATION):
         mesh.restart(node)
         assert {version: answers(desk, node, version) for version in counts} == seen
+
+
+@OWNER
+def test_a_table_is_audited_against_a_replica_where_that_is_held(desk: Desk, tmp_path: Path) -> None:
+    live = Live(desk, database_of(tmp_path))
+    live.fill(50)
+    live.publish()
+    reaches(desk.mesh, desk.dataset, 1)
+    words = ("audit", f"{TABLE}@{desk.dataset}@1", "--database", live.url)
+    assert operate(desk.mesh, NATION, *words)["equal"]
+    live.sql(f"UPDATE {TABLE} SET mj = mj + 1 WHERE bsm = '{key(7)}' RETURNING 1")
+    found = operate(desk.mesh, NATION, *words, code=10)
+    assert [(row["key"], row["fields"]) for row in found["differences"]] == [(key(7), ["MJ"])]
+    remove_database(tmp_path)
 
 
 @OWNER

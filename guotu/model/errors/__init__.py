@@ -5,11 +5,11 @@ when it is raised and travel with it over the wire, so that the far side raises 
 
     GuotuError
     ├── InvalidInput: InvalidQuestion, InvalidFilter, InvalidCrs, InvalidCatalogue, InvalidConfig, ImportRefused,
-    │   IncompatibleSchema, PackageGap
+    │   IncompatibleSchema, InvalidTable, PackageGap
     ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion, UnknownObject
     ├── TooLarge
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
-    ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady
+    ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable
     ├── Incomplete: IncompleteAnswer, NobodyAnswered
     ├── DeadlineExceeded
     ├── Refused: VersionRefused, UntrustedKey
@@ -41,6 +41,7 @@ from guotu.model.errors.given import (
     InvalidFilter,
     InvalidInput,
     InvalidQuestion,
+    InvalidTable,
     PackageGap,
 )
 from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered
@@ -48,11 +49,18 @@ from guotu.model.errors.internal import CorruptObject, DiskFull, Internal, Store
 from guotu.model.errors.limits import DeadlineExceeded, TooLarge
 from guotu.model.errors.refused import Refused, UntrustedKey, VersionRefused
 from guotu.model.errors.root import Fact, GuotuError
-from guotu.model.errors.unavailable import NodeNotReady, NodeUnavailable, RegistryUnavailable, Unavailable
+from guotu.model.errors.unavailable import (
+    DatabaseUnavailable,
+    NodeNotReady,
+    NodeUnavailable,
+    RegistryUnavailable,
+    Unavailable,
+)
 
 __all__ = [
     "Conflict",
     "CorruptObject",
+    "DatabaseUnavailable",
     "DeadlineExceeded",
     "DirectoryInUse",
     "DiskFull",
@@ -70,6 +78,7 @@ __all__ = [
     "InvalidFilter",
     "InvalidInput",
     "InvalidQuestion",
+    "InvalidTable",
     "NobodyAnswered",
     "NodeNotReady",
     "NodeUnavailable",

@@ -87,3 +87,11 @@ class PackageGap(InvalidInput):
     en = "there is a gap: this node has {dataset} up to version {has}, the package continues after {needs}."
     remedy_zh = "请先导入其间的数据包，或重新导出（--since {dataset}@{has}）。"
     remedy_en = "Import the packages in between first, or export again with --since {dataset}@{has}."
+
+
+class InvalidTable(InvalidInput):
+    """A table of a database is not there, may not be read, or cannot be read so. Facts: table, detail."""
+
+    reason = "INVALID_TABLE"
+    zh = "数据库表 {table} 不可用：{detail}。"
+    en = "the table {table} cannot be used: {detail}."

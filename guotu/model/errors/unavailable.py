@@ -41,3 +41,13 @@ class NodeNotReady(Unavailable):
     en = "node {node} does not take questions now ({state})."
     remedy_zh = "请稍后重试。"
     remedy_en = "Try again shortly."
+
+
+class DatabaseUnavailable(Unavailable):
+    """A database that a table is read from is out of reach. Facts: table, detail."""
+
+    reason = "DATABASE_UNAVAILABLE"
+    zh = "无法读取数据库表 {table}：{detail}。"
+    en = "the table {table} cannot be read: {detail}."
+    remedy_zh = "请核对 --database 与网络后重试。"
+    remedy_en = "Look at --database and the network, and try again."

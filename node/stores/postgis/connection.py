@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from guotu.model.errors import StoreFailure
-from node.stores.postgis.failures import database_faults
+from node.stores.postgis.failures import UntrustedServer, database_faults
 from node.stores.postgis.options import PostgisOptions
 
 Connection = Any
@@ -44,13 +44,22 @@ async def connect(options: PostgisOptions, **settings: str) -> Connection:
     """
     with database_faults("连接 PostgreSQL connecting to PostgreSQL"):
         try:
-            return await asyncpg.connect(**_arguments(options, settings))
-        except ssl.SSLError:
-            # One of a certificate is a ValueError too.
-            raise
+            return await open_connection(options.url, **settings)
         except (ValueError, OverflowError):
             # What the driver says may quote the URL.
             raise StoreFailure(detail="store.url 无效 store.url cannot be read as the URL of a database") from None
+
+
+async def open_connection(url: str, **settings: str) -> Connection:
+    """Open one connection and raise what the driver raises: ValueError, which may quote the URL, if that is none.
+
+    Raises (besides):
+        UntrustedServer: nobody vouches for the server's certificate.
+    """
+    try:
+        return await asyncpg.connect(**_arguments(url, settings))
+    except ssl.SSLCertVerificationError as error:
+        raise UntrustedServer(error.verify_message) from None
 
 
 async def make_pool(options: PostgisOptions, search_path: str) -> Any:
@@ -63,7 +72,7 @@ async def make_pool(options: PostgisOptions, search_path: str) -> Any:
     settings = {"search_path": search_path, "statement_timeout": timeout}
     with database_faults("连接 PostgreSQL connecting to PostgreSQL"):
         return await asyncpg.create_pool(
-            **_arguments(options, settings),
+            **_arguments(options.url, settings),
             min_size=0,
             max_size=options.connections,
             max_inactive_connection_lifetime=_IDLE_S,
@@ -113,9 +122,9 @@ async def claim(connection: Connection, wait_s: float, lock: int = _LOCK) -> Non
         await asyncio.sleep(0.05)
 
 
-def _arguments(options: PostgisOptions, settings: dict[str, str]) -> dict[str, Any]:
+def _arguments(url: str, settings: dict[str, str]) -> dict[str, Any]:
     return {
-        "dsn": options.url,
+        "dsn": url,
         "timeout": _CONNECT_S,
         # Names of tables change, so that no statement is worth keeping.
         "statement_cache_size": 0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,6 +40,10 @@ _ADVICE: dict[type[Exception], str] = {
     "(xmin, xmax, cmin, cmax, ctid, tableoid)",
     pg.InvalidCatalogNameError: "没有这个数据库 there is no such database",
 }
+
+
+class UntrustedServer(OSError):
+    """The certificate of the server does not hold; what the driver raises for that is a ValueError too."""
 
 
 class DrawingFault(Exception):
@@ -81,10 +84,10 @@ def describe(error: Exception) -> str:
         return f"a value does not fit its field {error.column}"
     if isinstance(error, _LOGIN):
         return "数据库拒绝登录，请核对用户名和口令 the database refuses the login: look at user and password"
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if isinstance(error, UntrustedServer):
         return (
             "不信任数据库服务器的证书，请核对 URL 中的 sslrootcert 和主机名 the certificate of the server is not "
-            f"trusted ({error.verify_message}): look at sslrootcert and the host's name in the URL"
+            f"trusted ({error}): look at sslrootcert and the host's name in the URL"
         )
     if isinstance(error, (*_SHUT, *_LOST)):
         return (

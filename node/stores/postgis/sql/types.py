@@ -17,7 +17,7 @@ _PLAIN = {
 }
 _DIGITS_OF_A_DOUBLE = 15
 _LARGEST_EXACT = 2**53
-_TRAVELS = {pa.uint32(): pa.int64(), pa.binary(32): pa.binary()}
+_TRAVELS = {pa.uint32(): pa.int64(), pa.float32(): pa.float64(), pa.binary(32): pa.binary()}
 
 
 def sql_type(field: Field) -> str:

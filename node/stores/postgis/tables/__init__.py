@@ -1,0 +1,1 @@
+"""Business tables of an operator's database, read out of one snapshot; nothing is ever written there."""
