@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import grpc
 import pyarrow as pa
@@ -15,10 +12,9 @@ from guotu.model.errors import TooLarge
 from guotu.model.records import Change, DatasetRecord, NodeRecord
 from guotu.v1 import admin_pb2, admin_pb2_grpc
 from guotu.wire.changes import change_from_proto
-from guotu.wire.endpoint import blocking_channel
 from guotu.wire.feed import Feed
+from guotu.wire.local import LocalClient, request_id
 from guotu.wire.records import dataset_from_proto, node_from_proto
-from guotu.wire.request_id import METADATA_KEY, new_request_id
 from guotu.wire.status import error_of_call
 
 BATCH_BYTES = 1 << 20
@@ -79,22 +75,8 @@ class PublishResult:
     """Of the version's delta, or of its base if it has none."""
 
 
-class AdminClient:
-    """A connection to one node's admin socket."""
-
-    def __init__(self, socket: Path) -> None:
-        self._address = f"unix:{socket.absolute()}"
-        self._channel = blocking_channel(self._address)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection; a publish under way ends without a version."""
-        self._channel.close()
+class AdminClient(LocalClient):
+    """A connection to one node's admin socket. When it is closed, a publish under way ends without a version."""
 
     def status(self) -> tuple[NodeRecord, list[DatasetRecord]]:
         """Return (the node, its own datasets).
@@ -103,10 +85,8 @@ class AdminClient:
             NodeUnavailable: no node listens on the socket.
         """
         stub = admin_pb2_grpc.AdminServiceStub(self._channel)
-        try:
+        with self._errors():
             response = stub.GetStatus(admin_pb2.GetStatusRequest(), timeout=STATUS_TIMEOUT)
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
         return node_from_proto(response.node), [dataset_from_proto(record) for record in response.datasets]
 
     def publish(
@@ -127,7 +107,7 @@ class AdminClient:
         """
         feed = Feed(_requests(header, batches, deletes))
         stub = admin_pb2_grpc.AdminServiceStub(self._channel)
-        call = stub.Publish(iter(feed), metadata=((METADATA_KEY, new_request_id()),))
+        call = stub.Publish(iter(feed), metadata=request_id())
         try:
             for response in call:
                 yield _frame(response)

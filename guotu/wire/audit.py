@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import grpc
 import pyarrow as pa
@@ -16,9 +14,8 @@ from guotu.model.definition import collection_from_json
 from guotu.v1 import audit_pb2, audit_pb2_grpc
 from guotu.wire.admin import messages
 from guotu.wire.care import WorkProgress
-from guotu.wire.endpoint import blocking_channel
 from guotu.wire.feed import Feed
-from guotu.wire.request_id import METADATA_KEY, new_request_id
+from guotu.wire.local import LocalClient, request_id
 from guotu.wire.status import error_of_call
 
 _OPEN_S = 60.0
@@ -75,23 +72,12 @@ class AuditResult:
     """Faults of the rows, as in docs/reference/import-report.md; with faults nothing was compared."""
 
 
-class AuditClient:
-    """A connection to one node's admin socket."""
+class AuditClient(LocalClient):
+    """A connection to one node's admin socket. When it is closed, an audit under way ends."""
 
     def __init__(self, socket: Path) -> None:
-        self._address = f"unix:{socket.absolute()}"
-        self._channel = blocking_channel(self._address)
+        super().__init__(socket)
         self._stub = audit_pb2_grpc.AuditServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection; an audit under way ends."""
-        self._channel.close()
 
     def open(self, dataset: str, version: int) -> AuditedVersion:
         """Return a version that the node can answer from; 0 is the newest.
@@ -100,10 +86,8 @@ class AuditClient:
             UnknownDataset, UnknownVersion, NodeUnavailable, ...: what the node raised.
         """
         request = audit_pb2.GetAuditedVersionRequest(dataset=dataset, version=version)
-        try:
-            found = self._stub.GetAuditedVersion(request, timeout=_OPEN_S, metadata=_request_id())
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+        with self._errors():
+            found = self._stub.GetAuditedVersion(request, timeout=_OPEN_S, metadata=request_id())
         return AuditedVersion(found.version, found.manifest, found.rows, collection_from_json(found.definition_json))
 
     def audit(
@@ -117,7 +101,7 @@ class AuditClient:
             Exception: whatever `batches` raised.
         """
         feed = Feed(_requests(header, batches))
-        call = self._stub.Audit(iter(feed), metadata=_request_id())
+        call = self._stub.Audit(iter(feed), metadata=request_id())
         try:
             for response in call:
                 yield from _frames(response)
@@ -169,7 +153,3 @@ def _frames(response: audit_pb2.AuditResponse) -> Iterator[WorkProgress | Audite
                 found.differing,
                 found.report_json,
             )
-
-
-def _request_id() -> tuple[tuple[str, str], ...]:
-    return ((METADATA_KEY, new_request_id()),)

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import grpc
 
 from guotu.v1 import care_pb2, care_pb2_grpc
-from guotu.wire.endpoint import blocking_channel
-from guotu.wire.request_id import METADATA_KEY, new_request_id
-from guotu.wire.status import error_of_call
+from guotu.wire.local import LocalClient, request_id
 
 TIMEOUT = 3600.0
 """Deadline of a call in seconds; a verification has none."""
@@ -76,23 +70,12 @@ class GarbageReport:
     waiting: int
 
 
-class CareClient:
-    """A connection to one node's admin socket."""
+class CareClient(LocalClient):
+    """A connection to one node's admin socket. When it is closed, a verification under way ends."""
 
     def __init__(self, socket: Path) -> None:
-        self._address = f"unix:{socket.absolute()}"
-        self._channel = blocking_channel(self._address)
+        super().__init__(socket)
         self._stub = care_pb2_grpc.CareServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection; a verification under way ends."""
-        self._channel.close()
 
     def verify(self, dataset: str, repair: bool) -> Iterator[WorkProgress | VerifyResult]:
         """Verify a dataset that the node holds; yields progress, then the result.
@@ -101,12 +84,11 @@ class CareClient:
             UnknownDataset, UnknownVersion, CorruptObject, NodeUnavailable, ...: what the node raised.
         """
         request = care_pb2.VerifyRequest(dataset=dataset, repair=repair)
-        call = self._stub.Verify(request, metadata=_request_id())
+        call = self._stub.Verify(request, metadata=request_id())
         try:
-            for response in call:
-                yield _verify_frame(response)
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+            with self._errors():
+                for response in call:
+                    yield _verify_frame(response)
         finally:
             call.cancel()
 
@@ -118,10 +100,8 @@ class CareClient:
             NodeUnavailable: no node listens on the socket.
         """
         request = care_pb2.PinVersionRequest(dataset=dataset, version=version, pinned=pinned, reason=reason)
-        try:
-            return bool(self._stub.PinVersion(request, timeout=TIMEOUT, metadata=_request_id()).changed)
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+        with self._errors():
+            return bool(self._stub.PinVersion(request, timeout=TIMEOUT, metadata=request_id()).changed)
 
     def collect(self, dry_run: bool) -> GarbageReport:
         """Let versions go, mark and sweep; a dry run only tells what would be done.
@@ -131,10 +111,8 @@ class CareClient:
             NodeUnavailable: no node listens on the socket.
         """
         request = care_pb2.CollectGarbageRequest(dry_run=dry_run)
-        try:
-            response = self._stub.CollectGarbage(request, timeout=TIMEOUT, metadata=_request_id())
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+        with self._errors():
+            response = self._stub.CollectGarbage(request, timeout=TIMEOUT, metadata=request_id())
         return GarbageReport(
             versions=tuple((item.dataset, item.version) for item in response.versions),
             tombstoned=response.tombstoned,
@@ -143,10 +121,6 @@ class CareClient:
             swept_bytes=response.swept_bytes,
             waiting=response.waiting,
         )
-
-
-def _request_id() -> tuple[tuple[str, str], ...]:
-    return ((METADATA_KEY, new_request_id()),)
 
 
 def _verify_frame(response: care_pb2.VerifyResponse) -> WorkProgress | VerifyResult:

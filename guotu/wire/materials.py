@@ -4,39 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import grpc
 
 from guotu.model.material import Materialized, MaterialStatus
 from guotu.v1 import material_pb2, material_pb2_grpc
 from guotu.wire.care import WorkProgress
-from guotu.wire.endpoint import blocking_channel
-from guotu.wire.request_id import METADATA_KEY, new_request_id
-from guotu.wire.status import error_of_call
+from guotu.wire.local import LocalClient, request_id
 
 TIMEOUT = 120.0
 """Deadline of a call in seconds; making a table has none."""
 
 
-class MaterialsClient:
-    """A connection to one node's admin socket."""
+class MaterialsClient(LocalClient):
+    """A connection to one node's admin socket. When it is closed, work under way ends, and changes nothing."""
 
     def __init__(self, socket: Path) -> None:
-        self._address = f"unix:{socket.absolute()}"
-        self._channel = blocking_channel(self._address)
+        super().__init__(socket)
         self._stub = material_pb2_grpc.MaterialServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection; work under way ends, and changes nothing."""
-        self._channel.close()
 
     def materialize(self, dataset: str, into: str, check: bool = False) -> Iterator[WorkProgress | Materialized]:
         """Make a dataset's table, or bring it to the newest version; yields progress, then the result.
@@ -50,12 +33,11 @@ class MaterialsClient:
             InvalidQuestion, UnknownDataset, Conflict, StoreFailure, NodeUnavailable, ...: what the node raised.
         """
         request = material_pb2.MaterializeRequest(dataset=dataset, into=into, check=check)
-        call = self._stub.Materialize(request, metadata=_request_id())
+        call = self._stub.Materialize(request, metadata=request_id())
         try:
-            for response in call:
-                yield _frame(response)
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+            with self._errors():
+                for response in call:
+                    yield _frame(response)
         finally:
             call.cancel()
 
@@ -68,10 +50,8 @@ class MaterialsClient:
             NodeUnavailable: no node listens on the socket.
         """
         request = material_pb2.DematerializeRequest(subject=subject)
-        try:
-            response = self._stub.Dematerialize(request, timeout=TIMEOUT, metadata=_request_id())
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+        with self._errors():
+            response = self._stub.Dematerialize(request, timeout=TIMEOUT, metadata=request_id())
         return status_from_proto(response.material)
 
     def materials(self) -> tuple[MaterialStatus, ...]:
@@ -81,15 +61,9 @@ class MaterialsClient:
             NodeUnavailable: no node listens on the socket.
         """
         request = material_pb2.ListMaterialsRequest()
-        try:
-            response = self._stub.ListMaterials(request, timeout=TIMEOUT, metadata=_request_id())
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+        with self._errors():
+            response = self._stub.ListMaterials(request, timeout=TIMEOUT, metadata=request_id())
         return tuple(map(status_from_proto, response.materials))
-
-
-def _request_id() -> tuple[tuple[str, str], ...]:
-    return ((METADATA_KEY, new_request_id()),)
 
 
 def _frame(response: material_pb2.MaterializeResponse) -> WorkProgress | Materialized:

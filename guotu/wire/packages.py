@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import grpc
 
 from guotu.v1 import common_pb2, package_pb2, package_pb2_grpc
 from guotu.wire.care import WorkProgress
-from guotu.wire.endpoint import blocking_channel
-from guotu.wire.request_id import METADATA_KEY, new_request_id
-from guotu.wire.status import error_of_call
+from guotu.wire.local import LocalClient, request_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +26,15 @@ class PackageSummary:
     """Versions that were new to the importing node."""
 
 
-class PackagesClient:
-    """A connection to one node's admin socket."""
+class PackagesClient(LocalClient):
+    """A connection to one node's admin socket.
+
+    When it is closed, an export under way ends without a file, an import after a whole version.
+    """
 
     def __init__(self, socket: Path) -> None:
-        self._address = f"unix:{socket.absolute()}"
-        self._channel = blocking_channel(self._address)
+        super().__init__(socket)
         self._stub = package_pb2_grpc.PackageServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection; an export under way ends without a file, an import after a whole version."""
-        self._channel.close()
 
     def export(
         self, datasets: Sequence[str], since: Mapping[str, int], path: Path
@@ -60,7 +48,7 @@ class PackagesClient:
         request = package_pb2.ExportPackageRequest(
             datasets=datasets, since=common_pb2.Cut(versions=dict(since)), path=str(path)
         )
-        call = self._stub.ExportPackage(request, metadata=((METADATA_KEY, new_request_id()),))
+        call = self._stub.ExportPackage(request, metadata=request_id())
         yield from self._frames(call)
 
     def take(self, path: Path, trust: Mapping[str, str]) -> Iterator[WorkProgress | PackageSummary]:
@@ -73,15 +61,14 @@ class PackagesClient:
             GuotuError: what the node refused.
         """
         request = package_pb2.ImportPackageRequest(path=str(path), trust=dict(trust))
-        call = self._stub.ImportPackage(request, metadata=((METADATA_KEY, new_request_id()),))
+        call = self._stub.ImportPackage(request, metadata=request_id())
         yield from self._frames(call)
 
     def _frames(self, call: grpc.Call) -> Iterator[WorkProgress | PackageSummary]:
         try:
-            for response in call:  # type: ignore[attr-defined]
-                yield _frame(response)
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+            with self._errors():
+                for response in call:  # type: ignore[attr-defined]
+                    yield _frame(response)
         finally:
             call.cancel()
 

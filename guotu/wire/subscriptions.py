@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import grpc
 
 from guotu.v1 import subscription_pb2, subscription_pb2_grpc
-from guotu.wire.endpoint import blocking_channel
-from guotu.wire.request_id import METADATA_KEY, new_request_id
-from guotu.wire.status import error_of_call
+from guotu.wire.local import LocalClient, request_id
 
 MAX_AREA_BYTES = 3 << 20
 """Largest area sent, WKB; a node takes requests of 4 MiB."""
@@ -77,23 +71,12 @@ class Replicas:
     """Subjects of all subscriptions, sorted; also those that cover no dataset yet."""
 
 
-class SubscriptionsClient:
+class SubscriptionsClient(LocalClient):
     """A connection to one node's admin socket."""
 
     def __init__(self, socket: Path) -> None:
-        self._address = f"unix:{socket.absolute()}"
-        self._channel = blocking_channel(self._address)
+        super().__init__(socket)
         self._stub = subscription_pb2_grpc.SubscriptionServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection."""
-        self._channel.close()
 
     def subscribe(
         self, subject: str, owners: Sequence[str] = (), area: bytes = b"", area_name: str = "", schedule: str = ""
@@ -115,10 +98,8 @@ class SubscriptionsClient:
         request = subscription_pb2.SubscribeRequest(
             subject=subject, owners=owners, area_wkb=area, area_name=area_name, schedule=schedule
         )
-        try:
-            response = self._stub.Subscribe(request, timeout=TIMEOUT, metadata=_request_id())
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+        with self._errors():
+            response = self._stub.Subscribe(request, timeout=TIMEOUT, metadata=request_id())
         return Subscribed(response.created, tuple(response.datasets))
 
     def unsubscribe(self, subject: str) -> tuple[str, ...]:
@@ -129,10 +110,8 @@ class SubscriptionsClient:
             NodeUnavailable: no node listens on the socket.
         """
         request = subscription_pb2.UnsubscribeRequest(subject=subject)
-        try:
-            response = self._stub.Unsubscribe(request, timeout=TIMEOUT, metadata=_request_id())
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+        with self._errors():
+            response = self._stub.Unsubscribe(request, timeout=TIMEOUT, metadata=request_id())
         return tuple(response.datasets)
 
     def replicas(self) -> Replicas:
@@ -142,16 +121,10 @@ class SubscriptionsClient:
             NodeUnavailable: no node listens on the socket.
         """
         request = subscription_pb2.ListReplicasRequest()
-        try:
-            response = self._stub.ListReplicas(request, timeout=TIMEOUT, metadata=_request_id())
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+        with self._errors():
+            response = self._stub.ListReplicas(request, timeout=TIMEOUT, metadata=request_id())
         replicas = tuple(status_from_proto(item) for item in response.replicas)
         return Replicas(replicas, tuple(response.subscriptions))
-
-
-def _request_id() -> tuple[tuple[str, str], ...]:
-    return ((METADATA_KEY, new_request_id()),)
 
 
 def status_from_proto(status: subscription_pb2.ReplicaStatus) -> ReplicaStatus:
