@@ -15,7 +15,8 @@ from federation.execution.punctuality import Punctuality
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
 from federation.planning.planner import Planner
-from federation.validate import check_overlay, check_query, check_question, check_stats
+from federation.selection import BoundSelection
+from federation.validate import check_question
 from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.collection import Collection
 from guotu.model.errors import GuotuError, Internal, UnknownCollection
@@ -53,32 +54,23 @@ class Federation:
             raise UnknownCollection(collection=collection)
         return found
 
-    async def query(self, question: Query, timeout: float) -> AsyncIterator[Frame]:
+    def query(self, question: Query, timeout: float) -> AsyncIterator[Frame]:
         """Answer a retrieval within `timeout` seconds; see FeatureQuery."""
-        collection = self._collection(question.collection)
-        check_query(question, collection)
-        plan, selection = self._planner.plan(question, collection)
-        work = Retrieval(question, collection, selection)
-        async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
-            async for frame in frames:
-                yield frame
+        return self._ask(question, timeout)
 
-    async def stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
+    def stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
         """Answer a grouping question within `timeout` seconds; see FeatureQuery."""
-        collection = self._collection(question.collection)
-        check_stats(question, collection)
-        plan, selection = self._planner.plan(question, collection)
-        work = Statistics(question, collection, selection)
-        async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
-            async for frame in frames:
-                yield frame
+        return self._ask(question, timeout)
 
-    async def overlay(self, question: Overlay, timeout: float) -> AsyncIterator[Frame]:
+    def overlay(self, question: Overlay, timeout: float) -> AsyncIterator[Frame]:
         """Lay features over zones within `timeout` seconds; see FeatureQuery."""
+        return self._ask(question, timeout)
+
+    async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         collection = self._collection(question.collection)
-        check_overlay(question, collection)
+        check_question(question, collection)
         plan, selection = self._planner.plan(question, collection)
-        work = OverlayWork(question, collection, selection)
+        work = _work(question, collection, selection)
         async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
             async for frame in frames:
                 yield frame
@@ -134,7 +126,7 @@ class Federation:
         Raises:
             as `query`, except that a partial answer is reported, not raised.
         """
-        frames = self._frames(question, timeout)
+        frames = self._ask(question, timeout)
         trailer: Trailer | None = None
         try:
             async for frame in frames:
@@ -146,11 +138,12 @@ class Federation:
             raise Internal(detail="the answer ended without a trailer")
         return trailer
 
-    def _frames(self, question: Question, timeout: float) -> AsyncIterator[Frame]:
-        match question:
-            case Query():
-                return self.query(question, timeout)
-            case Stats():
-                return self.stats(question, timeout)
-            case Overlay():
-                return self.overlay(question, timeout)
+
+def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:
+    match question:
+        case Query():
+            return Retrieval(question, collection, selection)
+        case Stats():
+            return Statistics(question, collection, selection)
+        case Overlay():
+            return OverlayWork(question, collection, selection)
