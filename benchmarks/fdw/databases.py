@@ -15,8 +15,6 @@ from guotu.model.collection import GEOMETRY, Collection
 
 STORE = "guotu"
 """Database of a member's cluster in which its node keeps its rows."""
-PATIENCE_S = 10
-"""How long a question may take, for both systems, seconds."""
 _SETTINGS = {
     "shared_buffers": "1GB",
     "effective_cache_size": "6GB",

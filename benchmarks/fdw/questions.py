@@ -111,7 +111,7 @@ def _grouped(collection: Collection, groups: tuple[str, ...]) -> Variant:
 def _largest(collection: Collection, land: str) -> Variant:
     """All columns of the largest parcels of a class."""
     mesh = Query(collection.id, selection(f"DLBM = '{land}'", None, None, ""), sort=sort_keys(["-TBMJ"]), limit=_TOP)
-    wanted = f"WHERE \"DLBM\" = $1 ORDER BY {_AREA} DESC, \"{collection.key}\" LIMIT {_TOP}"
+    wanted = f'WHERE "DLBM" = $1 ORDER BY {_AREA} DESC, "{collection.key}" LIMIT {_TOP}'
     each = _each_member(f"(SELECT * FROM {{table}} {wanted})")
     forms = {
         "plain": f"{_select(collection)} {wanted}",
@@ -134,9 +134,7 @@ def looked_up(collection: Collection, key: str) -> Variant:
 def _select(collection: Collection, source: str = TABLE) -> str:
     """Return a selection of all columns with the types in which the mesh answers: decimals as doubles."""
     columns = [
-        f'"{field.name}"::double precision AS "{field.name}"'
-        if field.type is FieldType.DECIMAL
-        else f'"{field.name}"'
+        f'"{field.name}"::double precision AS "{field.name}"' if field.type is FieldType.DECIMAL else f'"{field.name}"'
         for field in collection.fields
     ]
     return f"SELECT {', '.join([*columns, GEOMETRY])} FROM {source}"

@@ -107,6 +107,8 @@ def _agree(national: National, meshes: Mapping[str, Client], variant: Variant) -
 
 def plain(schema: pa.Schema) -> pa.Schema:
     """Return a schema whose extension types are those that they are stored as."""
-    return pa.schema(
-        [(item.name, item.type.storage_type if isinstance(item.type, pa.BaseExtensionType) else item.type) for item in schema]
-    )
+    return pa.schema([(item.name, _stored(item.type)) for item in schema])
+
+
+def _stored(kind: pa.DataType) -> pa.DataType:
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind

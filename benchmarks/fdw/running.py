@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,15 @@ import pyarrow.parquet as pq
 
 from benchmarks.bench_mesh import work_folder
 from benchmarks.environment import environment
+from benchmarks.fdw.budgets import verdicts
+from benchmarks.fdw.crowd import Mixture, crowd_of_mesh, crowd_of_national
 from benchmarks.fdw.databases import Databases
+from benchmarks.fdw.failures import VICTIM, failures_of_mesh, failures_of_national
 from benchmarks.fdw.members import DEFAULT_ROWS, MEMBERS, member_parcels
 from benchmarks.fdw.meshes import bring_up, duckdb_mesh, postgis_mesh
 from benchmarks.fdw.national import National
-from benchmarks.fdw.questions import variants
-from benchmarks.fdw.race import DUCKDB, POSTGIS, Raced, race
+from benchmarks.fdw.questions import Variant, variants
+from benchmarks.fdw.race import DUCKDB, FDW, POSTGIS, Raced, race
 from benchmarks.narrator import Narrator
 from benchmarks.publication import national_collection
 from demo.mesh import LocalMesh
@@ -34,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rounds", type=int, default=10, help="measured rounds of each question 轮数 (default 10)")
     parser.add_argument("--seed", type=int, default=0, help="of the generator 随机种子 (default 0)")
+    parser.add_argument(
+        "--crowd", type=float, default=10.0, help="seconds that 16 clients ask each system 并发秒数 (default 10)"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=10.0, help="deadline where a member fails, seconds 失联时限 (default 10)"
+    )
     parser.add_argument("--keep", action="store_true", help="wait before all is taken down 结束前等待回车")
 
 
@@ -57,7 +65,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         for mesh in meshes.values():
             bring_up(mesh, collection, files, narrator)
         databases.settle()
-        result = _Measuring(databases, meshes, collection, narrator, arguments.rounds).run(_some_keys(files))
+        result = _Measuring(databases, meshes, collection, narrator, arguments).run(_some_keys(files))
         if arguments.keep:
             print(databases.national.connection)
             print({name: (mesh.address(NATION), mesh.pids()) for name, mesh in meshes.items()})
@@ -84,21 +92,37 @@ def _some_keys(files: dict[str, Path]) -> list[str]:
 
 
 class _Measuring:
+    """One run over databases and meshes that are ready."""
+
     def __init__(
         self,
         databases: Databases,
         meshes: dict[str, LocalMesh],
         collection: Collection,
         narrator: Narrator,
-        rounds: int,
+        arguments: argparse.Namespace,
     ) -> None:
         self._databases = databases
         self._meshes = meshes
         self._collection = collection
         self._narrator = narrator
-        self._rounds = rounds
+        self._arguments = arguments
 
     def run(self, keys: list[str]) -> dict[str, Any]:
+        asked = variants(self._collection, keys)
+        raced = self._race(asked)
+        forms = {question: item.form for question, item in raced.items()}
+        questions = {question: item.document() for question, item in raced.items()}
+        return {
+            "speedup_postgis": {question: told["speedup_postgis"] for question, told in questions.items()},
+            "speedup_duckdb": {question: told["speedup_duckdb"] for question, told in questions.items()},
+            "within_budget": verdicts(questions),
+            "questions": questions,
+            "crowd": self._crowd(keys, forms),
+            "failures": self._failures(asked["group_by_class"][0], forms),
+        }
+
+    def _race(self, asked: dict[str, list[Variant]]) -> dict[str, Raced]:
         raced: dict[str, Raced] = {}
         with contextlib.ExitStack() as stack:
             national = stack.enter_context(National(self._databases.national))
@@ -106,15 +130,33 @@ class _Measuring:
                 name: stack.enter_context(mesh.client(NATION, timeout=_QUESTION_S))
                 for name, mesh in self._meshes.items()
             }
-            for question, asked in variants(self._collection, keys).items():
-                raced[question] = race(national, clients, asked, self._rounds)
+            for question, each in asked.items():
+                raced[question] = race(national, clients, each, self._arguments.rounds)
                 self._tell(question, raced[question])
-        return {"questions": {question: item.document() for question, item in raced.items()}}
+        return raced
 
     def _tell(self, question: str, raced: Raced) -> None:
         told = raced.document()
         seconds = ", ".join(f"{name} {value * 1000:.1f} ms" for name, value in told["seconds"].items())
         self._narrator.say(
             f"{question}: {seconds}; ×{told['speedup_postgis']} postgis, ×{told['speedup_duckdb']} duckdb; "
-            f"forms {told['fdw_forms_seconds']} load {told['load']}"
+            f"负载 load {told['load']}"
         )
+
+    def _crowd(self, keys: list[str], forms: dict[str, str]) -> dict[str, Any]:
+        mixture, seconds = Mixture(self._collection, keys, self._arguments.seed), self._arguments.crowd
+        told = {FDW: crowd_of_national(self._databases.national, mixture, forms | {"window": "plain"}, seconds)}
+        told |= {name: crowd_of_mesh(mesh, mixture, seconds) for name, mesh in self._meshes.items()}
+        for name, crowd in told.items():
+            self._narrator.say(f"16 个客户端 clients, {name}: {crowd.document()}")
+        return {name: crowd.document() for name, crowd in told.items()}
+
+    def _failures(self, variant: Variant, forms: dict[str, str]) -> dict[str, Any]:
+        patience, databases = self._arguments.patience, self._databases
+        told: dict[str, Any] = {FDW: failures_of_national(databases, variant, forms[variant.question], patience)}
+        self._narrator.say(f"成员失联 failures, {FDW}: {told[FDW]}")
+        for name, mesh in self._meshes.items():
+            cluster = databases.members[VICTIM] if name == POSTGIS else None
+            told[name] = failures_of_mesh(mesh, cluster, variant, patience)
+            self._narrator.say(f"成员失联 failures, {name}: {told[name]}")
+        return told
