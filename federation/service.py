@@ -81,7 +81,7 @@ class Federation:
 
         def open_step(step: PlanStep) -> AsyncIterator[Frame]:
             if step.decision is Decision.LOCAL:
-                return group_frames(self._store, step, collection, statistics.grouping, statistics.member_schema)
+                return group_frames(self._store, step, collection, statistics.grouping)
             member = statistics.member_stats(_member_options(question.options, step))
             share = answering.deadline.member_share()
             return _checked(lambda: self._peers.stats(step.address, member, share), statistics.member_schema)

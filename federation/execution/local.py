@@ -33,24 +33,28 @@ async def scan_frames(
             digest.update(batch)
             size += batch.nbytes
             yield Batch(expected.dataset, batch)
-    yield _trailer(step.node, expected, digest, size, started)
+    segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
+    yield _trailer(step.node, expected, digest.rows, size, started, (segment,))
 
 
 async def group_frames(
-    store: FeatureStore, step: PlanStep, collection: Collection, grouping: Grouping, schema: pa.Schema
+    store: FeatureStore, step: PlanStep, collection: Collection, grouping: Grouping
 ) -> AsyncIterator[Frame]:
-    """Yield the groups of a dataset held here, the node's own or a replica, then a trailer."""
+    """Yield the groups of a dataset held here, the node's own or a replica, then a trailer.
+
+    There is no segment: groups are digested once they have been merged.
+    """
     (expected,) = step.expected
     started = time.perf_counter()
     groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
-    digest = SegmentDigest(schema)
     for batch in groups.to_batches():
-        digest.update(batch)
         yield Batch(expected.dataset, batch)
-    yield _trailer(step.node, expected, digest, groups.nbytes, started)
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
 
 
-def _trailer(node: str, expected: ExpectedDataset, digest: SegmentDigest, size: int, started: float) -> Trailer:
+def _trailer(
+    node: str, expected: ExpectedDataset, rows: int, size: int, started: float, segments: tuple[Segment, ...]
+) -> Trailer:
     elapsed_ms = (time.perf_counter() - started) * 1000
     owner, _ = split_dataset(expected.dataset)
     replica = owner != node
@@ -61,12 +65,11 @@ def _trailer(node: str, expected: ExpectedDataset, digest: SegmentDigest, size: 
         reason=HELD_HERE if replica else "",
         replica=node if replica else "",
         version=expected.version,
-        rows=digest.rows,
+        rows=rows,
         size_bytes=size,
         elapsed_ms=elapsed_ms,
         advertised_rows=expected.rows,
         advertised_territory_m2=expected.territory_m2,
     )
-    segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
     completeness = Completeness(CompletenessMode.ALLOW_PARTIAL, (member,))
-    return Trailer(completeness, digest.rows, size, b"", (segment,), elapsed_ms)
+    return Trailer(completeness, rows, size, b"", segments, elapsed_ms)
