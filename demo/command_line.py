@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from guotu.model.crs import MESH_CRS
-from guotu.model.question import CompletenessMode, Query, Question, Scope, Selection, Stats
+from guotu.model.question import CompletenessMode, Overlay, Query, Question, Scope, Selection, Stats
 
 
 def command_of(question: Question, polygon: Path | None = None, explain: bool = False) -> str:
@@ -17,6 +17,8 @@ def command_of(question: Question, polygon: Path | None = None, explain: bool = 
         polygon: file with the polygon of the selection; needed if it has one.
         explain: ask how it is answered, and answer it.
     """
+    if isinstance(question, Overlay):
+        raise ValueError("an overlay needs a file of zones on the command line")
     kind = "query" if isinstance(question, Query) else "stats"
     words = ["guotu", *(["explain"] if explain else []), kind, question.collection]
     words += _query_words(question) if isinstance(question, Query) else _stats_words(question)

@@ -11,17 +11,18 @@ import pyarrow as pa
 
 from federation.execution.answering import Answering, OpenStep
 from federation.execution.deadline import Deadline
-from federation.execution.local import group_frames, scan_frames
+from federation.execution.local import group_frames, overlay_frames, scan_frames
+from federation.execution.overlays import OverlayWork, about
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
 from federation.planning.planner import Planner
-from federation.validate import check_query, check_stats
+from federation.validate import check_overlay, check_query, check_question, check_stats
 from guotu.model.answer import Frame, Header, MemberOutcome, Trailer
 from guotu.model.collection import Collection
 from guotu.model.errors import GuotuError, Internal, UnknownCollection
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
-from guotu.model.question import Options, Query, Question, Stats
+from guotu.model.question import Options, Overlay, Query, Question, Stats
 
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
@@ -90,11 +91,30 @@ class Federation:
             async for frame in frames:
                 yield frame
 
+    async def overlay(self, question: Overlay, timeout: float) -> AsyncIterator[Frame]:
+        """Lay features over zones within `timeout` seconds; see FeatureQuery."""
+        collection = self._collection(question.collection)
+        check_overlay(question, collection)
+        plan, selection = self._planner.plan(question, collection)
+        work = OverlayWork(question, collection, selection)
+        answering = self._answering(plan, question.options, timeout)
+
+        def open_step(step: PlanStep) -> AsyncIterator[Frame]:
+            if step.decision is Decision.LOCAL:
+                return overlay_frames(self._store, step, collection, work.scan, question)
+            member = work.member_overlay(_member_options(question.options, step), step)
+            share = answering.deadline.member_share()
+            return _checked(lambda: self._peers.overlay(step.address, member, share), work.member_schema)
+
+        async with aclosing(self._answer(answering, work, open_step)) as frames:
+            async for frame in frames:
+                yield frame
+
     def _answering(self, plan: Plan, options: Options, timeout: float) -> Answering:
         return Answering(plan, options, self._request_id(), Deadline.after(timeout))
 
     async def _answer(
-        self, answering: Answering, work: Retrieval | Statistics, open_step: OpenStep
+        self, answering: Answering, work: Retrieval | Statistics | OverlayWork, open_step: OpenStep
     ) -> AsyncGenerator[Frame, None]:
         try:
             answering.begin(open_step)
@@ -121,10 +141,7 @@ class Federation:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
         """
         collection = self._collection(question.collection)
-        if isinstance(question, Query):
-            check_query(question, collection)
-        else:
-            check_stats(question, collection)
+        check_question(question, collection)
         plan, _ = self._planner.plan(question, collection)
         deadline = Deadline.after(timeout)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
@@ -133,7 +150,8 @@ class Federation:
     async def _explain_step(self, step: PlanStep, question: Question, deadline: Deadline) -> PlanStep:
         if step.decision is not Decision.ASK:
             return step
-        asked = replace(question, options=_member_options(question.options, step))
+        asked = about(question, step) if isinstance(question, Overlay) else question
+        asked = replace(asked, options=_member_options(question.options, step))
         try:
             below = await self._peers.explain(step.address, asked, deadline.member_share())
         except GuotuError as failure:
@@ -146,7 +164,7 @@ class Federation:
         Raises:
             as `query`, except that a partial answer is reported, not raised.
         """
-        frames = self.query(question, timeout) if isinstance(question, Query) else self.stats(question, timeout)
+        frames = self._frames(question, timeout)
         trailer: Trailer | None = None
         try:
             async for frame in frames:
@@ -157,6 +175,15 @@ class Federation:
         if trailer is None:
             raise Internal(detail="the answer ended without a trailer")
         return trailer
+
+    def _frames(self, question: Question, timeout: float) -> AsyncIterator[Frame]:
+        match question:
+            case Query():
+                return self.query(question, timeout)
+            case Stats():
+                return self.stats(question, timeout)
+            case Overlay():
+                return self.overlay(question, timeout)
 
 
 def _member_options(options: Options, step: PlanStep) -> Options:

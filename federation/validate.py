@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from federation.execution.groups import lower
-from guotu.model.collection import GEOMETRY, Collection
+from guotu.model.collection import GEOMETRY, Collection, GeometryType
 from guotu.model.crs import MESH_CRS, authority_code, resolve_crs
 from guotu.model.division import split_dataset
 from guotu.model.errors import InvalidCrs, InvalidQuestion, UnknownField
 from guotu.model.grouping import grouping_schema
+from guotu.model.overlay import overlay_schema
 from guotu.model.question import (
     MAX_AGGREGATES,
     MAX_FIELDS,
@@ -18,7 +19,9 @@ from guotu.model.question import (
     MAX_SORT_KEYS,
     AggregateFunction,
     Options,
+    Overlay,
     Query,
+    Question,
     Stats,
 )
 from guotu.model.schema import columns_of
@@ -78,6 +81,34 @@ def check_stats(stats: Stats, collection: Collection) -> None:
             raise InvalidQuestion(part="aggregates", detail=f"{item.function} needs a field")
     grouping_schema(collection, stats.group_by, stats.aggregates)
     check_options(stats.options, collection)
+
+
+def check_overlay(overlay: Overlay, collection: Collection) -> None:
+    """Check an overlay; its zones were checked when they were read.
+
+    Raises:
+        InvalidQuestion: an option is out of its bounds, or the collection has no areas.
+        UnknownField: a field does not exist.
+    """
+    _bounded("group_by", len(overlay.group_by), MAX_GROUP_COLUMNS)
+    if collection.geometry is not GeometryType.POLYGON:
+        detail = (
+            f"{collection.id} 须为面图层 is not a layer of polygons ({collection.geometry}); count with stats --within"
+        )
+        raise InvalidQuestion(part="collection", detail=detail)
+    overlay_schema(collection, overlay.group_by, overlay.shares)
+    check_options(overlay.options, collection)
+
+
+def check_question(question: Question, collection: Collection) -> None:
+    """Check a question of any kind; raises as the check of its kind."""
+    match question:
+        case Query():
+            check_query(question, collection)
+        case Stats():
+            check_stats(question, collection)
+        case Overlay():
+            check_overlay(question, collection)
 
 
 def check_options(options: Options, collection: Collection) -> None:

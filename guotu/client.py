@@ -1,4 +1,4 @@
-"""The Python client: `connect()`, `query()` to Arrow or GeoPandas, `stats()`, `explain()`.
+"""The Python client: `connect()`, `query()` to Arrow or GeoPandas, `stats()`, `overlay()`, `explain()`.
 
 >>> from guotu.client import connect
 >>> with connect("127.0.0.1:7083") as mesh:
@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import shapely
 
 from guotu.answering import Answer
@@ -27,6 +28,7 @@ from guotu.model.question import (
     AggregateFunction,
     CompletenessMode,
     Options,
+    Overlay,
     Query,
     Question,
     Scope,
@@ -35,6 +37,7 @@ from guotu.model.question import (
     Stats,
 )
 from guotu.model.records import DatasetRecord, Extent, NodeRecord, NodeState, VersionInfo
+from guotu.model.zones import zones_of
 from guotu.wire.blocking import BlockingCalls
 from guotu.wire.endpoint import TlsFiles
 
@@ -156,6 +159,53 @@ class Client:
         question = Stats(
             collection=collection,
             aggregates=aggregates(count, sum, min, max, avg),
+            group_by=tuple(group_by),
+            selection=selection(where, bbox, within, division),
+            options=options(scope, partial, cut, dataset, version),
+        )
+        return self.ask(question, timeout)
+
+    def overlay(
+        self,
+        collection: str,
+        zones: Any,
+        *,
+        names: Sequence[str] | None = None,
+        group_by: Sequence[str] = (),
+        where: str = "",
+        bbox: Sequence[float] | None = None,
+        within: Any = None,
+        division: str = "",
+        scope: str = "subtree",
+        partial: bool = False,
+        cut: Mapping[str, int] | None = None,
+        dataset: str = "",
+        version: int = 0,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Lay features over zones: counts, ellipsoidal areas and shares, computed at the owners.
+
+        Args:
+            collection: id of a collection of polygons.
+            zones: shapely polygons or multipolygons, EPSG:4490 lon/lat; at most 100,000, and 32 MiB. They may overlap.
+            names: of the zones, unique; "1", "2" and so on if none are given.
+            group_by: fields, or the levels "province", "prefecture", "county".
+
+        The rest is as in `query`. Columns are "zone", the groups, "count" (features that have at least 0.0001 m² in
+        common with the zone), "area_m2" (of what they have in common, exact decimal) and "share" (of the zone's own
+        area). Rows come in the order of the zones, then by group.
+
+        Raises:
+            InvalidQuestion: names or zones have faults; all are told.
+            TooLarge: there are too many, or they are too large.
+        """
+        shapes = np.asarray(zones, dtype=object)
+        named = [str(number + 1) for number in range(len(shapes))] if names is None else names
+        if len(named) != len(shapes):
+            raise InvalidQuestion(part="names", detail=f"{len(shapes)} zones and {len(named)} names")
+        question = Overlay(
+            collection=collection,
+            zones=zones_of(named, shapes),
             group_by=tuple(group_by),
             selection=selection(where, bbox, within, division),
             options=options(scope, partial, cut, dataset, version),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -12,12 +13,15 @@ from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcom
 from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest
 from guotu.model.division import split_dataset
+from guotu.model.overlay import Tabulation
 from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.ports import FeatureStore, Grouping, Scan
-from guotu.model.question import CompletenessMode
+from guotu.model.question import MAX_GROUPS, CompletenessMode, Overlay
 
 HELD_HERE = "HELD_HERE"
 """Why a replica answered: the node asked holds it."""
+_GROUPS = 16_384
+"""Groups of a batch, at most."""
 
 
 async def scan_frames(
@@ -49,6 +53,26 @@ async def group_frames(
     groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
     for batch in groups.to_batches():
         yield Batch(expected.dataset, batch)
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
+
+
+async def overlay_frames(
+    store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, overlay: Overlay
+) -> AsyncIterator[Frame]:
+    """Yield the groups by zone of a dataset held here, the node's own or a replica, then a trailer.
+
+    Features are read and laid over the zones side by side, a batch at a time.
+    """
+    (expected,) = step.expected
+    started = time.perf_counter()
+    tabulation = await asyncio.to_thread(Tabulation, overlay.zones, collection, overlay.group_by, MAX_GROUPS)
+    rows = store.scan(expected.dataset, expected.version, collection, scan)
+    async with aclosing(rows) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            await asyncio.to_thread(tabulation.add, batch)
+    groups = await asyncio.to_thread(tabulation.table)
+    for part in groups.to_batches(max_chunksize=_GROUPS):
+        yield Batch(expected.dataset, part)
     yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
 
 

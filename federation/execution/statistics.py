@@ -17,6 +17,20 @@ from guotu.model.ports import Grouping
 from guotu.model.question import MAX_GROUPS, CompletenessMode, Options, Stats
 
 
+async def parts_of(answering: Answering, schema: pa.Schema) -> list[pa.Table]:
+    """Return the groups of each member that answered to its end; of fewer, where the answer is doomed."""
+    parts: list[pa.Table] = []
+    for stream in answering.streams:
+        batches = [batch.rows async for batch in stream.batches()]
+        if answering.doomed:
+            break
+        if stream.result().trailer is None:
+            stream.withhold()
+        else:
+            parts.append(pa.Table.from_batches(batches, schema))
+    return parts
+
+
 class Statistics:
     """What a grouping question asks of its members, and how their groups become the answer."""
 
@@ -39,16 +53,8 @@ class Statistics:
 
     async def frames(self, answering: Answering) -> AsyncIterator[Frame]:
         """Yield the groups, sorted; those of a member count only once its trailer has come."""
-        parts: list[pa.Table] = []
-        for stream in answering.streams:
-            batches = [batch.rows async for batch in stream.batches()]
-            if answering.doomed:
-                return
-            if stream.result().trailer is None:
-                stream.withhold()
-            else:
-                parts.append(pa.Table.from_batches(batches, self.member_schema))
-        if answering.involved and not parts:
+        parts = await parts_of(answering, self.member_schema)
+        if answering.doomed or (answering.involved and not parts):
             return
         merged = merge_groups(parts, self._stats.group_by, self._lowered, self.member_schema)
         answer = finish(merged, self._stats, self.collection).combine_chunks()

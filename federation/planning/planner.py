@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from federation.filter.phrase import phrase
+import shapely
+
 from federation.planning.arrangement import Arrangement, expect
+from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
 from federation.planning.topology import Topology
+from federation.planning.zoning import with_zones
 from federation.selection import BoundSelection, bind_selection
 from guotu.model.collection import Collection
 from guotu.model.division import dataset_id, split_dataset
 from guotu.model.errors import UnknownDataset
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.ports import Directory, DirectoryView
-from guotu.model.question import Cut, Options, Query, Question, Scope
+from guotu.model.question import Cut, Options, Overlay, Question, Scope
 from guotu.model.records import DatasetRecord
 
 Holdings = Callable[[], Mapping[str, DatasetRecord]]
@@ -48,7 +51,10 @@ class Planner:
         started = time.perf_counter()
         selection = bind_selection(question.selection, collection)
         view = self._directory.view()
-        steps = self._steps(question, view, selection)
+        zones = shapely.STRtree(question.zones.shapes) if isinstance(question, Overlay) else None
+        steps = self._steps(question, view, Prunable.of(selection, zones))
+        if zones is not None:
+            steps = with_zones(steps, zones, view.datasets.get(collection.id, _NO_DATASETS))
         plan = Plan(
             node=self._node,
             collection=collection.id,
@@ -62,8 +68,8 @@ class Planner:
         )
         return plan, selection
 
-    def _steps(self, question: Question, view: DirectoryView, selection: BoundSelection) -> tuple[PlanStep, ...]:
-        prunable, cut = Prunable.of(selection), question.options.cut
+    def _steps(self, question: Question, view: DirectoryView, prunable: Prunable) -> tuple[PlanStep, ...]:
+        cut = question.options.cut
         if question.options.dataset:
             return (self._one_step(question.options, view, prunable),)
         steps = self._own_steps(question.collection, view, prunable, cut)
@@ -140,31 +146,3 @@ def _member_step(node: str, expected: tuple[ExpectedDataset, ...], view: Directo
     scope = Scope.SELF if alone else Scope.SUBTREE
     detail = f"{kept} of {len(expected)} datasets may match"
     return PlanStep(node, Decision.ASK, MAY_MATCH, detail, record.address, scope, expected)
-
-
-def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...]:
-    """Return what the members do, one short phrase each."""
-    phrases = [] if selection.expression is None else [f"filter {phrase(selection.expression)}"]
-    if isinstance(question, Query):
-        phrases.append(f"fields {', '.join(question.fields) or '*'}")
-        phrases += [f"sort {', '.join(_sort_phrase(question))}"] if question.sort else []
-        phrases += [f"limit {question.limit}"] if question.limit else []
-        return tuple(phrases)
-    phrases.append(f"group by {', '.join(question.group_by) or '()'}")
-    partials = [f"{item.function}({item.field or '*'})" for item in question.aggregates]
-    phrases.append(f"partials {', '.join(partials)}")
-    return tuple(phrases)
-
-
-def _sort_phrase(query: Query) -> list[str]:
-    return [f"{key.field} {'DESC' if key.descending else 'ASC'}" for key in query.sort]
-
-
-def merge_phrase(question: Question, steps: tuple[PlanStep, ...]) -> str:
-    """Return what this node does with the members' answers."""
-    if not isinstance(question, Query):
-        return "merge groups"
-    if question.sort:
-        return "merge sorted"
-    asked = sum(step.decision in (Decision.LOCAL, Decision.ASK) for step in steps)
-    return "concatenate in member order" if asked > 1 else "pass through"

@@ -30,17 +30,19 @@ class Prunable:
     division: str
     nothing: bool
     """True if the filter cannot match anything anywhere."""
+    zones: shapely.STRtree | None = None
+    """Zones (EPSG:4490, lon/lat) of which every feature meets one; None if there is no such bound."""
 
     @classmethod
-    def of(cls, selection: BoundSelection) -> Prunable:
-        """Prepare a selection."""
+    def of(cls, selection: BoundSelection, zones: shapely.STRtree | None = None) -> Prunable:
+        """Prepare a selection, and the zones that features are laid over."""
         window = selection.window
         if window is None:
-            return cls(None, selection.division, False)
+            return cls(None, selection.division, False, zones)
         if window.is_empty:
-            return cls(None, selection.division, True)
+            return cls(None, selection.division, True, zones)
         shapely.prepare(window)
-        return cls(window, selection.division, False)
+        return cls(window, selection.division, False, zones)
 
 
 Rule = Callable[[Prunable, Candidates, Indices], Mask]
@@ -89,12 +91,33 @@ def outside_coverage(selection: Prunable, datasets: Candidates, at: Indices) -> 
     return outside
 
 
+def outside_zones(selection: Prunable, datasets: Candidates, at: Indices) -> Mask:
+    """No zone meets what is advertised of where the features lie."""
+    if selection.zones is None:
+        return np.zeros(len(at), np.bool_)
+    grounds = grounds_of(datasets, at)
+    outside: Mask = ~shapely.is_missing(grounds)
+    outside[selection.zones.query(grounds, predicate="intersects")[0]] = False
+    return outside
+
+
+def grounds_of(datasets: Candidates, at: Indices) -> NDArray[np.object_]:
+    """Return for each dataset its coverage, or else its extent; None where neither is known. EPSG:4490, lon/lat."""
+    grounds = datasets.coverages(at)
+    bare = shapely.is_missing(grounds)
+    extents = datasets.extents[at]
+    known = bare & ~np.isnan(extents).any(axis=1)
+    grounds[known] = shapely.box(*extents[known].T)
+    return grounds
+
+
 RULES: tuple[tuple[str, Rule], ...] = (
     ("FILTER_IS_FALSE", nothing_can_match),
     ("EMPTY", empty_version),
     ("OUTSIDE_DIVISION", outside_division),
     ("OUTSIDE_WINDOW", outside_extent),
     ("OUTSIDE_COVERAGE", outside_coverage),
+    ("OUTSIDE_ZONES", outside_zones),
 )
 REASONS = (MAY_MATCH, *(reason for reason, _ in RULES))
 OF_ANY_VERSION = frozenset({"FILTER_IS_FALSE", "OUTSIDE_DIVISION"})

@@ -28,7 +28,7 @@ class ExpectedDataset:
     keep: bool
     """False if pruned."""
     reason: str
-    """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE."""
+    """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE, OUTSIDE_ZONES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class PlanStep:
     expected: tuple[ExpectedDataset, ...] = ()
     plan: Plan | None = None
     """The member's own plan; only in explanations."""
+    zones: tuple[int, ...] | None = None
+    """Numbers, from 0 on, of the zones that the member is asked about; None for all, or if there are none."""
 
     @property
     def cut(self) -> Cut:

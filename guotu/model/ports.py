@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from guotu.model.answer import Frame
 from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
 from guotu.model.expression import Expression
 from guotu.model.plan import Plan
-from guotu.model.question import Aggregate, Query, Question, SortKey, Stats
+from guotu.model.question import Aggregate, Overlay, Query, Question, SortKey, Stats
 from guotu.model.records import DatasetRecord, NodeRecord, ReplicaRecord
 
 
@@ -39,6 +41,12 @@ class Scan:
     limit: int = 0
     crs: str = MESH_CRS
     """CRS of returned geometries."""
+    near: NDArray[np.float64] | None = None
+    """Boxes (xmin, ymin, xmax, ymax in degrees, shape (n, 4), n >= 1) to look for features near of; None: everywhere.
+
+    Rows whose bounding box meets one of them are given, each once, and others may be; in any order. Such a scan has
+    neither sort nor limit.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +296,9 @@ class FeatureQuery(Protocol):
     def stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
         """Answer a grouping question; otherwise as `query`."""
 
+    def overlay(self, question: Overlay, timeout: float) -> AsyncIterator[Frame]:
+        """Lay features over zones; otherwise as `query`."""
+
 
 class PeerClient(Protocol):
     """Asks other nodes."""
@@ -296,6 +307,9 @@ class PeerClient(Protocol):
         """Ask a node; `timeout` in seconds."""
 
     def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
+        """Ask a node; `timeout` in seconds."""
+
+    def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node; `timeout` in seconds."""
 
     async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from guotu.model.crs import MESH_CRS
 from guotu.model.records import Extent
+from guotu.model.zones import Zones
 
 MAX_FILTER_BYTES = 1 << 20
 MAX_FIELDS = 256
@@ -114,4 +115,19 @@ class Stats:
     options: Options = Options()
 
 
-Question = Query | Stats
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """Features laid over zones: how many there are in each zone and group, and how much of it they take."""
+
+    collection: str
+    """Of polygons."""
+    zones: Zones
+    group_by: tuple[str, ...] = ()
+    """Fields, or the division levels province, prefecture, county."""
+    selection: Selection = Selection()
+    shares: bool = True
+    """Also give the share of the zone's own area."""
+    options: Options = Options()
+
+
+Question = Query | Stats | Overlay

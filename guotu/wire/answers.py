@@ -12,7 +12,8 @@ from guotu.v1 import common_pb2, query_pb2
 from guotu.wire.plans import plan_from_proto, plan_to_proto
 from guotu.wire.questions import cut_to_proto, mode_from_proto, mode_to_proto
 
-ResponseT = TypeVar("ResponseT", query_pb2.QueryResponse, query_pb2.AggregateResponse)
+Response = query_pb2.QueryResponse | query_pb2.AggregateResponse | query_pb2.OverlayResponse
+ResponseT = TypeVar("ResponseT", query_pb2.QueryResponse, query_pb2.AggregateResponse, query_pb2.OverlayResponse)
 
 _OUTCOMES = {
     model.Outcome.ANSWERED: common_pb2.OUTCOME_ANSWERED,
@@ -164,7 +165,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._schema: pa.Schema | None = None
 
-    def read(self, response: query_pb2.QueryResponse | query_pb2.AggregateResponse) -> model.Frame:
+    def read(self, response: Response) -> model.Frame:
         """Return the frame.
 
         Raises:

@@ -11,7 +11,7 @@ from guotu.model.answer import Frame, Trailer
 from guotu.model.collection import Collection
 from guotu.model.definition import collection_from_json
 from guotu.model.plan import Plan
-from guotu.model.question import Query, Question, Scope
+from guotu.model.question import Overlay, Query, Question, Scope
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
 from guotu.v1 import (
     dataset_pb2,
@@ -20,15 +20,14 @@ from guotu.v1 import (
     directory_pb2_grpc,
     node_pb2,
     node_pb2_grpc,
-    query_pb2,
     query_pb2_grpc,
     version_pb2,
     version_pb2_grpc,
 )
-from guotu.wire.answers import FrameReader, trailer_from_proto
+from guotu.wire.answers import FrameReader, Response, trailer_from_proto
 from guotu.wire.endpoint import TlsFiles, blocking_channel
 from guotu.wire.plans import plan_from_proto
-from guotu.wire.questions import explain_to_proto, query_to_proto, scope_to_proto, stats_to_proto
+from guotu.wire.questions import explain_to_proto, overlay_to_proto, query_to_proto, scope_to_proto, stats_to_proto
 from guotu.wire.records import dataset_from_proto, node_from_proto
 from guotu.wire.request_id import METADATA_KEY, new_request_id
 from guotu.wire.status import error_of_call
@@ -59,9 +58,11 @@ class BlockingCalls:
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
         metadata = ((METADATA_KEY, new_request_id()),)
         limit = timeout or self._timeout
-        call: Iterator[query_pb2.QueryResponse] | Iterator[query_pb2.AggregateResponse]
+        call: Iterator[Response]
         if isinstance(question, Query):
             call = stub.Query(query_to_proto(question), timeout=limit, metadata=metadata)
+        elif isinstance(question, Overlay):
+            call = stub.Overlay(overlay_to_proto(question), timeout=limit, metadata=metadata)
         else:
             call = stub.Aggregate(stats_to_proto(question), timeout=limit, metadata=metadata)
         reader = FrameReader()

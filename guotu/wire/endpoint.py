@@ -11,7 +11,9 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 MAX_REQUEST_BYTES = 4 << 20
-"""Largest request message that a node takes."""
+"""Largest request message that a node takes, but for questions."""
+MAX_QUESTION_BYTES = 36 << 20
+"""Largest question that a node takes: 32 MiB of zones, and room for its other parts."""
 MAX_MESSAGE_BYTES = 64 << 20
 """Largest answer message that a client takes; nodes send about 1 MiB."""
 

@@ -9,13 +9,13 @@ import grpc.aio
 
 from guotu.model.answer import Frame
 from guotu.model.plan import Plan
-from guotu.model.question import Query, Question, Stats
+from guotu.model.question import Overlay, Query, Question, Stats
 from guotu.model.records import VersionInfo
 from guotu.v1 import query_pb2, query_pb2_grpc, version_pb2, version_pb2_grpc
 from guotu.wire.answers import FrameReader
 from guotu.wire.endpoint import TlsFiles, async_channel
 from guotu.wire.plans import plan_from_proto
-from guotu.wire.questions import explain_to_proto, query_to_proto, stats_to_proto
+from guotu.wire.questions import explain_to_proto, overlay_to_proto, query_to_proto, stats_to_proto
 from guotu.wire.request_id import METADATA_KEY, current_request_id
 from guotu.wire.status import error_of_call
 from guotu.wire.versions import version_from_proto
@@ -23,6 +23,7 @@ from guotu.wire.versions import version_from_proto
 Responses = (
     grpc.aio.UnaryStreamCall[query_pb2.QueryRequest, query_pb2.QueryResponse]
     | grpc.aio.UnaryStreamCall[query_pb2.AggregateRequest, query_pb2.AggregateResponse]
+    | grpc.aio.UnaryStreamCall[query_pb2.OverlayRequest, query_pb2.OverlayResponse]
 )
 
 
@@ -62,6 +63,15 @@ class GrpcPeers:
 
         def call(channel: grpc.aio.Channel) -> Responses:
             return query_pb2_grpc.QueryServiceStub(channel).Aggregate(request, timeout=timeout, metadata=metadata)
+
+        return self._frames(address, call)
+
+    def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
+        """Ask a node; `timeout` in seconds. Raises what the node raised, or NodeUnavailable."""
+        request, metadata = overlay_to_proto(question), _metadata()
+
+        def call(channel: grpc.aio.Channel) -> Responses:
+            return query_pb2_grpc.QueryServiceStub(channel).Overlay(request, timeout=timeout, metadata=metadata)
 
         return self._frames(address, call)
 

@@ -6,6 +6,7 @@ from guotu.model import question as model
 from guotu.model.crs import MESH_CRS
 from guotu.model.errors import InvalidQuestion
 from guotu.model.records import Extent
+from guotu.model.zones import decoded
 from guotu.v1 import common_pb2, query_pb2
 
 _SCOPES = {model.Scope.SELF: common_pb2.SCOPE_SELF, model.Scope.SUBTREE: common_pb2.SCOPE_SUBTREE}
@@ -160,11 +161,48 @@ def _aggregate_from_proto(aggregate: query_pb2.Aggregate) -> model.Aggregate:
     return model.Aggregate(_FUNCTIONS_BACK[aggregate.function], aggregate.field, aggregate.alias)
 
 
+def overlay_to_proto(overlay: model.Overlay) -> query_pb2.OverlayRequest:
+    """Return the wire value.
+
+    Raises:
+        TooLarge: the zones are.
+    """
+    return query_pb2.OverlayRequest(
+        collection=overlay.collection,
+        selection=_selection_to_proto(overlay.selection),
+        zones=overlay.zones.encoded(),
+        group_by=overlay.group_by,
+        shares=overlay.shares,
+        options=_options_to_proto(overlay.options),
+    )
+
+
+def overlay_from_proto(request: query_pb2.OverlayRequest) -> model.Overlay:
+    """Return the model value.
+
+    Raises:
+        InvalidQuestion: the scope is not set, or the zones have faults.
+        TooLarge: the zones are.
+    """
+    return model.Overlay(
+        collection=request.collection,
+        zones=decoded(request.zones),
+        group_by=tuple(request.group_by),
+        selection=_selection_from_proto(request.selection),
+        shares=request.shares,
+        options=_options_from_proto(request.options),
+    )
+
+
 def explain_to_proto(question: model.Question, analyze: bool) -> query_pb2.ExplainRequest:
     """Return the wire value."""
-    if isinstance(question, model.Query):
-        return query_pb2.ExplainRequest(query=query_to_proto(question), analyze=analyze)
-    return query_pb2.ExplainRequest(aggregate=stats_to_proto(question), analyze=analyze)
+    match question:
+        case model.Query():
+            return query_pb2.ExplainRequest(query=query_to_proto(question), analyze=analyze)
+        case model.Stats():
+            return query_pb2.ExplainRequest(aggregate=stats_to_proto(question), analyze=analyze)
+        case model.Overlay():
+            return query_pb2.ExplainRequest(overlay=overlay_to_proto(question), analyze=analyze)
 
 
 def explain_from_proto(request: query_pb2.ExplainRequest) -> model.Question:
@@ -174,7 +212,9 @@ def explain_from_proto(request: query_pb2.ExplainRequest) -> model.Question:
         InvalidQuestion: there is none, or it is not valid.
     """
     if request.WhichOneof("question") is None:
-        raise InvalidQuestion(part="question", detail="a query or an aggregate must be given")
+        raise InvalidQuestion(part="question", detail="a query, an aggregate or an overlay must be given")
     if request.HasField("query"):
         return query_from_proto(request.query)
+    if request.HasField("overlay"):
+        return overlay_from_proto(request.overlay)
     return stats_from_proto(request.aggregate)

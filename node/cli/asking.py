@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ from guotu.model.division import is_division, split_dataset
 from guotu.model.errors import InvalidQuestion
 
 if TYPE_CHECKING:
-    from guotu.model.question import Options, Query, Selection, Stats
+    from guotu.model.question import Options, Overlay, Query, Selection, Stats
+    from node.cli.zones import ZoneFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,32 @@ class AskedStats:
             selection=self.asked.selection(),
             options=self.asked.options(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AskedOverlay:
+    """An overlay as given: the same question to one or more collections or datasets."""
+
+    zones: ZoneFile
+    subjects: tuple[str, ...]
+    asked: Asked
+    """Its subject is that of the question at hand."""
+    group_by: tuple[str, ...]
+
+    def questions(self) -> list[Overlay]:
+        """Return the questions, in the order of the subjects; reads the file of the zones once.
+
+        Raises: as `ZoneFile.read`, `Asked.selection` and `Asked.options`.
+        """
+        from guotu.model.question import Overlay
+
+        zones = self.zones.read()
+        made = []
+        for subject in self.subjects:
+            asked = replace(self.asked, subject=subject)
+            selection, options = asked.selection(), asked.options()
+            made.append(Overlay(asked.collection, zones, self.group_by, selection, options=options))
+        return made
 
 
 def read_cut(path: Path, option: str = "--cut") -> dict[str, int]:

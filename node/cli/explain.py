@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from node.cli import exit_codes
-from node.cli.asking import AskedQuery, AskedStats
+from node.cli.asking import AskedOverlay, AskedQuery, AskedStats
 from node.cli.examples import examples
 from node.cli.json_option import json_option, pass_session
-from node.cli.question_options import query_options, stats_options
+from node.cli.question_options import overlay_options, query_options, stats_options
 from node.cli.session import Session
 
 if TYPE_CHECKING:
@@ -66,6 +66,25 @@ def explain_stats(session: Session, asked: AskedStats, analyze: bool, as_json: b
     """说明一次统计 explain a grouping question; options as in `guotu stats`."""
     with session.client() as mesh:
         return _explain(mesh, asked.question(), analyze, as_json)
+
+
+@explain.command(
+    "overlay",
+    short_help="叠加分析 an overlay",
+    epilog=examples(
+        "guotu explain overlay projects.shp --with dltb --group-by DLBM --analyze",
+    ),
+)
+@overlay_options
+@_ANALYZE
+@json_option
+@pass_session
+def explain_overlay(session: Session, asked: AskedOverlay, analyze: bool, as_json: bool) -> int:
+    """说明一次叠加分析 explain an overlay; options as in `guotu overlay`, with one --with."""
+    if len(asked.subjects) > 1:
+        raise click.UsageError("只能有一个 --with one --with can be explained at a time")
+    with session.client() as mesh:
+        return _explain(mesh, asked.questions()[0], analyze, as_json)
 
 
 def _explain(mesh: Client, question: Question, analyze: bool, as_json: bool) -> int:

@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from guotu.model.collection import Collection
 from guotu.model.grouping import division_level
-from guotu.model.question import Aggregate, AggregateFunction, Stats
+from guotu.model.overlay import AREA, COUNT, SHARE
+from guotu.model.question import Aggregate, AggregateFunction, Overlay, Stats
+from guotu.model.zones import ZONE
 from node.cli.console import stdout, table
 from node.cli.deliver import show_account
 from node.cli.formats.table import MAX_SHOWN, cells
@@ -43,6 +45,29 @@ def deliver_groups(answer: Answer, question: Stats, collection: Collection) -> N
     stdout().print(table("", headers, zip(*columns, strict=True), numeric))
     if shown.num_rows < groups.num_rows:
         stdout().print(f"… 显示前 shown: {count(shown.num_rows)} / {count(groups.num_rows)} 组 groups (--format, -o)")
+    show_account(answer)
+
+
+def deliver_overlay(answer: Answer, question: Overlay, collection: Collection) -> None:
+    """Show the groups by zone, then what the answer says of itself."""
+    rows = pa.Table.from_batches(list(answer), answer.schema)
+    shown = rows.slice(0, MAX_SHOWN)
+    areas = shown.column(AREA)
+    columns: dict[str, Sequence[str]] = {"分区 zone": cells(shown.column(ZONE))}
+    for name in question.group_by:
+        columns[_group_header(collection, name)] = _labelled(shown.column(name), collection, name)
+    numbers = {
+        "图斑 count": cells(shown.column(COUNT)),
+        AREA: cells(areas),
+        "公顷 ha": [hectares(value) for value in areas.to_pylist()],
+        "占比 share": [f"{value:.2%}" for value in shown.column(SHARE).to_pylist()],
+    }
+    columns |= numbers
+    stdout().print(
+        table(f"{collection.title} {collection.id}", list(columns), zip(*columns.values(), strict=True), numbers)
+    )
+    if shown.num_rows < rows.num_rows:
+        stdout().print(f"… 显示前 shown: {count(shown.num_rows)} / {count(rows.num_rows)} 行 rows (--format, -o)")
     show_account(answer)
 
 

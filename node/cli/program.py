@@ -22,6 +22,7 @@ from node.cli.failure import report, report_os_error
 from node.cli.gc import gc
 from node.cli.node import node
 from node.cli.nodes import nodes
+from node.cli.overlay import overlay
 from node.cli.package import package
 from node.cli.pin import pin, unpin
 from node.cli.publish import publish
@@ -119,7 +120,7 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 
 for _command in (
-    node, nodes, collections, datasets, versions, diff, query, stats, explain, publish, catalogue,
+    node, nodes, collections, datasets, versions, diff, query, stats, overlay, explain, publish, catalogue,
     subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc, store,
 ):  # fmt: skip
     program.add_command(_command)

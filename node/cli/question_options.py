@@ -1,4 +1,4 @@
-"""Click options of questions, bundled so that `query`, `stats` and `explain` take the same."""
+"""Click options of questions, bundled so that `query`, `stats`, `overlay` and `explain` take the same."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 import click
 
-from node.cli.asking import Asked, AskedQuery, AskedStats
+from node.cli.asking import Asked, AskedOverlay, AskedQuery, AskedStats
 from node.cli.parameters import Box, NameList
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_SUBJECT = click.argument("subject", metavar="COLLECTION|DATASET")
 _COMMON = (
-    click.argument("subject", metavar="COLLECTION|DATASET"),
     click.option("--where", default="", metavar="CQL2", help="过滤条件（CQL2 文本或 JSON） filter, CQL2 text or JSON"),
     click.option("--bbox", type=Box(), help="范围，EPSG:4490 经度在前的度 window, degrees, lon/lat"),
     click.option(
@@ -50,13 +50,14 @@ _QUERY = (
     click.option("--limit", type=click.IntRange(min=0), help="最多行数，0 不限 most rows, 0 for no limit"),
     click.option("--crs", default="EPSG:4490", show_default=True, help="返回坐标系 CRS of the geometries"),
 )
+_GROUP_BY = click.option(
+    "--group-by",
+    type=NameList(),
+    default="",
+    help="分组字段或 province/prefecture/county group by fields or division levels",
+)
 _STATS = (
-    click.option(
-        "--group-by",
-        type=NameList(),
-        default="",
-        help="分组字段或 province/prefecture/county group by fields or division levels",
-    ),
+    _GROUP_BY,
     click.option(
         "--count",
         "counted",
@@ -74,6 +75,28 @@ _STATS = (
 )
 
 
+_OVERLAY = (
+    click.argument("zones", type=click.Path(exists=True, path_type=Path), metavar="ZONES"),
+    click.option(
+        "--with",
+        "subjects",
+        multiple=True,
+        required=True,
+        metavar="COLLECTION|DATASET",
+        help="与哪个面图层叠加，可重复 layer of polygons to lay over the zones; repeatable",
+    ),
+    click.option(
+        "--zone-field",
+        metavar="COLUMN",
+        help="分区名称所在的列，缺省按序编号 column that names the zones [numbers from 1 on]",
+    ),
+    click.option("--layer", help="分区文件中的图层 layer of the file of zones [唯一者 the only one]"),
+    click.option("--encoding", help="分区文件的文字编码 encoding of its texts [文件所示 as the file says]"),
+    click.option("--crs", help="分区文件未注明时的坐标系 CRS of the zones where their file names none"),
+    _GROUP_BY,
+)
+
+
 def _stack(function: Callable[..., Any], decorators: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
     for decorate in reversed(decorators):
         function = decorate(function)
@@ -81,8 +104,8 @@ def _stack(function: Callable[..., Any], decorators: tuple[Callable[..., Any], .
 
 
 def _asked(given: dict[str, Any]) -> Asked:
-    names = ("subject", "where", "bbox", "within", "scope", "partial", "versions", "cut")
-    return Asked(**{name: given.pop(name) for name in names})
+    names = ("where", "bbox", "within", "scope", "partial", "versions", "cut")
+    return Asked(given.pop("subject", ""), **{name: given.pop(name) for name in names})
 
 
 def query_options(function: F) -> Callable[..., Any]:
@@ -92,7 +115,7 @@ def query_options(function: F) -> Callable[..., Any]:
     def command(*args: Any, fields: Any, sort: Any, limit: Any, crs: str, **given: Any) -> Any:
         return function(*args, asked=AskedQuery(_asked(given), fields, sort, limit, crs), **given)
 
-    return _stack(command, _COMMON + _QUERY)
+    return _stack(command, (_SUBJECT, *_COMMON, *_QUERY))
 
 
 def stats_options(function: F) -> Callable[..., Any]:
@@ -106,4 +129,27 @@ def stats_options(function: F) -> Callable[..., Any]:
         asked = AskedStats(_asked(given), group_by, names, summed, least, greatest, averaged)
         return function(*args, asked=asked, **given)
 
-    return _stack(command, _COMMON + _STATS)
+    return _stack(command, (_SUBJECT, *_COMMON, *_STATS))
+
+
+def overlay_options(function: F) -> Callable[..., Any]:
+    """Give a command the options of an overlay; it is called with `asked: AskedOverlay`."""
+
+    @functools.wraps(function)
+    def command(
+        *args: Any,
+        zones: Path,
+        subjects: tuple[str, ...],
+        zone_field: str | None,
+        layer: str | None,
+        encoding: str | None,
+        crs: str | None,
+        group_by: Any,
+        **given: Any,
+    ) -> Any:
+        from node.cli.zones import ZoneFile
+
+        file = ZoneFile(zones, zone_field, layer, encoding, crs)
+        return function(*args, asked=AskedOverlay(file, subjects, _asked(given), group_by), **given)
+
+    return _stack(command, _OVERLAY + _COMMON)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from federation.service import Federation
 from guotu.model.answer import Batch, Frame
 from guotu.v1 import query_pb2, query_pb2_grpc
 from guotu.wire.answers import ResponseT, frame_to_proto, trailer_to_proto
 from guotu.wire.plans import plan_to_proto
-from guotu.wire.questions import explain_from_proto, query_from_proto, stats_from_proto
+from guotu.wire.questions import explain_from_proto, overlay_from_proto, query_from_proto, stats_from_proto
 from node.metrics import Metrics
 from node.rpc.gate import Context, Gate
 
@@ -44,18 +46,35 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
         async for response in self._gate.streaming(context, "Aggregate", work):
             yield response
 
+    async def Overlay(
+        self, request: query_pb2.OverlayRequest, context: Context
+    ) -> AsyncIterator[query_pb2.OverlayResponse]:
+        """Lay features over zones."""
+
+        def work() -> AsyncIterator[query_pb2.OverlayResponse]:
+            return self._responses(self._overlay(request, context), query_pb2.OverlayResponse, "Overlay")
+
+        async for response in self._gate.streaming(context, "Overlay", work):
+            yield response
+
     async def Explain(self, request: query_pb2.ExplainRequest, context: Context) -> query_pb2.ExplainResponse:
         """Explain a question."""
 
         async def work() -> query_pb2.ExplainResponse:
-            question, timeout = explain_from_proto(request), self._gate.timeout(context)
-            plan = plan_to_proto(await self._federation.explain(question, timeout))
+            question = await asyncio.to_thread(explain_from_proto, request)
+            plan = plan_to_proto(await self._federation.explain(question, self._gate.timeout(context)))
             if not request.analyze:
                 return query_pb2.ExplainResponse(plan=plan)
             happened = await self._federation.analyze(question, self._gate.timeout(context))
             return query_pb2.ExplainResponse(plan=plan, trailer=trailer_to_proto(happened))
 
         return await self._gate.unary(context, "Explain", work)
+
+    async def _overlay(self, request: query_pb2.OverlayRequest, context: Context) -> AsyncIterator[Frame]:
+        question = await asyncio.to_thread(overlay_from_proto, request)  # checking many zones takes its time
+        async with aclosing(self._federation.overlay(question, self._gate.timeout(context))) as frames:  # type: ignore[type-var]
+            async for frame in frames:
+                yield frame
 
     async def _responses(
         self, frames: AsyncIterator[Frame], response: type[ResponseT], method: str

@@ -35,7 +35,7 @@ from guotu.v1 import (
     version_pb2,
     version_pb2_grpc,
 )
-from guotu.wire.endpoint import TlsFiles, add_health_and_reflection, bind, new_server
+from guotu.wire.endpoint import MAX_QUESTION_BYTES, TlsFiles, add_health_and_reflection, bind, new_server
 from guotu.wire.peers import GrpcPeers
 from node.care import CareDesk
 from node.holdings import Holdings
@@ -93,7 +93,7 @@ class PublicServer:
     """Serves peers and clients."""
 
     def __init__(self, services: Services) -> None:
-        self._server = new_server()
+        self._server = new_server(MAX_QUESTION_BYTES)
         gate, directory = services.gate, services.directory
         node = NodeServicer(services.record, services.readiness, directory)
         node_pb2_grpc.add_NodeServiceServicer_to_server(node, self._server)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from guotu.model.question import (
     AggregateFunction,
     CompletenessMode,
     Options,
+    Overlay,
     Query,
     Question,
     Scope,
@@ -20,10 +22,13 @@ from guotu.model.question import (
     Stats,
 )
 from guotu.model.records import Extent
+from guotu.model.zones import zones_of
 from guotu.v1 import common_pb2, query_pb2
 from guotu.wire.questions import (
     explain_from_proto,
     explain_to_proto,
+    overlay_from_proto,
+    overlay_to_proto,
     query_from_proto,
     query_to_proto,
     stats_from_proto,
@@ -31,6 +36,7 @@ from guotu.wire.questions import (
 )
 
 _NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+_ZONE_NAMES = _NAMES.filter(str.strip)
 _DEGREES = st.floats(-180, 180)
 _OPTIONS = st.builds(
     Options,
@@ -59,6 +65,18 @@ _STATS = st.builds(
     selection=_SELECTIONS,
     options=_OPTIONS,
 )
+_ZONES = st.lists(st.tuples(_ZONE_NAMES, _DEGREES), min_size=1, max_size=4, unique_by=lambda item: item[0]).map(
+    lambda items: zones_of([name for name, _ in items], shapely.box(0, 0, [abs(x) / 2 + 1 for _, x in items], 2))
+)
+_OVERLAYS = st.builds(
+    Overlay,
+    collection=_NAMES,
+    zones=_ZONES,
+    group_by=st.lists(_NAMES).map(tuple),
+    selection=_SELECTIONS,
+    shares=st.booleans(),
+    options=_OPTIONS,
+)
 
 
 @settings(deadline=None)
@@ -76,7 +94,14 @@ def test_stats(stats: Stats) -> None:
 
 
 @settings(deadline=None)
-@given(_QUERIES | _STATS, st.booleans())
+@given(_OVERLAYS)
+def test_overlays(overlay: Overlay) -> None:
+    sent = overlay_to_proto(overlay).SerializeToString()
+    assert overlay_from_proto(query_pb2.OverlayRequest.FromString(sent)) == overlay
+
+
+@settings(deadline=None)
+@given(_QUERIES | _STATS | _OVERLAYS, st.booleans())
 def test_questions_to_explain(question: Question, analyze: bool) -> None:
     request = query_pb2.ExplainRequest.FromString(explain_to_proto(question, analyze).SerializeToString())
     assert explain_from_proto(request) == question
@@ -103,6 +128,9 @@ def test_an_unknown_mode_is_the_strict_one() -> None:
     assert query_from_proto(request).options.completeness is CompletenessMode.REQUIRE_ALL
 
 
+_ENCODED = zones_of(["a"], shapely.box([0], 0, 1, 1)).encoded()
+
+
 @pytest.mark.parametrize("scope", [common_pb2.SCOPE_UNSPECIFIED, 99])
 def test_a_scope_must_be_given(scope: common_pb2.Scope) -> None:
     options = query_pb2.QuestionOptions()
@@ -110,6 +138,7 @@ def test_a_scope_must_be_given(scope: common_pb2.Scope) -> None:
     for read, request in (
         (query_from_proto, query_pb2.QueryRequest(options=options)),
         (stats_from_proto, query_pb2.AggregateRequest(options=options)),
+        (overlay_from_proto, query_pb2.OverlayRequest(options=options, zones=_ENCODED)),
     ):
         with pytest.raises(InvalidQuestion) as refusal:
             read(request)  # type: ignore[operator]
@@ -121,5 +150,5 @@ def test_a_function_and_a_question_must_be_given() -> None:
     request = query_pb2.AggregateRequest(aggregates=[query_pb2.Aggregate(field="TBMJ")], options=options)
     with pytest.raises(InvalidQuestion, match="function"):
         stats_from_proto(request)
-    with pytest.raises(InvalidQuestion, match="query or an aggregate"):
+    with pytest.raises(InvalidQuestion, match="a query, an aggregate or an overlay"):
         explain_from_proto(query_pb2.ExplainRequest())

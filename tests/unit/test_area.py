@@ -43,7 +43,7 @@ def test_the_inverse_series_is_the_projection_to_a_millimetre(crs, meridian, rea
     grid = np.meshgrid(np.linspace(meridian - reach, meridian + reach, 9), np.linspace(4, 53, 12))
     exact = np.column_stack([axis.ravel() for axis in grid])
     plane = shapely.get_coordinates(transform_geometries(shapely.points(exact), "EPSG:4490", crs))
-    latitude, longitude = _frame(crs).locate(plane)
+    latitude, longitude = _frame(crs).locate(*plane.T)
     seconds = np.abs(np.degrees([longitude, latitude]).T - exact) * 3600
     # Longitude ends at the fifth power of the distance, so it is the weaker one at the rim of a wide zone.
     assert (seconds.max(axis=0) < (2.5e-5, 7e-6)).all()

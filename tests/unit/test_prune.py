@@ -27,6 +27,11 @@ def window(*box: float) -> Prunable:
     return prunable(Selection(bbox=Extent(*box)))
 
 
+def zoned(*boxes: tuple[float, float, float, float]) -> Prunable:
+    zones = shapely.STRtree([shapely.box(*box) for box in boxes])
+    return Prunable.of(bind_selection(Selection(), PARCELS), zones)
+
+
 INSIDE = window(104.1, 30.6, 104.11, 30.61)
 CASES: list[tuple[Prunable, DatasetRecord, str]] = [
     (prunable(Selection()), dataset("510100"), MAY_MATCH),
@@ -62,6 +67,14 @@ CASES: list[tuple[Prunable, DatasetRecord, str]] = [
     (prunable(Selection(division="100000")), dataset("510100"), MAY_MATCH),
     (prunable(Selection(division="510200")), dataset("510100"), "OUTSIDE_DIVISION"),
     (prunable(Selection(division="500000")), dataset("510000-ch"), "OUTSIDE_DIVISION"),
+    (zoned((80, 40, 81, 41), (104.1, 30.6, 104.11, 30.61)), dataset("510100"), MAY_MATCH),
+    (zoned((80, 40, 81, 41), (90, 40, 91, 41)), dataset("510100"), "OUTSIDE_ZONES"),
+    (zoned((105, 31, 105.5, 31.5)), dataset("510100", box=L_SHAPE.bounds, coverage=L_SHAPE), "OUTSIDE_ZONES"),
+    (zoned((105, 31, 105.5, 31.5)), replace(dataset("510100", box=L_SHAPE.bounds), coverage_wkb=b""), MAY_MATCH),
+    (zoned((104.2, 30.8, 105, 31)), dataset("510100"), MAY_MATCH),
+    (zoned((80, 40, 81, 41)), dataset("510100", box=None), MAY_MATCH),
+    (zoned((80, 40, 81, 41)), replace(dataset("510100"), coverage_wkb=b"not a geometry"), "OUTSIDE_ZONES"),
+    (zoned((104, 30, 105, 31)), replace(dataset("510100"), coverage_wkb=b""), MAY_MATCH),
 ]
 
 
@@ -82,7 +95,14 @@ def test_many_are_decided_as_each_alone() -> None:
 
 def test_the_first_rule_with_a_reason_decides() -> None:
     order = [reason for reason, _ in RULES]
-    assert order == ["FILTER_IS_FALSE", "EMPTY", "OUTSIDE_DIVISION", "OUTSIDE_WINDOW", "OUTSIDE_COVERAGE"]
+    assert order == [
+        "FILTER_IS_FALSE",
+        "EMPTY",
+        "OUTSIDE_DIVISION",
+        "OUTSIDE_WINDOW",
+        "OUTSIDE_COVERAGE",
+        "OUTSIDE_ZONES",
+    ]
     everything_wrong = prunable(Selection(filter="FALSE", bbox=Extent(80, 40, 81, 41), division="650000"))
     assert decide(everything_wrong, dataset("510100", rows=0))[1] == "FILTER_IS_FALSE"
     far = prunable(Selection(bbox=Extent(80, 40, 81, 41), division="650000"))

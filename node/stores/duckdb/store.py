@@ -210,7 +210,7 @@ class DuckDbStore:
         """
 
         def begin(cursor: Cursor) -> tuple[Statement, Shape]:
-            return scanned(self._snapshot(cursor).view(dataset, version), collection, scan)
+            return scanned(cursor, self._snapshot(cursor).view(dataset, version), collection, scan)
 
         async for batch in self._stream(f"reading {dataset}@{version}", begin):
             yield batch

@@ -13,6 +13,7 @@ from guotu.model.ports import Scan
 from node.stores.duckdb.catalogue import View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.failures import engine_faults
+from node.stores.duckdb.sql.near import CELLS, Grid
 from node.stores.duckdb.sql.retrieval import Statement, scan_statement
 from node.stores.shape import schema_of, shaped
 
@@ -74,15 +75,18 @@ class Stream:
             self._drawn = None
 
 
-def scanned(view: View, collection: Collection, scan: Scan) -> tuple[Statement, Shape]:
-    """Return the statement of a scan and the shape of its rows.
+def scanned(cursor: Cursor, view: View, collection: Collection, scan: Scan) -> tuple[Statement, Shape]:
+    """Return the statement of a scan and the shape of its rows, and make the cursor ready for it.
 
     Raises:
         UnknownField, InvalidFilter: the scan does not suit the collection.
         InvalidCrs: no such CRS.
     """
     schema = schema_of(scan, collection)
-    return scan_statement(view, collection, scan), shape_of(view, schema, crs=scan.crs)
+    grid = None if scan.near is None else Grid.around(scan.near)
+    if grid is not None:
+        cursor.register(CELLS, grid.table())
+    return scan_statement(view, collection, scan, grid), shape_of(view, schema, crs=scan.crs)
 
 
 def shape_of(view: View, schema: pa.Schema, like: Sequence[str] = (), crs: str = MESH_CRS) -> Shape:

@@ -12,6 +12,7 @@ from guotu.model.question import SortKey
 from guotu.model.schema import columns_of, stored_schema
 from node.stores.duckdb.catalogue import View
 from node.stores.duckdb.sql.dialect import DUCKDB
+from node.stores.duckdb.sql.near import Grid
 from node.stores.duckdb.sql.source import curve_order, order_of, source
 from node.stores.duckdb.sql.types import outgoing_column
 from node.stores.sql.expressions import where_clause
@@ -27,8 +28,10 @@ class Statement:
     parameters: list[Parameter]
 
 
-def scan_statement(view: View, collection: Collection, scan: Scan) -> Statement:
-    """Return the statement of a scan: columns in the order asked for, rows in their order unless sorted.
+def scan_statement(view: View, collection: Collection, scan: Scan, grid: Grid | None = None) -> Statement:
+    """Return the statement of a scan: columns in the order asked for, rows in their order unless sorted or near.
+
+    `grid` is that of a scan near of boxes; its cells must be known to the engine by the name CELLS.
 
     Raises:
         UnknownField: the collection has no such column.
@@ -37,7 +40,11 @@ def scan_statement(view: View, collection: Collection, scan: Scan) -> Statement:
     parameters = Parameters()
     columns = ", ".join(outgoing_column(collection, name) for name in columns_of(collection, scan.fields))
     text = f"SELECT {columns} FROM {source(view, collection, parameters)}"  # noqa: S608 (names are quoted)
-    text += where_clause(DUCKDB, collection, scan.filter, parameters)
+    where = where_clause(DUCKDB, collection, scan.filter, parameters)
+    if grid is not None:
+        near = grid.condition(parameters)
+        return Statement(f"{text}{where} AND {near}" if where else f"{text} WHERE {near}", parameters.values)
+    text += where
     text += _order(collection, scan.sort) if scan.sort else _natural_order(view, collection, parameters)
     if scan.limit:
         text += f" LIMIT {parameters.bind(scan.limit, 'BIGINT')}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from guotu.model.collection import Collection
 from guotu.model.grouping import require_field
@@ -14,6 +16,7 @@ from guotu.model.question import SortKey
 from guotu.model.schema import columns_of, stored_schema
 from node.stores.postgis.catalogue import View
 from node.stores.postgis.sql.dialect import where_clause
+from node.stores.postgis.sql.near import near_condition
 from node.stores.postgis.sql.parameters import PgParameters
 from node.stores.postgis.sql.source import curve_order, source
 from node.stores.postgis.sql.types import outgoing_column, sql_type
@@ -39,6 +42,8 @@ def scan_statements(view: View, collection: Collection, scan: Scan) -> list[Stat
         UnknownField: the collection has no such column.
         InvalidFilter: a literal does not suit its field.
     """
+    if scan.near is not None:
+        return [_near_statement(view, collection, scan, scan.near)]
     if scan.sort:
         return [_scan_statement(view, collection, scan, _order(collection, scan.sort))]
     order = f" ORDER BY {curve_order(collection.key)}"
@@ -57,6 +62,15 @@ def _scan_statement(view: View, collection: Collection, scan: Scan, order: str, 
         where += f"{' AND' if where else ' WHERE'} {ROWS}.{SINCE} {sign} {parameters.bind(view.base, 'bigint')}"
     limit = f" LIMIT {parameters.bind(scan.limit, 'bigint')}" if scan.limit else ""
     return Statement(f"{text}{where}{order}{limit}", parameters.values)
+
+
+def _near_statement(view: View, collection: Collection, scan: Scan, boxes: NDArray[np.float64]) -> Statement:
+    parameters = PgParameters()
+    columns = ", ".join(outgoing_column(collection, name) for name in columns_of(collection, scan.fields))
+    text = f"SELECT {columns} FROM {source(view, collection, parameters)}"  # noqa: S608 (names are quoted)
+    where = where_clause(collection, scan.filter, parameters)
+    near = near_condition(boxes, parameters)
+    return Statement(f"{text}{where} AND {near}" if where else f"{text} WHERE {near}", parameters.values)
 
 
 def stored_statement(view: View, collection: Collection) -> Statement:

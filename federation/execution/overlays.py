@@ -1,0 +1,89 @@
+"""Overlays: partial groups by zone of the members, merged exactly; shares are made where the question began."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from federation.execution.answering import Answering
+from federation.execution.groups import merge_groups
+from federation.execution.statistics import parts_of
+from federation.selection import BoundSelection
+from guotu.model.answer import Batch, Frame, Segment
+from guotu.model.collection import Collection
+from guotu.model.overlay import AREA, COUNT, SHARE, area_units, areas_of, overlay_schema, scanned_fields
+from guotu.model.plan import PlanStep
+from guotu.model.ports import Scan
+from guotu.model.question import Aggregate, AggregateFunction, CompletenessMode, Options, Overlay
+from guotu.model.zones import ZONE, Zones
+
+_MERGED = (Aggregate(AggregateFunction.COUNT, "", COUNT), Aggregate(AggregateFunction.SUM, AREA, AREA))
+_ROWS = 16_384
+
+
+class OverlayWork:
+    """What an overlay asks of its members, and how their groups become the answer."""
+
+    def __init__(self, overlay: Overlay, collection: Collection, selection: BoundSelection) -> None:
+        self.collection = collection
+        self.overlay = overlay
+        self.schema = overlay_schema(collection, overlay.group_by, overlay.shares)
+        self.member_schema = overlay_schema(collection, overlay.group_by, shares=False)
+        fields = scanned_fields(collection, overlay.group_by)
+        self.scan = Scan(fields, selection.expression, near=overlay.zones.boxes)
+
+    def member_overlay(self, options: Options, step: PlanStep) -> Overlay:
+        """Return the question for a member: about the zones that it may have a part in."""
+        relaxed = replace(options, completeness=CompletenessMode.ALLOW_PARTIAL)
+        return replace(about(self.overlay, step), shares=False, options=relaxed)
+
+    def segments(self, answering: Answering) -> tuple[Segment, ...]:
+        """Return the one run of groups: they are always merged here."""
+        return answering.tally.merged(self.schema)
+
+    async def frames(self, answering: Answering) -> AsyncIterator[Frame]:
+        """Yield the groups, by zone, then sorted; those of a member count only once its trailer has come."""
+        parts = await parts_of(answering, self.member_schema)
+        if answering.doomed or (answering.involved and not parts):
+            return
+        keys = (ZONE, *self.overlay.group_by)
+        merged = merge_groups(parts, keys, _MERGED, self.member_schema)
+        answer = _ordered(merged, self.overlay.zones)
+        if self.overlay.shares:
+            answer = await asyncio.to_thread(_with_shares, answer, self.overlay, self.schema)
+        for rows in answer.combine_chunks().to_batches(max_chunksize=_ROWS):
+            answering.tally.digest(rows)
+            yield Batch("", rows)
+
+
+def about(overlay: Overlay, step: PlanStep) -> Overlay:
+    """Return an overlay with the zones of a step alone."""
+    return overlay if step.zones is None else replace(overlay, zones=overlay.zones.take(step.zones))
+
+
+def _ordered(groups: pa.Table, zones: Zones) -> pa.Table:
+    """Bring groups that are sorted into the order of the zones; those of a zone stay as they are."""
+    places = pc.index_in(groups[ZONE], zones.names)
+    return groups.take(pa.array(np.argsort(places.to_numpy(), kind="stable")))
+
+
+def _with_shares(groups: pa.Table, overlay: Overlay, schema: pa.Schema) -> pa.Table:
+    """Add the share of each zone's own area; without group columns, a row for each zone that nothing meets, too."""
+    zones, units = overlay.zones, area_units(overlay.zones.shapes)
+    if not overlay.group_by:
+        groups = _every_zone(groups, zones)
+    own = areas_of(units).take(pc.index_in(groups[ZONE], zones.names).combine_chunks())
+    share = pc.divide(groups[AREA].cast(pa.float64()), own.cast(pa.float64()))
+    return groups.append_column(SHARE, share).cast(schema)
+
+
+def _every_zone(groups: pa.Table, zones: Zones) -> pa.Table:
+    places = pc.index_in(zones.names, groups[ZONE])
+    counts = pc.fill_null(groups[COUNT].take(places), 0)
+    areas = pc.if_else(pc.is_valid(places), groups[AREA].take(places), areas_of(np.zeros(len(zones), np.int64)))
+    return pa.Table.from_arrays([zones.names, counts, areas], groups.schema.names)

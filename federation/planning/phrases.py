@@ -1,0 +1,38 @@
+"""What a plan says of the work, in short phrases."""
+
+from __future__ import annotations
+
+from federation.filter.phrase import phrase
+from federation.selection import BoundSelection
+from guotu.model.plan import Decision, PlanStep
+from guotu.model.question import Overlay, Query, Question
+
+
+def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...]:
+    """Return what the members do, one short phrase each."""
+    phrases = [] if selection.expression is None else [f"filter {phrase(selection.expression)}"]
+    if isinstance(question, Query):
+        phrases.append(f"fields {', '.join(question.fields) or '*'}")
+        phrases += [f"sort {', '.join(_sort_phrase(question))}"] if question.sort else []
+        phrases += [f"limit {question.limit}"] if question.limit else []
+        return tuple(phrases)
+    phrases.append(f"group by {', '.join(question.group_by) or '()'}")
+    if isinstance(question, Overlay):
+        return (f"overlay with {len(question.zones)} zones", *phrases, "partials count, area")
+    partials = [f"{item.function}({item.field or '*'})" for item in question.aggregates]
+    phrases.append(f"partials {', '.join(partials)}")
+    return tuple(phrases)
+
+
+def _sort_phrase(query: Query) -> list[str]:
+    return [f"{key.field} {'DESC' if key.descending else 'ASC'}" for key in query.sort]
+
+
+def merge_phrase(question: Question, steps: tuple[PlanStep, ...]) -> str:
+    """Return what this node does with the members' answers."""
+    if not isinstance(question, Query):
+        return "merge groups"
+    if question.sort:
+        return "merge sorted"
+    asked = sum(step.decision in (Decision.LOCAL, Decision.ASK) for step in steps)
+    return "concatenate in member order" if asked > 1 else "pass through"

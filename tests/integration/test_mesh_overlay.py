@@ -1,0 +1,166 @@
+"""Overlays through real processes: what the nodes find together is what one computation over all files finds."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from demo.mesh import LocalMesh
+from guotu.model import errors
+from guotu.model.answer import Outcome
+from guotu.model.area import ellipsoidal_area_m2
+from guotu.model.question import Overlay
+from guotu.model.zones import zones_of
+from tests.support.overlaying import Oracle, rows_of
+from tests.support.small_mesh import DATA, OWNED, owner_of, run_guotu
+
+ZONES = np.array(
+    [
+        shapely.box(103.9, 30.4, 104.4, 30.9),
+        shapely.Point(105.4, 30.0).buffer(1.1),
+        shapely.box(104.2, 30.7, 107.5, 29.2).difference(shapely.Point(106, 30).buffer(0.3)),
+        shapely.box(80.0, 40.0, 81.0, 41.0),
+    ]
+)
+NAMES = ["成都", "中部", "川渝", "别处"]
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Oracle:
+    rows = pq.read_table(DATA / "landcover_2019.parquet", columns=["adcode", "igbp", "geometry"])
+    mine = rows.filter([bool(owner_of(code)) for code in rows["adcode"].to_pylist()])
+    return Oracle(shapely.from_wkb(mine["geometry"].to_numpy()), [(igbp,) for igbp in mine["igbp"].to_pylist()])
+
+
+def test_the_nodes_find_together_what_one_computation_finds(mesh: LocalMesh, oracle: Oracle) -> None:
+    with mesh.client("100000") as client:
+        answer = client.overlay("landcover", ZONES, names=NAMES, group_by=["igbp"])
+        table = answer.table()
+    assert rows_of(table, ("igbp",)) == oracle.rows(ZONES, NAMES)
+    assert [name for name in NAMES if name in table["zone"].to_pylist()] == list(
+        dict.fromkeys(table["zone"].to_pylist())
+    )
+    assert len(answer.completeness.members) == len(OWNED)
+    shares = sum(row["share"] for row in table.to_pylist() if row["zone"] == "成都")
+    area = sum(row["area_m2"] for row in table.to_pylist() if row["zone"] == "成都")
+    assert shares == pytest.approx(float(area) / ellipsoidal_area_m2(ZONES[:1])[0])
+
+
+def test_without_groups_every_zone_has_a_row(mesh: LocalMesh, oracle: Oracle) -> None:
+    with mesh.client("100000") as client:
+        rows = client.overlay("landcover", ZONES).table().to_pylist()
+    assert [row["zone"] for row in rows] == ["1", "2", "3", "4"]
+    assert rows[3] == {"zone": "4", "count": 0, "area_m2": Decimal("0.0000"), "share": 0.0}
+    assert sum(row["count"] for row in rows) == sum(count for count, _ in oracle.rows(ZONES, NAMES).values())
+
+
+def test_members_are_asked_about_the_zones_that_they_may_have_a_part_in(mesh: LocalMesh) -> None:
+    zones = zones_of(NAMES, ZONES)
+    with mesh.client("100000") as client:
+        plan, happened = client.explain(Overlay("landcover", zones.take([0, 3])), analyze=True)
+    assert plan.merge == "merge groups"
+    assert plan.pushed_down == ("overlay with 2 zones", "group by ()", "partials count, area")
+    details = {step.node: step.detail for step in plan.steps}
+    assert "1 of 2 zones" in details["510000"]
+    assert happened is not None
+    outcomes = {member.dataset: (member.outcome, member.reason) for member in happened.completeness.members}
+    assert outcomes["500000/landcover"] == (Outcome.PRUNED, "OUTSIDE_ZONES")
+    assert outcomes["510100/landcover"][0] is Outcome.ANSWERED
+
+
+def test_filters_levels_and_the_digest(mesh: LocalMesh) -> None:
+    with mesh.client("100000") as client:
+        first = client.overlay("landcover", ZONES, group_by=["province"], where="igbp = 13")
+        again = client.overlay("landcover", ZONES, group_by=["province"], where="igbp = 13", cut=dict(first.cut))
+        all_classes = client.overlay("landcover", ZONES, group_by=["province"])
+        assert first.digest == again.digest != all_classes.digest
+        assert {row["province"] for row in first.table().to_pylist()} == {"500000", "510000"}
+        one = client.overlay("landcover", ZONES, group_by=["province"], dataset="510100/landcover", version=1)
+        assert {row["province"] for row in one.table().to_pylist()} == {"510000"}
+        assert dict(one.cut) == {"510100/landcover": 1}
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ({"group_by": ["nothing"]}, "nothing"),
+        ({"group_by": ["zone"]}, "zone"),
+        ({"where": "igbp ="}, "CQL2"),
+        ({"cut": {"510100/landcover": 0}}, "cut"),
+    ],
+)
+def test_what_cannot_be_asked(mesh: LocalMesh, question: dict[str, object], told: str) -> None:
+    with mesh.client("100000") as client, pytest.raises((errors.InvalidInput, errors.NotFound), match=told):
+        client.overlay("landcover", ZONES, **question).table()
+
+
+def test_the_command_line(mesh: LocalMesh, tmp_path: Path, oracle: Oracle) -> None:
+    """The zones come from a file in another reference system; what comes out is the same in every form."""
+    frame = gpd.GeoDataFrame({"名称": NAMES, "备注": ["甲", "乙", "丙", "丁"]}, geometry=ZONES, crs="EPSG:4490")
+    frame.to_file(tmp_path / "zones.gpkg", layer="分区")
+    gpd.GeoDataFrame(frame.iloc[:1]).to_crs("EPSG:4544").to_file(tmp_path / "one.shp", encoding="GB18030")
+    words = ["overlay", tmp_path / "zones.gpkg", "--zone-field", "名称", "--with", "landcover", "--group-by", "igbp"]
+    address = mesh.address("100000")
+    ran = run_guotu(*words, "--json", node=address)
+    assert ran.code == 0, ran.err
+    document = json.loads(ran.out, parse_float=Decimal)
+    assert {(row["zone"], row["igbp"]): (row["count"], row["area_m2"]) for row in document["rows"]} == oracle.rows(
+        ZONES, NAMES
+    )
+    table = run_guotu(*words, node=address)
+    assert "公顷 ha" in table.out
+    assert "占比 share" in table.out
+    assert document["digest"] in table.out
+    target = tmp_path / "out.parquet"
+    assert run_guotu(*words, "-o", target, node=address).code == 0
+    assert rows_of(pq.read_table(target), ("igbp",)) == oracle.rows(ZONES, NAMES)
+    two = run_guotu("overlay", tmp_path / "one.shp", "--with", "landcover", "--with", "county", "--json", node=address)
+    assert two.code == 0, two.err
+    assert [part["collection"] for part in two.json] == ["landcover", "county"]
+    assert [row["zone"] for part in two.json for row in part["rows"]] == ["1", "1"]
+
+
+def test_all_faults_of_the_zones_are_told_at_once(mesh: LocalMesh, tmp_path: Path) -> None:
+    bow = shapely.Polygon([(104, 30), (105, 31), (105, 30), (104, 31)])
+    shapes = [ZONES[0], bow, None, shapely.Point(104, 30), ZONES[1]]
+    frame = gpd.GeoDataFrame({"name": ["a", "b", "c", "d", "a"]}, geometry=shapes, crs="EPSG:4490")
+    frame.to_file(tmp_path / "zones.gpkg")
+    words = ["overlay", tmp_path / "zones.gpkg", "--zone-field", "name", "--with", "landcover", "--json"]
+    ran = run_guotu(*words, node=mesh.address("100000"))
+    assert (ran.code, ran.json["error"]["reason"]) == (2, "INVALID_QUESTION")
+    detail = ran.json["error"]["facts"]["detail"]
+    for told in (
+        "no. 2 'b'",
+        "not valid",
+        "no. 3 'c'",
+        "no shape",
+        "no. 4 'd'",
+        "a polygon",
+        "no. 5 'a'",
+        "named as no. 1",
+    ):
+        assert told in detail
+
+
+def test_a_lost_member_is_marked_and_its_groups_are_left_out(own_mesh: LocalMesh) -> None:
+    mesh = own_mesh
+    with mesh.client("100000") as client:
+        before = client.overlay("landcover", ZONES, group_by=["igbp"])
+        digest = before.digest
+        mesh.kill("500000")
+        with pytest.raises(errors.IncompleteAnswer):
+            client.overlay("landcover", ZONES, group_by=["igbp"], timeout=20).table()
+        partial = client.overlay("landcover", ZONES, group_by=["igbp"], partial=True, timeout=20)
+        (lost,) = partial.completeness.missing
+        assert (lost.dataset, lost.outcome) == ("500000/landcover", Outcome.UNREACHABLE)
+        assert partial.digest != digest
+        assert partial.table().num_rows > 0
+        alone = client.overlay("landcover", ZONES[:1], group_by=["igbp"], timeout=20)
+        assert alone.completeness.complete  # the member that is away has no part in it
