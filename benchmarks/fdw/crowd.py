@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fdw.national import connected
-from benchmarks.fdw.questions import Variant, looked_up, variants, window
+from benchmarks.fdw.national import asked, connected
+from benchmarks.fdw.questions import looked_up, variants, window
+from benchmarks.fdw.variant import Variant
 from benchmarks.pg_cluster import PgCluster
 from benchmarks.windows import PLACES
 from demo.mesh import LocalMesh
@@ -113,7 +114,7 @@ def crowd_of_national(cluster: PgCluster, mixture: Mixture, forms: Mapping[str, 
 
     async def run(number: int, connection: Any) -> None:
         for variant, note in _timed(crowd, mixture.questions(number), seconds):
-            await connection.fetch(variant.forms[forms[variant.question]], *variant.parameters)
+            await asked(connection, variant, forms[variant.question])
             note()
 
     async def everybody() -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.fdw.members import MEMBERS, TABLE, columns_sql, csv_rows
+from benchmarks.fdw.members import MEMBERS, SRID, TABLE, columns_sql, csv_rows
+from benchmarks.fdw.projects import ZONES
 from benchmarks.pg_cluster import PgCluster, reachable_folder
 from demo.ports import PortPool
 from guotu.model.collection import GEOMETRY, Collection
 
 STORE = "guotu"
 """Database of a member's cluster in which its node keeps its rows."""
+_ZONE_COLUMNS = f"name text, area geometry(Polygon, {SRID})"
 _SETTINGS = {
     "shared_buffers": "1GB",
     "effective_cache_size": "6GB",
@@ -106,7 +108,9 @@ class Databases:
             f'CREATE INDEX ON {TABLE} ({_county(collection)}, "DLBM");'
         )
         for member, file in files.items():
-            self.members[member].sql(f"CREATE TABLE {TABLE} ({columns_sql(collection)});")
+            self.members[member].sql(
+                f"CREATE TABLE {TABLE} ({columns_sql(collection)}); CREATE TABLE {ZONES} ({_ZONE_COLUMNS});"
+            )
             self.members[member].copy_in(TABLE, csv_rows(file, collection))
             self.members[member].sql(indexes)
 
@@ -130,6 +134,8 @@ class Databases:
                 f"OPTIONS (user 'postgres', password '{cluster.password}');",
                 f"CREATE FOREIGN TABLE {TABLE}_{member} PARTITION OF {TABLE} FOR VALUES {bounds} "
                 f"SERVER member_{member} OPTIONS (schema_name 'public', table_name '{TABLE}');",
+                f"CREATE FOREIGN TABLE {ZONES}_{member} ({_ZONE_COLUMNS}) "
+                f"SERVER member_{member} OPTIONS (schema_name 'public', table_name '{ZONES}', batch_size '100');",
             ]
         self.national.sql("\n".join(made))
 

@@ -11,8 +11,8 @@ import asyncpg
 from benchmarks.fdw.databases import Databases
 from benchmarks.fdw.members import MEMBERS
 from benchmarks.fdw.national import connected
-from benchmarks.fdw.questions import Variant
 from benchmarks.fdw.troubles import Member, refusing, silent, slow
+from benchmarks.fdw.variant import Variant
 from benchmarks.pg_cluster import PgCluster
 from demo.mesh import LocalMesh
 from demo.settling import wait_until

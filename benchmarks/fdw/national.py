@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from benchmarks.fdw.questions import Variant
+from benchmarks.fdw.variant import Variant
 from benchmarks.pg_cluster import PgCluster
 from guotu.model.collection import GEOMETRY
 
@@ -42,13 +42,25 @@ class National:
         self._runner.__exit__(kind, error, trace)
 
     def ask(self, variant: Variant, form: str) -> Records:
-        """Return the records of an answer; the statement is prepared once and kept."""
-        return self.fetch(variant.forms[form], variant.parameters)
+        """Return the records of an answer; statements are prepared once and kept."""
+        return self._runner.run(asked(self._connection, variant, form))
 
-    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Records:
-        """Return the records of a statement."""
-        records: Records = self._runner.run(self._connection.fetch(sql, *parameters))
-        return records
+
+async def asked(connection: asyncpg.Connection, variant: Variant, form: str) -> Records:
+    """Return the records of an answer; what has to be done first is in the same transaction, and forgotten."""
+    async with contextlib.AsyncExitStack() as stack:
+        if before := variant.before.get(form, ()):
+            transaction = connection.transaction()
+            await transaction.start()
+            stack.push_async_callback(transaction.rollback)
+        for statement in before:
+            await connection.fetch(statement, *_used(variant, statement))
+        records: Records = await connection.fetch(variant.forms[form], *_used(variant, variant.forms[form]))
+    return records
+
+
+def _used(variant: Variant, statement: str) -> tuple[Any, ...]:
+    return variant.parameters if "$" in statement else ()
 
 
 async def connected(cluster: PgCluster, plan_cache_mode: str, **settings: str) -> asyncpg.Connection:

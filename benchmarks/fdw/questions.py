@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import shapely
 
 from benchmarks.fdw.members import MEMBERS, SRID, TABLE
+from benchmarks.fdw.projects import overlaid
+from benchmarks.fdw.variant import Variant
 from benchmarks.windows import Place, disc
 from guotu.client import aggregates, selection, sort_keys
 from guotu.model.collection import GEOMETRY, Collection, FieldType
-from guotu.model.question import Query, Question, Stats
+from guotu.model.question import Query, Stats
 
 _WINDOWS = (
     (Place("重庆 Chongqing", 107.40, 29.80), 75.0),
@@ -26,22 +24,9 @@ _DISCS = ((106.0, 29.3, 200.0), (105.2, 30.6, 160.0), (107.5, 27.4, 150.0), (104
 """Centres in degrees, radii in km."""
 _CLASSES = ("0101", "0103", "0301", "0702", "1006")
 _TOP = 100
+_PROJECTS = 3
 _COUNTY = 'left("ZLDWDM", 6)'
 _AREA = '"TBMJ"'
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One way to ask a question: the same for all sides."""
-
-    question: str
-    name: str
-    mesh: Question
-    forms: Mapping[str, str]
-    """SQL by the name of its form; all give the same rows."""
-    parameters: tuple[Any, ...]
-    key: tuple[str, ...]
-    """Columns that tell the rows of the answer apart."""
 
 
 def variants(collection: Collection, keys: list[str]) -> dict[str, list[Variant]]:
@@ -51,6 +36,7 @@ def variants(collection: Collection, keys: list[str]) -> dict[str, list[Variant]
         "count": [_counted(collection, *circle) for circle in _DISCS],
         "group_by": [_grouped(collection, ("county", "DLBM"))],
         "group_by_class": [_grouped(collection, ("DLBM",))],
+        "overlay": [overlaid(collection, seed) for seed in range(_PROJECTS)],
         "topn": [_largest(collection, land) for land in _CLASSES],
         "point": [looked_up(collection, key) for key in keys],
     }

@@ -18,8 +18,9 @@ from benchmarks.fdw.failures import VICTIM, failures_of_mesh, failures_of_nation
 from benchmarks.fdw.members import DEFAULT_ROWS, MEMBERS, member_parcels
 from benchmarks.fdw.meshes import bring_up, duckdb_mesh, postgis_mesh
 from benchmarks.fdw.national import National
-from benchmarks.fdw.questions import Variant, variants
+from benchmarks.fdw.questions import variants
 from benchmarks.fdw.race import DUCKDB, FDW, POSTGIS, Raced, race
+from benchmarks.fdw.variant import Variant
 from benchmarks.narrator import Narrator
 from benchmarks.publication import national_collection
 from demo.mesh import LocalMesh

@@ -20,6 +20,8 @@ from guotu.model.question import MAX_GROUPS, CompletenessMode, Overlay
 
 HELD_HERE = "HELD_HERE"
 """Why a replica answered: the node asked holds it."""
+_LARGE_BYTES = 64 << 10
+"""A batch from here on is digested in a thread; to go there costs as much as to digest some KiB."""
 _GROUPS = 16_384
 """Groups of a batch, at most."""
 
@@ -32,13 +34,26 @@ async def scan_frames(
     started, size = time.perf_counter(), 0
     digest = SegmentDigest(schema)
     rows = store.scan(expected.dataset, expected.version, collection, scan)
+    digesting: asyncio.Task[None] | None = None
     async with aclosing(rows) as batches:  # type: ignore[type-var]
         async for batch in batches:
-            digest.update(batch)
+            if digesting is not None:
+                await digesting
+            digesting = _digesting(digest, batch)
             size += batch.nbytes
             yield Batch(expected.dataset, batch)
+    if digesting is not None:
+        await digesting
     segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
     yield _trailer(step.node, expected, digest.rows, size, started, (segment,))
+
+
+def _digesting(digest: SegmentDigest, batch: pa.RecordBatch) -> asyncio.Task[None] | None:
+    """Digest a batch; a large one in a thread, while it is sent and the next one is read."""
+    if batch.nbytes >= _LARGE_BYTES:
+        return asyncio.create_task(asyncio.to_thread(digest.update, batch))
+    digest.update(batch)
+    return None
 
 
 async def group_frames(
