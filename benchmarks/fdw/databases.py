@@ -40,19 +40,19 @@ _SERVER = {
     "use_remote_estimate": "true",
     "async_capable": "true",
     "fetch_size": "10000",
-    "connect_timeout": "5",
     "keepalives_idle": "5",
     "keepalives_interval": "1",
     "keepalives_count": "3",
-    "tcp_user_timeout": "8000",
 }
 
 
 class Databases:
     """The clusters, on free ports; made on entering, gone on leaving."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience_s: float) -> None:
+        """Set where they are made, and how long a question may take, seconds."""
         self._folder = folder
+        self._patience_s = patience_s
         self._stack = contextlib.ExitStack()
         self.members: dict[str, PgCluster] = {}
         self.national: PgCluster
@@ -119,13 +119,18 @@ class Databases:
 
         They are parted by county, so that groups by county are complete in each partition and are made there.
         """
+        # A member that is not there is noticed in half of the time that a question may take (libpq: 2 s at the least).
+        limits = {
+            "connect_timeout": str(max(2, round(self._patience_s / 2))),
+            "tcp_user_timeout": str(round(self._patience_s * 800)),
+        }
         made = [
             "CREATE EXTENSION postgres_fdw;",
             f"CREATE TABLE {TABLE} ({columns_sql(collection)}) PARTITION BY RANGE ({_county(collection)});",
         ]
         for member, cluster in self.members.items():
             host, _, port = cluster.address.rpartition(":")
-            options = {**_SERVER, "host": host, "port": port, "dbname": "postgres"}
+            options = {**_SERVER, **limits, "host": host, "port": port, "dbname": "postgres"}
             words = ", ".join(f"{name} '{value}'" for name, value in options.items())
             bounds = f"FROM ('{member}') TO ('{int(member) + 10_000}')"
             made += [

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -23,7 +26,8 @@ from guotu.model.errors import GuotuError
 from guotu.model.question import Stats
 
 VICTIM = MEMBERS[-1]
-_TROUBLES = {"silent": silent, "refusing": refusing, "slow": slow}
+_SLOW = 0.3
+"""A slow member is late by this share of what a question may take: 3 s of 10."""
 _GIVE_UP = 3
 """After so many times its time-out a client goes away by itself."""
 _AGAIN = 2
@@ -34,11 +38,15 @@ Told = dict[str, list[dict[str, Any]]]
 """By trouble, of each time that the question was asked: seconds, whether the answer is complete, what it says."""
 
 
+def _troubles(patience_s: float) -> dict[str, Callable[[Member], AbstractContextManager[None]]]:
+    return {"silent": silent, "refusing": refusing, "slow": partial(slow, seconds=_SLOW * patience_s)}
+
+
 def failures_of_national(databases: Databases, variant: Variant, form: str, patience_s: float) -> Told:
     """Ask the national database; sessions have `statement_timeout`, and a connection to each member that is warm."""
     member, told = Member(VICTIM, databases.members[VICTIM]), {}
     sql = variant.forms[form]
-    for name, trouble in _TROUBLES.items():
+    for name, trouble in _troubles(patience_s).items():
         with _Session(databases.national, patience_s) as session:
             session.ask(sql)
             with trouble(member):
@@ -58,7 +66,7 @@ def failures_of_mesh(mesh: LocalMesh, cluster: PgCluster | None, variant: Varian
     def ask() -> dict[str, Any]:
         return _ask_mesh(mesh, question, patience_s)
 
-    for name, trouble in _TROUBLES.items():
+    for name, trouble in _troubles(patience_s).items():
         ask()
         with trouble(member):
             told[name] = [ask() for _ in range(1 if name == "slow" else _AGAIN)]

@@ -28,6 +28,8 @@ from guotu.model.collection import Collection
 from guotu.model.division import NATION
 
 _QUESTION_S = 120.0
+_CLOSENESS = 1e-6
+"""How close areas have to be, relative, with as many parcels as by default."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=float, default=10.0, help="deadline where a member fails, seconds 失联时限 (default 10)"
     )
-    parser.add_argument("--keep", action="store_true", help="wait before all is taken down 结束前等待回车")
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     narrator.say(f"图斑 parcels: {len(MEMBERS)} × {arguments.rows:,}")
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(work_folder(keep=False))
-        databases = stack.enter_context(Databases(folder / "pg"))
+        databases = stack.enter_context(Databases(folder / "pg", arguments.patience))
         narrator.say("四个数据库集群就绪 four clusters ready")
         databases.load(files, collection)
         databases.federate(collection)
@@ -67,10 +68,6 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             bring_up(mesh, collection, files, narrator)
         databases.settle()
         result = _Measuring(databases, meshes, collection, narrator, arguments).run(_some_keys(files))
-        if arguments.keep:
-            print(databases.national.connection)
-            print({name: (mesh.address(NATION), mesh.pids()) for name, mesh in meshes.items()})
-            input()
     return {
         "benchmark": "fdw",
         **result,
@@ -125,6 +122,8 @@ class _Measuring:
 
     def _race(self, asked: dict[str, list[Variant]]) -> dict[str, Raced]:
         raced: dict[str, Raced] = {}
+        # What lies between a line in degrees and a geodesic grows with the square of a parcel's edges.
+        closeness = _CLOSENESS * max(1.0, DEFAULT_ROWS / self._arguments.rows)
         with contextlib.ExitStack() as stack:
             national = stack.enter_context(National(self._databases.national))
             clients = {
@@ -132,7 +131,7 @@ class _Measuring:
                 for name, mesh in self._meshes.items()
             }
             for question, each in asked.items():
-                raced[question] = race(national, clients, each, self._arguments.rounds)
+                raced[question] = race(national, clients, each, self._arguments.rounds, closeness)
                 self._tell(question, raced[question])
         return raced
 

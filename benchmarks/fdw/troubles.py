@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from benchmarks.pg_cluster import PgCluster
 from demo.mesh import LocalMesh
 
-SLOW_S = 3.0
-
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -68,10 +66,10 @@ def refusing(member: Member) -> Iterator[None]:
 
 
 @contextmanager
-def slow(member: Member) -> Iterator[None]:
+def slow(member: Member, seconds: float) -> Iterator[None]:
     """It says nothing for some seconds, then goes on."""
     member.signal(signal.SIGSTOP)
-    timer = threading.Timer(SLOW_S, member.signal, [signal.SIGCONT])
+    timer = threading.Timer(seconds, member.signal, [signal.SIGCONT])
     timer.start()
     try:
         yield
