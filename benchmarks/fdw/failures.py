@@ -32,7 +32,7 @@ _GIVE_UP = 3
 """After so many times its time-out a client goes away by itself."""
 _AGAIN = 2
 """Times that the question is asked while a member is silent or refuses; later ones may know more."""
-
+_WHOLE = (Outcome.ANSWERED, Outcome.REPLICA, Outcome.PRUNED)
 
 Told = dict[str, list[dict[str, Any]]]
 """By trouble, of each time that the question was asked: seconds, whether the answer is complete, what it says."""
@@ -89,9 +89,6 @@ def _ask_mesh(mesh: LocalMesh, question: Stats, patience_s: float) -> dict[str, 
         "answer": f"{rows} rows" + (f", marked partial: {', '.join(missing)}" if missing else ""),
         "rows_share": round(completeness.rows_share, 3),
     }
-
-
-_WHOLE = (Outcome.ANSWERED, Outcome.REPLICA, Outcome.PRUNED)
 
 
 class _Session:
