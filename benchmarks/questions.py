@@ -10,7 +10,8 @@ import shapely
 
 from benchmarks.single_engine import TABLE, SingleEngine, outgoing
 from benchmarks.windows import PLACES, Place, disc
-from guotu.client import Client, aggregates, selection
+from guotu.client import Client
+from guotu.model.asking import aggregates, selection
 from guotu.model.collection import Collection
 from guotu.model.question import Query, Question, Stats
 

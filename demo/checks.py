@@ -35,15 +35,15 @@ class Check:
         return {**asdict(self), "differences": list(self.differences), "passed": self.passed}
 
 
-def totals_of(answer: pa.Table, *group: str) -> dict[Any, Total]:
-    """Return the totals in an answer with the columns `count` and `sum_area_m2`, by its group columns.
+def totals_of(answer: pa.Table, *group: str, area: str = "sum_area_m2") -> dict[Any, Total]:
+    """Return the totals in an answer with the column `count` and one of areas, by its group columns.
 
     The key is the value of a single group column, else the tuple of all.
     """
     columns = [answer[name].to_pylist() for name in group]
     keys = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-    values = zip(answer["count"].to_pylist(), answer["sum_area_m2"].to_pylist(), strict=True)
-    return {key: Total(count, Decimal(area)) for key, (count, area) in zip(keys, values, strict=True)}
+    values = zip(answer["count"].to_pylist(), answer[area].to_pylist(), strict=True)
+    return {key: Total(count, Decimal(size)) for key, (count, size) in zip(keys, values, strict=True)}
 
 
 def compare_totals(name: str, title: str, expected: Mapping[Key, Total], found: Mapping[Key, Total]) -> Check:

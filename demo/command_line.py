@@ -14,14 +14,10 @@ def command_of(question: Question, polygon: Path | None = None, explain: bool = 
 
     Args:
         question: what is asked; a cut is not told.
-        polygon: file with the polygon of the selection; needed if it has one.
+        polygon: file with the polygon of the selection, or with the zones of an overlay; needed if there are any.
         explain: ask how it is answered, and answer it.
     """
-    if isinstance(question, Overlay):
-        raise ValueError("an overlay needs a file of zones on the command line")
-    kind = "query" if isinstance(question, Query) else "stats"
-    words = ["guotu", *(["explain"] if explain else []), kind, question.collection]
-    words += _query_words(question) if isinstance(question, Query) else _stats_words(question)
+    words = ["guotu", *(["explain"] if explain else []), *_kind_words(question, polygon)]
     words += _selection_words(question.selection, polygon)
     if question.options.scope is Scope.SELF:
         words += ["--scope", "self"]
@@ -37,6 +33,22 @@ def quoted(word: str) -> str:
     return shlex.quote(word)
 
 
+def _kind_words(question: Question, polygon: Path | None) -> list[str]:
+    match question:
+        case Query():
+            return ["query", question.collection, *_query_words(question)]
+        case Stats():
+            return ["stats", question.collection, *_stats_words(question)]
+        case Overlay():
+            if polygon is None:
+                raise ValueError("the zones of an overlay need a file on the command line")
+            return ["overlay", str(polygon), "--with", question.collection, *_group_words(question.group_by)]
+
+
+def _group_words(names: tuple[str, ...]) -> list[str]:
+    return ["--group-by", ",".join(names)] if names else []
+
+
 def _query_words(query: Query) -> list[str]:
     words = ["--fields", ",".join(query.fields)] if query.fields else []
     if query.sort:
@@ -47,7 +59,7 @@ def _query_words(query: Query) -> list[str]:
 
 
 def _stats_words(stats: Stats) -> list[str]:
-    words = ["--group-by", ",".join(stats.group_by)] if stats.group_by else []
+    words = _group_words(stats.group_by)
     for item in stats.aggregates:
         words += [f"--{item.function}", item.field] if item.field else [f"--{item.function}"]
     return words

@@ -9,9 +9,10 @@ import numpy as np
 import shapely
 
 from demo.command_line import command_of
-from guotu.client import aggregates, sort_keys
-from guotu.model.question import CompletenessMode, Query, Question, Selection, Stats
+from guotu.model.asking import aggregates, sort_keys
+from guotu.model.question import CompletenessMode, Overlay, Query, Question, Selection, Stats
 from guotu.model.records import Extent
+from guotu.model.zones import zones_of
 
 BORDER = Extent(105.5, 29.5, 106.5, 30.5)
 """A window over the border of 四川 and 重庆; degrees, lon/lat, EPSG:4490."""
@@ -31,7 +32,7 @@ class DemoQuestion:
     title: str
     question: Question
     polygon: Path | None = None
-    """File of the polygon that it asks within."""
+    """File of the polygon that it asks within, or about."""
     explained: bool = False
     """Asked how it is answered, and answered."""
 
@@ -42,10 +43,10 @@ class DemoQuestion:
 
     @property
     def kind(self) -> str:
-        """What is asked: "query", "stats" or "explain"."""
+        """What is asked: "query", "stats", "overlay" or "explain"."""
         if self.explained:
             return "explain"
-        return "query" if isinstance(self.question, Query) else "stats"
+        return {Query: "query", Stats: "stats", Overlay: "overlay"}[type(self.question)]
 
     def partial(self, name: str, title: str) -> DemoQuestion:
         """Return the same question under another name, content with a partial answer."""
@@ -120,6 +121,13 @@ def counties_around(polygon: Path) -> DemoQuestion:
     selection = Selection(within=shapely.to_wkb(around_chengdu()))
     question = Query("county", selection, ("adcode", "name", "parent"))
     return DemoQuestion("within", "成都周边多边形内的区县 counties within a polygon", question, polygon)
+
+
+def classes_around(polygon: Path) -> DemoQuestion:
+    """What lies within a polygon, of each class: patches cut where its border cuts them."""
+    question = Overlay("landcover", zones_of(["1"], np.array([around_chengdu()])), ("igbp", "igbp_name"))
+    title = "成都周边多边形内各类土地的面积与占比 area and share of each class within a polygon"
+    return DemoQuestion("overlay", title, question, polygon)
 
 
 def border_explained() -> DemoQuestion:

@@ -27,6 +27,7 @@ STEPS = {
     "back": f"节点 {LOST} {NODES[LOST]}恢复 node {LOST} comes back",
     "replicas": f"{NODES[NATION]}节点订阅全部土地覆盖 node {NATION} subscribes to all land cover",
     "edit": f"节点 {EDITOR} {NODES[EDITOR]}发布变更 node {EDITOR} publishes an edit",
+    "relief": f"节点 {LOST} {NODES[LOST]}再次断电，由副本代答 node {LOST} loses power again, a replica answers",
     "checks": "与数据文件核对 check the answers against the files",
     "end": "结束全部进程 end all processes",
     "total": "总计 total",

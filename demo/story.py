@@ -23,6 +23,8 @@ from demo.verdicts import (
     check_features,
     check_journey,
     check_loss,
+    check_overlay,
+    check_relief,
     check_return,
     check_totals,
 )
@@ -65,6 +67,8 @@ class Story:
         journey = Journey(self.mesh, self.folder, self.screen, self.report.replication, self._parts)
         self._step("replicas", journey.subscribe)
         self._step("edit", lambda: self._change(journey))
+        with self.mesh.client(NATION) as nation:
+            self._step("relief", lambda: self._relieve(nation))
         self._step("checks", self._check)
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
@@ -130,6 +134,7 @@ class Story:
         self._ask(nation, questions.largest_patches())
         self._ask(nation, questions.division_counties())
         self._ask(nation, questions.counties_around(polygon))
+        self._ask(nation, questions.classes_around(polygon))
         self._ask(nation, questions.border_explained())
 
     def _ask(self, client: Client, asked: DemoQuestion, show: bool = True) -> Asked:
@@ -167,6 +172,19 @@ class Story:
         answer = ask(nation, NATION, questions.classes().partial("probe", ""))
         return answer.completeness is not None and answer.completeness.complete
 
+    def _relieve(self, nation: Client) -> None:
+        """Lose the node once more, now that the nation holds replicas of what it owns."""
+        classes = questions.classes()
+        self._ask(nation, classes.named("whole", "同一问题，所有者都在 the same question, all owners there"))
+        self.screen.say(f"kill -9 {self.mesh.pid(LOST)}  # {LOST} {NODES[LOST]}", "bold red")
+        self.mesh.kill(LOST)
+        self.screen.members(
+            self._ask(
+                nation, classes.named("relieved", "同一问题，要求完整，有副本 the same, complete, with a replica")
+            )
+        )
+        self.mesh.start_node(LOST)
+
     def _change(self, journey: Journey) -> None:
         self._edit = journey.edit()
 
@@ -177,8 +195,10 @@ class Story:
             check_datasets(self._parts, self.report.datasets),
             *check_totals(self._asked, source),
             *check_features(self._asked, source),
+            check_overlay(self._asked, source),
             *check_loss(self._asked, source, LOST),
             check_return(self._asked, self.report.datasets, self._returned),
             *check_journey(self.report.replication, self._edit),
+            check_relief(self._asked, LOST, NATION),
         ]
         self.screen.checks(self.report.checks)

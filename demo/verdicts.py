@@ -56,6 +56,13 @@ def check_features(answers: Answers, source: SourceData) -> Iterator[Check]:
     yield compare_sequences("largest", title, source.largest_patches(LARGEST), _keys(answers["largest"]))
 
 
+def check_overlay(answers: Answers, source: SourceData) -> Check:
+    """The members found together what one computation over all patches finds."""
+    title = "各节点叠加之和等于整体计算 what the nodes cut and add up equals one computation over everything"
+    found = totals_of(answers["overlay"].rows_of(), "igbp", area="area_m2")
+    return compare_totals("overlay", title, source.cut_by(around_chengdu()), found)
+
+
 def check_loss(answers: Answers, source: SourceData, lost: str) -> Iterator[Check]:
     """Yield checks of what was said while the node `lost` was gone."""
     title = "部分结果等于其余节点之和 the partial answer is what the others hold"
@@ -82,6 +89,20 @@ def check_return(answers: Answers, before: Sequence[DatasetRecord], after: Seque
         title,
         {"digest": first.digest, **{item.dataset: (item.version, item.manifest) for item in before}},
         {"digest": again.digest, **{item.dataset: (item.version, item.manifest) for item in after}},
+    )
+
+
+def check_relief(answers: Answers, lost: str, holder: str) -> Check:
+    """A replica at `holder` answered for the node `lost` as that node did."""
+    title = "断电时副本给出同样的完整结果 the replica gave the same whole answer in place of the lost node"
+    relieved = answers["relieved"]
+    members = () if relieved.completeness is None else relieved.completeness.members
+    told = next((member for member in members if member.node == lost), None)
+    return compare_values(
+        "relief",
+        title,
+        {"digest": answers["whole"].digest, "outcome": f"REPLICA {holder}"},
+        {"digest": relieved.digest, "outcome": "" if told is None else f"{told.outcome} {told.replica}"},
     )
 
 

@@ -7,17 +7,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-import pyarrow as pa
-
-from federation.execution.answering import Answering, OpenStep
+from federation.execution.answering import Answering
 from federation.execution.deadline import Deadline
-from federation.execution.local import group_frames, overlay_frames, scan_frames
+from federation.execution.members import Members, Work, member_options
 from federation.execution.overlays import OverlayWork, about
+from federation.execution.punctuality import Punctuality
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
 from federation.planning.planner import Planner
 from federation.validate import check_overlay, check_query, check_question, check_stats
-from guotu.model.answer import Frame, Header, MemberOutcome, Trailer
+from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.collection import Collection
 from guotu.model.errors import GuotuError, Internal, UnknownCollection
 from guotu.model.plan import Decision, Plan, PlanStep
@@ -46,6 +45,7 @@ class Federation:
         self._peers = peers
         self._request_id = request_id
         self._observe = observe
+        self._punctuality = Punctuality()
 
     def _collection(self, collection: str) -> Collection:
         found = self._catalogue.get(collection)
@@ -58,17 +58,8 @@ class Federation:
         collection = self._collection(question.collection)
         check_query(question, collection)
         plan, selection = self._planner.plan(question, collection)
-        retrieval = Retrieval(question, collection, selection)
-        answering = self._answering(plan, question.options, timeout)
-
-        def open_step(step: PlanStep) -> AsyncIterator[Frame]:
-            if step.decision is Decision.LOCAL:
-                return scan_frames(self._store, step, collection, retrieval.scan, retrieval.member_schema)
-            member = retrieval.member_query(_member_options(question.options, step))
-            share = answering.deadline.member_share()
-            return _checked(lambda: self._peers.query(step.address, member, share), retrieval.member_schema)
-
-        async with aclosing(self._answer(answering, retrieval, open_step)) as frames:
+        work = Retrieval(question, collection, selection)
+        async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
             async for frame in frames:
                 yield frame
 
@@ -77,17 +68,8 @@ class Federation:
         collection = self._collection(question.collection)
         check_stats(question, collection)
         plan, selection = self._planner.plan(question, collection)
-        statistics = Statistics(question, collection, selection)
-        answering = self._answering(plan, question.options, timeout)
-
-        def open_step(step: PlanStep) -> AsyncIterator[Frame]:
-            if step.decision is Decision.LOCAL:
-                return group_frames(self._store, step, collection, statistics.grouping)
-            member = statistics.member_stats(_member_options(question.options, step))
-            share = answering.deadline.member_share()
-            return _checked(lambda: self._peers.stats(step.address, member, share), statistics.member_schema)
-
-        async with aclosing(self._answer(answering, statistics, open_step)) as frames:
+        work = Statistics(question, collection, selection)
+        async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
             async for frame in frames:
                 yield frame
 
@@ -97,27 +79,15 @@ class Federation:
         check_overlay(question, collection)
         plan, selection = self._planner.plan(question, collection)
         work = OverlayWork(question, collection, selection)
-        answering = self._answering(plan, question.options, timeout)
-
-        def open_step(step: PlanStep) -> AsyncIterator[Frame]:
-            if step.decision is Decision.LOCAL:
-                return overlay_frames(self._store, step, collection, work.scan, question)
-            member = work.member_overlay(_member_options(question.options, step), step)
-            share = answering.deadline.member_share()
-            return _checked(lambda: self._peers.overlay(step.address, member, share), work.member_schema)
-
-        async with aclosing(self._answer(answering, work, open_step)) as frames:
+        async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
             async for frame in frames:
                 yield frame
 
-    def _answering(self, plan: Plan, options: Options, timeout: float) -> Answering:
-        return Answering(plan, options, self._request_id(), Deadline.after(timeout))
-
-    async def _answer(
-        self, answering: Answering, work: Retrieval | Statistics | OverlayWork, open_step: OpenStep
-    ) -> AsyncGenerator[Frame, None]:
+    async def _answer(self, plan: Plan, options: Options, timeout: float, work: Work) -> AsyncGenerator[Frame, None]:
+        answering = Answering(plan, options, self._request_id(), Deadline.after(timeout))
+        members = Members(self._store, self._peers, self._punctuality, work, answering)
         try:
-            answering.begin(open_step)
+            answering.begin(members.open)
             yield answering.header(work.schema)
             for notice in answering.opening_notices():
                 yield notice
@@ -151,7 +121,7 @@ class Federation:
         if step.decision is not Decision.ASK:
             return step
         asked = about(question, step) if isinstance(question, Overlay) else question
-        asked = replace(asked, options=_member_options(question.options, step))
+        asked = replace(asked, options=member_options(question.options, step))
         try:
             below = await self._peers.explain(step.address, asked, deadline.member_share())
         except GuotuError as failure:
@@ -184,17 +154,3 @@ class Federation:
                 return self.stats(question, timeout)
             case Overlay():
                 return self.overlay(question, timeout)
-
-
-def _member_options(options: Options, step: PlanStep) -> Options:
-    """A member is asked with the scope of its step, at the versions known here."""
-    return replace(options, scope=step.scope, cut=dict(step.versions))
-
-
-async def _checked(ask: Callable[[], AsyncIterator[Frame]], schema: pa.Schema) -> AsyncIterator[Frame]:
-    """Ask a member and pass its frames on if its schema is ours; asking belongs to the member's own part."""
-    async with aclosing(ask()) as frames:  # type: ignore[type-var]
-        async for frame in frames:
-            if isinstance(frame, Header) and not frame.schema.equals(schema):
-                raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
-            yield frame

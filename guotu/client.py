@@ -9,34 +9,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import shapely
 
 from guotu.answering import Answer
 from guotu.model.answer import Frame, Trailer
+from guotu.model.asking import aggregates, options, selection, sort_keys
 from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
 from guotu.model.errors import InvalidQuestion, UnknownCollection
 from guotu.model.plan import Plan
 from guotu.model.question import (
-    Aggregate,
-    AggregateFunction,
-    CompletenessMode,
-    Options,
     Overlay,
     Query,
     Question,
     Scope,
-    Selection,
-    SortKey,
     Stats,
 )
-from guotu.model.records import DatasetRecord, Extent, NodeRecord, NodeState, VersionInfo
+from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
 from guotu.model.zones import zones_of
 from guotu.wire.blocking import BlockingCalls
 from guotu.wire.endpoint import TlsFiles
@@ -199,8 +193,8 @@ class Client:
             InvalidQuestion: names or zones have faults; all are told.
             TooLarge: there are too many, or they are too large.
         """
-        shapes = np.asarray(zones, dtype=object)
-        named = [str(number + 1) for number in range(len(shapes))] if names is None else names
+        shapes = np.atleast_1d(np.asarray(zones, dtype=object))
+        named = [str(name) for name in (range(1, len(shapes) + 1) if names is None else names)]
         if len(named) != len(shapes):
             raise InvalidQuestion(part="names", detail=f"{len(shapes)} zones and {len(named)} names")
         question = Overlay(
@@ -277,59 +271,3 @@ def connect(
         raise InvalidQuestion(part="TLS", detail="certificate, key and CA go together")
     tls = TlsFiles(tls_cert, tls_key, tls_ca) if tls_cert and tls_key and tls_ca else None
     return Client(BlockingCalls(address, tls, timeout))
-
-
-def selection(where: str, bbox: Sequence[float] | None, within: Any, division: str) -> Selection:
-    """Return the selection of a question.
-
-    Raises:
-        InvalidQuestion: the bbox has not four numbers.
-    """
-    extent = None
-    if bbox is not None:
-        if len(bbox) != 4:
-            raise InvalidQuestion(part="bbox", detail="xmin,ymin,xmax,ymax in degrees are needed")
-        extent = Extent(*(float(value) for value in bbox))
-    wkb = b"" if within is None else within if isinstance(within, bytes) else shapely.to_wkb(within)
-    return Selection(filter=where, bbox=extent, within=wkb, division=division)
-
-
-def sort_keys(names: Iterable[str]) -> tuple[SortKey, ...]:
-    """Return sort keys of names, "-" before one for descending order."""
-    return tuple(SortKey(name.removeprefix("-"), name.startswith("-")) for name in names)
-
-
-def options(scope: str, partial: bool, cut: Mapping[str, int] | None, dataset: str = "", version: int = 0) -> Options:
-    """Return the options of a question.
-
-    Raises:
-        InvalidQuestion: a version is given without its dataset.
-    """
-    mode = CompletenessMode.ALLOW_PARTIAL if partial else CompletenessMode.REQUIRE_ALL
-    if version and not dataset:
-        raise InvalidQuestion(part="version", detail=f"{version}: 须指明数据集 the dataset must be named with it")
-    pinned = {dataset: version} if version else {}
-    return Options(Scope(scope), mode, {**(cut or {}), **pinned}, dataset)
-
-
-def aggregates(
-    count: Sequence[str] | bool,
-    sum: Sequence[str],
-    min: Sequence[str],
-    max: Sequence[str],
-    avg: Sequence[str],
-) -> tuple[Aggregate, ...]:
-    """Return aggregate columns named after function and field; the count of rows if nothing is asked."""
-    wanted: list[Aggregate] = []
-    if count is True or not (count or sum or min or max or avg):
-        wanted.append(Aggregate(AggregateFunction.COUNT, "", "count"))
-    fields = {
-        AggregateFunction.COUNT: () if isinstance(count, bool) else count,
-        AggregateFunction.SUM: sum,
-        AggregateFunction.MIN: min,
-        AggregateFunction.MAX: max,
-        AggregateFunction.AVG: avg,
-    }
-    for function, names in fields.items():
-        wanted.extend(Aggregate(function, name, f"{function}_{name}") for name in names)
-    return tuple(wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from importlib.metadata import version as package_version
 
@@ -19,6 +20,8 @@ from node.clock import SystemClock
 from node.config.sections import NodeConfig, RegistrySection, TlsSection
 from node.data_directory import DataDirectory
 from node.holdings import Holdings
+from node.materials.desk import MaterialDesk
+from node.materials.heads import Heads
 from node.membership import Membership
 from node.metrics import Metrics
 from node.objects import open_object_store
@@ -28,7 +31,7 @@ from node.readiness import Readiness
 from node.replication import Replication, announce_to, make_replication
 from node.rpc.gate import Gate
 from node.rpc.server import Services
-from node.stores.opening import make_store
+from node.stores.opening import make_material_tables, make_store
 from registry.catalogue import DirectoryCatalogue
 from registry.directory import EtcdDirectory
 from registry.etcd import Etcd
@@ -69,6 +72,7 @@ class Parts:
     key: NodeKey
     replication: Replication
     care: CareDesk
+    materials: MaterialDesk
     holdings: Holdings
     peers: GrpcPeers
     carriers: GrpcPeers
@@ -95,9 +99,12 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
     etcd = Etcd(config.registry.endpoints, tls_files(config.registry))
     directory = EtcdDirectory(etcd, data.directory_snapshot)
     catalogue = DirectoryCatalogue(directory)
-    store = make_store(config.store, data.store)
+    versions_changed = asyncio.Event()
+    store = make_store(config.store, data.store, versions_changed.set)
     objects = open_object_store(config.objects, data.objects, data.object_cache)
     versions = Versions(objects, store)
+    heads, tables = Heads(objects, store, catalogue), make_material_tables(config.store)
+    materials = MaterialDesk(heads, tables, clock, versions_changed)
     holdings, metrics, readiness = Holdings(node_division(node)), Metrics(), Readiness(node)
     peers = GrpcPeers(tls_files(config.tls))
     # Channels of their own, so that questions do not wait behind objects.
@@ -179,6 +186,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         replicator=replicator,
         care=care,
         packages=PackageDesk(exporter, importer),
+        materials=materials,
         transfer_gate=Gate(node, readiness, metrics, grpc.default_timeout_s, config.replication.fetches * 4),
         metrics=metrics,
         record=lambda: identity.record,
@@ -195,6 +203,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         key,
         replication,
         care,
+        materials,
         holdings,
         peers,
         carriers,

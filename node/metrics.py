@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
@@ -12,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from guotu.model.answer import MemberOutcome, Outcome
+from guotu.model.material import MaterialStatus
 from guotu.model.ports import DirectoryView
 from guotu.model.records import DatasetRecord
 from node.replication import ReplicationNumbers
@@ -62,6 +64,10 @@ class Metrics:
     def watch_replicas(self, numbers: Callable[[], ReplicationNumbers]) -> None:
         """Report replicas whenever they are read."""
         self.registry.register(_ReplicaCollector(numbers))
+
+    def watch_materials(self, statuses: Callable[[], Sequence[MaterialStatus]]) -> None:
+        """Report tables for others whenever they are read."""
+        self.registry.register(_MaterialCollector(statuses))
 
     def serve(self, host: str, port: int) -> tuple[WSGIServer, Thread]:
         """Serve /metrics on a thread of its own; port 0 takes a free one.
@@ -117,6 +123,25 @@ class _ReplicaCollector(Collector):
         yield _labelled(
             "guotu_replica_lag_seconds", "How long each replica has been behind", "dataset", numbers.lag_seconds
         )
+
+
+class _MaterialCollector(Collector):
+    """Numbers of the tables for others at scrape time."""
+
+    def __init__(self, statuses: Callable[[], Sequence[MaterialStatus]]) -> None:
+        self._statuses = statuses
+
+    def collect(self) -> Iterable[Metric]:
+        found = self._statuses()
+        states = Counts(item.state for item in found)
+        yield _labelled("guotu_material_states", "Tables for others by state", "state", states)
+        for name, text, values in (
+            ("version", "Version that each table shows", {item.dataset: item.version for item in found}),
+            ("rows", "Rows that each table shows", {item.dataset: item.rows for item in found}),
+            ("lag_versions", "How many versions each table is behind", {i.dataset: i.lag_versions for i in found}),
+            ("lag_seconds", "How long each table has been behind", {i.dataset: i.lag_ms / 1000 for i in found}),
+        ):
+            yield _labelled(f"guotu_material_{name}", text, "dataset", values)
 
 
 def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:

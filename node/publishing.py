@@ -155,14 +155,14 @@ class PublishDesk:
         """
         attempt = _attempt(dataset_id(self.node, collection.id), order, collection, intake, report)
         try:
-            outcome = await self._publisher.publish(attempt, progress)
+            outcome = await self._publisher.publish(attempt, progress, self._tell)
         except asyncio.CancelledError:
             # Nobody waits any more, but the head may have moved already.
             await to_the_end(self._recall(attempt.dataset, collection))
             raise
         record = outcome.record
         if outcome.published and record is not None:
-            await to_the_end(self._tell(record))
+            await to_the_end(self._follow_up(record, collection))
         _log.info(
             "publish_ended",
             dataset=attempt.dataset,
@@ -173,13 +173,21 @@ class PublishDesk:
         return _result(outcome, report, record or self.head(collection))
 
     async def _tell(self, record: DatasetRecord) -> None:
-        """Let the mesh know of a new head, and old versions go; whether that succeeds or not, it is published."""
+        """Let the mesh know of a new head; whether that succeeds or not, it is published."""
         self._holdings.put(record)
         try:
             await self._advertise(record)
+        except GuotuError as failure:
+            _log_failure(record, failure)
+
+    async def _follow_up(self, record: DatasetRecord, collection: Collection) -> None:
+        """Let the mesh know of a head that it was not told of, and old versions go."""
+        if record != self.head(collection):
+            await self._tell(record)
+        try:
             await self._retain()
         except GuotuError as failure:
-            _log.error("version_not_followed_up", dataset=record.dataset, reason=failure.reason, detail=failure.english)
+            _log_failure(record, failure)
 
     async def _recall(self, dataset: str, collection: Collection) -> None:
         """Look at the head itself."""
@@ -188,8 +196,12 @@ class PublishDesk:
         except GuotuError as failure:
             _log.error("head_not_read", dataset=dataset, reason=failure.reason, detail=failure.english)
             return
-        if record is not None and record != self.head(collection):
-            await self._tell(record)
+        if record is not None:
+            await self._follow_up(record, collection)
+
+
+def _log_failure(record: DatasetRecord, failure: GuotuError) -> None:
+    _log.error("version_not_followed_up", dataset=record.dataset, reason=failure.reason, detail=failure.english)
 
 
 def _attempt(

@@ -134,6 +134,7 @@ def _serve_metrics(parts: Parts, life: AsyncExitStack) -> str:
     """Serve /metrics if it is wanted; returns its address."""
     parts.metrics.watch_state(parts.directory.view, lambda: parts.membership.registered, parts.holdings.records)
     parts.metrics.watch_replicas(parts.replication.numbers)
+    parts.metrics.watch_materials(parts.materials.status)
     if not parts.config.metrics.listen:
         return ""
     host, port = split_address(parts.config.metrics.listen)
@@ -156,7 +157,9 @@ async def _register(parts: Parts, life: AsyncExitStack) -> None:
 
 
 async def _begin_upkeep(parts: Parts, life: AsyncExitStack) -> None:
-    """Replicate, and collect garbage, from now on."""
+    """Replicate, keep tables for others in step, and collect garbage, from now on."""
+    life.push_async_callback(parts.materials.close)
+    await parts.materials.start()
     life.push_async_callback(parts.replication.replicator.close)
     await parts.replication.replicator.start()
     tending = asyncio.create_task(parts.care.tend(parts.config.versions.grace_hours * 3600))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,10 @@ _DELETE_BYTES = 128
 
 
 class Changes:
-    """Takes differences, keeps what a delta needs of them, and sums them up. Memory is flat."""
+    """Takes differences, keeps what a delta needs of them, and sums them up. Memory is flat.
+
+    Areas are measured in a thread of their own, those of one batch at a time.
+    """
 
     def __init__(self, path: Path, spool: Spool, found: Survey, digest: SetDigest | None) -> None:
         """Begin a scratch file at `path`; `digest`, if given, goes from the version before to the new."""
@@ -41,6 +46,8 @@ class Changes:
         self._collection = spool.collection
         self._counts = dict.fromkeys((INSERT, UPDATE, DELETE), 0)
         self._areas = dict.fromkeys(("inserted", "before", "after", "deleted"), 0.0)
+        self._beside = ThreadPoolExecutor(1, "changes-area")
+        self._measuring: Future[None] | None = None
         self._schema = _note_schema(self._collection)
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pa.ipc.new_file(self._sink, self._schema)
@@ -69,13 +76,14 @@ class Changes:
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
 
     def _boxes(self, old_wkb: pa.Array, comes: Bools, rows: Ints, op: NDArray[np.int8]) -> Floats:
-        """Measure areas; return the boxes of the rows replaced, NaN where a geometry stays or there is none."""
+        """Begin to measure; return the boxes of the rows replaced, NaN where a geometry stays or there is none."""
         new_wkb = np.full(len(op), None, object)
         new_wkb[comes] = self._spool.take(rows, [GEOMETRY]).column(GEOMETRY).to_numpy()
         olds, old = old_wkb.to_numpy(zero_copy_only=False), read_geometries(old_wkb)
         moved: Bools = (olds != new_wkb) & (op != INSERT)
         if self._collection.geometry is GeometryType.POLYGON:
-            self._measure(old, new_wkb, moved, op)
+            self._wait()
+            self._measuring = self._beside.submit(self._measure, old, new_wkb, moved, op)
         boxes = shapely.bounds(old).reshape(-1, 4)
         boxes[~moved] = np.nan
         return boxes
@@ -91,19 +99,27 @@ class Changes:
             self._areas[name] += float(areas[op == kind].sum())
 
     def finish(self) -> Change:
-        """Close the file; return the counts and areas."""
+        """Close the file; return the counts. Areas are being measured: see `measured`."""
         self._writer.close()
         self._sink.close()
+        return Change(self._counts[INSERT], self._counts[UPDATE], self._counts[DELETE])
+
+    def measured(self, change: Change) -> Change:
+        """Return what `finish` did with the areas, once they are known."""
+        self._wait()
+        self._beside.shutdown()
         areas = {name: round(area, 2) for name, area in self._areas.items()}
-        return Change(
-            inserts=self._counts[INSERT],
-            updates=self._counts[UPDATE],
-            deletes=self._counts[DELETE],
+        return replace(
+            change,
             inserted_m2=areas["inserted"],
             updated_before_m2=areas["before"],
             updated_after_m2=areas["after"],
             deleted_m2=areas["deleted"],
         )
+
+    def _wait(self) -> None:
+        if self._measuring is not None:
+            self._measuring.result()
 
     def keys(self) -> pa.Array:
         """Return the keys of all changes; only after `finish`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,16 +16,14 @@ from sync.attempt import Attempt, Misfit
 from sync.before import Before, Form
 from sync.changes import Changes
 from sync.commit import Checkpoint
-from sync.increment import Increment, batches_of, read_deletes, read_stated
+from sync.increment import Increment, read_deletes, read_stated
+from sync.portions import Parts, Portions
 from sync.proof import digest_of_state
 from sync.setdigest import SetDigest
 from sync.spool import Spool
 from sync.stages import Stages, closed_after
 from sync.survey import Survey, survey
 from sync.territory import enclosing, joined_coverage
-
-_HELD_ROWS = 32_768
-"""Rows of an increment that are held against the head at a time: each time costs the store a look through its keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,7 @@ class Finding:
     changes: Changes | None
     """None if nothing was compared."""
     change: Change | None
+    """Without areas; see `measured`."""
     digest: SetDigest
     rows: int
     extent: Extent | None
@@ -43,6 +42,12 @@ class Finding:
     """Polygon that covers every feature, little-endian ISO WKB, EPSG:4490 lon/lat; empty if there is no extent."""
     territory_m2: float
     misfits: tuple[Misfit, ...] = ()
+
+    def measured(self) -> Finding:
+        """Return the same with the areas of the change, which were measured meanwhile. To be called in a thread."""
+        if self.changes is None or self.change is None:
+            return self
+        return replace(self, change=self.changes.measured(self.change))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +70,35 @@ class Finder:
             InvalidInput: what an increment states is not as described.
             StoreFailure: the store failed, does not hold what it should, or two rows have one key.
         """
+        if self.attempt.increment:
+            return await self._find_increment(spool)
+        found = await self._survey(spool)
+        changes = await self._begin(spool, found)
+        if changes is not None and self.before is not None:
+            await self._compare(spool, found, changes, self.before)
+        return self._finding(found, changes, ())
+
+    async def _find_increment(self, spool: Spool) -> Finding:
+        """Look the head's rows up while the new ones are surveyed."""
+        attempt, version = self.attempt, 0 if self.before is None else self.before.manifest.version
+        held = Increment(self.store, attempt.dataset, version, attempt.collection)
+        stated = None if attempt.stated is None else read_stated(attempt.stated, attempt.collection, spool.rows)
+        deletes = None if attempt.deletes is None else read_deletes(attempt.deletes, attempt.collection)
+        parts = Parts(spool.keys(), stated, deletes)
+        async with Portions(held, attempt.collection, parts) as portions:
+            found = await self._survey(spool)
+            changes = await self._begin(spool, found)
+            await self._hold(held, parts, portions, found, changes)
+        return self._finding(found, changes, tuple(held.misfits))
+
+    async def _survey(self, spool: Spool) -> Survey:
         found = await self.stages.compute(
             "digest",
             spool.rows,
             lambda advance: survey(spool, self.folder, advance, summed=not self.form.delta),
         )
         self.checkpoint("surveyed")
-        changes = await self._begin(spool, found)
-        misfits: tuple[Misfit, ...] = ()
-        if self.attempt.increment:
-            misfits = await self._hold(spool, found, changes)
-        elif changes is not None and self.before is not None:
-            await self._compare(spool, found, changes, self.before)
-        change = None if changes is None else changes.finish()
-        return self._finding(found, changes, change, misfits)
+        return found
 
     async def _begin(self, spool: Spool, found: Survey) -> Changes | None:
         if self.before is None or not self.form.compares:
@@ -105,35 +125,26 @@ class Finder:
                 done += batch.num_rows
                 tell(min(done, spool.rows))
 
-    async def _hold(self, spool: Spool, found: Survey, changes: Changes | None) -> tuple[Misfit, ...]:
+    async def _hold(
+        self, held: Increment, parts: Parts, portions: Portions, found: Survey, changes: Changes | None
+    ) -> None:
         """Hold an increment against the head."""
-        attempt, version = self.attempt, 0 if self.before is None else self.before.manifest.version
-        held = Increment(self.store, attempt.dataset, version, attempt.collection)
-        stated = None if attempt.stated is None else read_stated(attempt.stated, attempt.collection, spool.rows)
-        keys = spool.keys()
-        async with self.stages.told("compare", spool.rows) as tell:
-            for start in range(0, spool.rows, _HELD_ROWS):
-                window = keys.slice(start, _HELD_ROWS).combine_chunks()
-                part = None if stated is None else stated.slice(start, _HELD_ROWS)
-                await self._take(changes, await held.states(window, start, found, part))
-                tell(start + len(window))
-            if attempt.deletes is not None:
-                await self._hold_deletes(spool, held, attempt.deletes, changes)
-        return tuple(held.misfits)
-
-    async def _hold_deletes(self, spool: Spool, held: Increment, path: Path, changes: Changes | None) -> None:
-        deletes = read_deletes(path, self.attempt.collection)
-        held.check_apart(spool.keys(), deletes.column(self.attempt.collection.key))
-        for batch in batches_of(deletes):
-            await self._take(changes, await held.deletes(batch))
+        async with self.stages.told("compare", parts.rows) as tell:
+            if parts.deletes is not None:
+                held.check_apart(parts.keys, parts.deletes.column(self.attempt.collection.key))
+            async for portion in portions:
+                states = held.states(portion.keys, portion.start, found, portion.stated, portion.head)
+                await self._take(changes, states)
+                if portion.deletes is not None:
+                    await self._take(changes, held.deletes(portion.deletes, portion.head))
+                tell(min(portion.start + len(portion.keys), parts.rows))
 
     async def _take(self, changes: Changes | None, batch: pa.RecordBatch) -> None:
         if changes is not None and batch.num_rows:
             await self.stages.off(changes.take, batch)
 
-    def _finding(
-        self, found: Survey, changes: Changes | None, change: Change | None, misfits: tuple[Misfit, ...]
-    ) -> Finding:
+    def _finding(self, found: Survey, changes: Changes | None, misfits: tuple[Misfit, ...]) -> Finding:
+        change = None if changes is None else changes.finish()
         rows, extent, polygon = found.rows, found.extent, found.coverage.polygon()
         digest = found.digest or SetDigest()
         if changes is not None and changes.digest is not None:

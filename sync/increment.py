@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from sync.attempt import (
     Misfit,
 )
 from sync.delta import INSERT, OP, UPDATE
-from sync.spool import BLOCK_ROWS
 from sync.survey import Survey
 
 MAX_MISFITS = 10_000
@@ -41,15 +40,30 @@ class Increment:
     misfits: list[Misfit] = field(default_factory=list)
     """The first 10,000."""
 
-    async def states(self, keys: pa.Array, start: int, found: Survey, stated: pa.Table | None) -> pa.RecordBatch:
-        """Hold new states against the head: their keys, from a row of the spool on; `stated` is of the same rows.
+    async def look_up(self, keys: pa.Array, stated: Iterable[str]) -> pa.Table:
+        """Return what is to be known of the head's rows with these keys, by key.
 
-        Returns those that differ; schema `difference_schema`.
+        That is the key, the hash, the geometry if there is one, and the fields `stated`.
 
         Raises:
             UnknownVersion: the head cannot be read.
         """
-        old = await self._old(keys, [] if stated is None else [name for name in stated.column_names if name != OP])
+        stored = stored_schema(self.collection)
+        names = {self.collection.key, HASH, *stated, *([GEOMETRY] if self.collection.has_geometry else [])}
+        schema = pa.schema([item for item in stored if item.name in names])
+        if not self.version:
+            return schema.empty_table()
+        looked = self.store.look_up(self.dataset, self.version, self.collection, keys, schema.names)
+        return pa.Table.from_batches([batch async for batch in looked], schema).combine_chunks()
+
+    def states(
+        self, keys: pa.Array, start: int, found: Survey, stated: pa.Table | None, head: pa.Table
+    ) -> pa.RecordBatch:
+        """Hold new states against the head: their keys, from a row of the spool on; `stated` is of the same rows.
+
+        `head` has the rows of these keys, as of `look_up`. Returns those that differ; schema `difference_schema`.
+        """
+        old = self._in_order(keys, head)
         if stated is not None:
             self._check_stated(keys, old, stated)
         numbers = np.arange(start, start + len(keys))
@@ -57,14 +71,13 @@ class Increment:
         same = pc.fill_null(pc.equal(hashes.cast(pa.binary()), old[HASH].cast(pa.binary())), False)
         return self._difference(keys, pa.array(numbers), old).filter(pc.invert(same))
 
-    async def deletes(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Hold deletes against the head; returns those of rows that there are, schema `difference_schema`.
+    def deletes(self, rows: pa.RecordBatch, head: pa.Table) -> pa.RecordBatch:
+        """Hold deletes against the head, of which `head` has the rows of their keys.
 
-        Raises:
-            UnknownVersion: the head cannot be read.
+        Returns those of rows that there are; schema `difference_schema`.
         """
         keys = rows.column(self.collection.key)
-        old = await self._old(keys, rows.schema.names)
+        old = self._in_order(keys, head)
         present = old[HASH].is_valid()
         self._note(DELETE_OF_MISSING, keys.filter(pc.invert(present)))
         self._check_before(keys, old, pa.Table.from_batches([rows]), present)
@@ -75,20 +88,10 @@ class Increment:
         both = deleted.filter(pc.is_in(deleted, changed.combine_chunks()))
         self._note(CHANGED_AND_DELETED, both.combine_chunks())
 
-    async def _old(self, keys: pa.Array, stated: Sequence[str]) -> dict[str, pa.Array]:
-        """Return what is to be known of the head's rows with these keys, in their order; nulls where there is no row.
-
-        That is the key, the hash, the geometry if there is one, and the fields `stated`.
-        """
-        stored = stored_schema(self.collection)
-        names = {self.collection.key, HASH, *stated, *([GEOMETRY] if self.collection.has_geometry else [])}
-        schema = pa.schema([item for item in stored if item.name in names])
-        if not self.version:
-            return {item.name: pa.nulls(len(keys), item.type) for item in schema}
-        looked = self.store.look_up(self.dataset, self.version, self.collection, keys, schema.names)
-        table = pa.Table.from_batches([batch async for batch in looked], schema).combine_chunks()
-        at = pc.index_in(keys, table.column(self.collection.key).combine_chunks())
-        return {name: table.column(name).combine_chunks().take(at) for name in schema.names}
+    def _in_order(self, keys: pa.Array, head: pa.Table) -> dict[str, pa.Array]:
+        """Return the columns of the head's rows with these keys, in their order; nulls where there is no row."""
+        at = pc.index_in(keys, head.column(self.collection.key).combine_chunks())
+        return {name: head.column(name).combine_chunks().take(at) for name in head.column_names}
 
     def _difference(self, keys: pa.Array, rows: pa.Array, old: dict[str, pa.Array]) -> pa.RecordBatch:
         columns = [keys, rows, old[HASH], *([old[GEOMETRY]] if self.collection.has_geometry else [])]
@@ -146,13 +149,6 @@ def read_deletes(path: Path, collection: Collection) -> pa.Table:
     if collection.key not in table.column_names or table.column(collection.key).null_count:
         raise InvalidInput(detail=f"deletes need the key {collection.key}, which is never null")
     return table
-
-
-def batches_of(table: pa.Table) -> Iterator[pa.RecordBatch]:
-    """Yield a table in batches of at most 8,192 rows."""
-    for batch in table.to_batches(max_chunksize=BLOCK_ROWS):
-        if batch.num_rows:
-            yield batch
 
 
 def _read(path: Path, collection: Collection, others: dict[str, pa.DataType]) -> pa.Table:

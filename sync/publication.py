@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import structlog
 from guotu.model.crs import MESH_CRS
 from guotu.model.errors import GuotuError
 from guotu.model.ports import Clock, FeatureStore, ObjectStore
-from guotu.model.records import Change
+from guotu.model.records import Change, DatasetRecord
 from sync.attempt import Attempt, PublishOutcome
 from sync.before import Before, Form, form_of, read_before
 from sync.chain import chain_to_base
@@ -40,7 +40,13 @@ STEPS = (
     "manifest-stored", "version-taken", "head-moved", "activated", "tidied",
 )  # fmt: skip
 """Names of the checkpoints, in their order."""
+Tell = Callable[[DatasetRecord], Awaitable[None]]
+"""Lets others know of a new head as soon as it can be read."""
 _log = structlog.get_logger(__name__)
+
+
+async def tell_nobody(record: DatasetRecord) -> None:
+    """Keep a new head to ourselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Publication:
     folder: Path
     """For scratch files; removed afterwards."""
     stages: Stages
+    tell: Tell
 
     async def run(self) -> PublishOutcome:
         """Publish, or leave the head as it is."""
@@ -83,8 +90,10 @@ class Publication:
             if before is not None and self._is_same(before, finding):
                 return await self._stay(before, Change(), published=False)
             if attempt.dry_run:
+                finding = await self.stages.off(finding.measured)
                 return self._outcome(before, finding.change, finding)
             written = await self._write(before, form, spool, finding)
+            finding = await self.stages.off(finding.measured)
         self.parts.checkpoint("files-written")
         return await self._publish(before, form, finding, written)
 
@@ -134,10 +143,11 @@ class Publication:
         except BaseException:
             await to_the_end(self._withdraw(pointer))
             raise
+        size, record = _size(manifest.objects), dataset_record(manifest)
+        await to_the_end(self.tell(record))
         await to_the_end(tidied(self.parts.store, pointer.dataset))
         self.parts.checkpoint("tidied")
         _log.info("version_published", dataset=pointer.dataset, version=pointer.version, rows=manifest.rows)
-        size, record = _size(manifest.objects), dataset_record(manifest)
         return PublishOutcome(manifest, record, True, self.stages.seconds, manifest.change, size)
 
     async def _put_files(self, written: Written) -> None:

@@ -16,7 +16,7 @@ from guotu.model.records import DatasetRecord
 from sync.attempt import Attempt, Misfit, PublishOutcome
 from sync.before import read_before
 from sync.commit import Checkpoint
-from sync.publication import STEPS, Parts, Publication
+from sync.publication import STEPS, Parts, Publication, Tell, tell_nobody
 from sync.signing import NodeKey
 from sync.stages import Progress, Stages, to_the_end
 from sync.versions import dataset_record
@@ -47,11 +47,12 @@ class Publisher:
         for left in scratch.glob(f"{_PREFIX}*"):
             shutil.rmtree(left)
 
-    async def publish(self, attempt: Attempt, progress: Progress) -> PublishOutcome:
+    async def publish(self, attempt: Attempt, progress: Progress, tell: Tell = tell_nobody) -> PublishOutcome:
         """Publish a layer or an increment, or find out only what it would change.
 
         Calling again with the `write_id` of a publish that is the head returns that, so a lost answer can be asked
-        for again. A failure before the head has moved leaves the dataset as it was.
+        for again. A failure before the head has moved leaves the dataset as it was. `tell` hears of a new head once it
+        can be read, before the store puts its rows in order.
 
         Raises:
             InvalidInput: the dataset is not this node's of that collection, or a file is not as described.
@@ -66,7 +67,7 @@ class Publisher:
         async with self._turn:
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch))
             try:
-                return await Publication(self._parts, attempt, folder, stages).run()
+                return await Publication(self._parts, attempt, folder, stages, tell).run()
             finally:
                 await to_the_end(asyncio.to_thread(shutil.rmtree, folder))
 

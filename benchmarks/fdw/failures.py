@@ -19,8 +19,8 @@ from benchmarks.fdw.variant import Variant
 from benchmarks.pg_cluster import PgCluster
 from demo.mesh import LocalMesh
 from demo.settling import wait_until
-from guotu.client import options
 from guotu.model.answer import Outcome
+from guotu.model.asking import options
 from guotu.model.division import NATION
 from guotu.model.errors import GuotuError
 from guotu.model.question import Stats

@@ -8,7 +8,7 @@ from benchmarks.fdw.members import MEMBERS, SRID, TABLE
 from benchmarks.fdw.projects import overlaid
 from benchmarks.fdw.variant import Variant
 from benchmarks.windows import Place, disc
-from guotu.client import aggregates, selection, sort_keys
+from guotu.model.asking import aggregates, selection, sort_keys
 from guotu.model.collection import GEOMETRY, Collection, FieldType
 from guotu.model.question import Query, Stats
 

@@ -25,7 +25,7 @@ _STALE_MESSAGE = (
 )
 
 OpenStep = Callable[[PlanStep], AsyncIterator[Frame]]
-"""Begins a LOCAL or ASK step."""
+"""Begins a step that is answered here, by a member, or by its standbys."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Answering:
         if self.waived:
             return
         for step in self.plan.steps:
-            if step.decision in (Decision.LOCAL, Decision.ASK):
+            if step.decision in (Decision.LOCAL, Decision.ASK) or step.standbys:
                 self.streams.append(MemberStream(step, open_step(step), self.deadline))
 
     @property
@@ -56,7 +56,7 @@ class Answering:
     @property
     def waived(self) -> bool:
         """Tell whether nobody is asked because a required member is known to be missing."""
-        return self.strict and any(step.decision is Decision.MISSING for step in self.plan.steps)
+        return self.strict and any(step.decision is Decision.MISSING and not step.covered for step in self.plan.steps)
 
     @property
     def involved(self) -> bool:
@@ -80,8 +80,8 @@ class Answering:
 
     def results(self) -> list[StepResult]:
         """Return what became of each step."""
-        by_node = {stream.step.node: stream.result() for stream in self.streams}
-        return [by_node.get(step.node) or self._unopened(step) for step in self.plan.steps]
+        opened = {id(stream.step): stream.result() for stream in self.streams}
+        return [opened.get(id(step)) or self._unopened(step) for step in self.plan.steps]
 
     def _unopened(self, step: PlanStep) -> StepResult:
         return StepResult(step, needed=step.decision is Decision.MISSING or not self.waived)

@@ -82,9 +82,12 @@ async def overlay_frames(
     started = time.perf_counter()
     tabulation = await asyncio.to_thread(Tabulation, overlay.zones, collection, overlay.group_by, MAX_GROUPS)
     rows = store.scan(expected.dataset, expected.version, collection, scan)
-    async with aclosing(rows) as batches:  # type: ignore[type-var]
-        async for batch in batches:
-            await asyncio.to_thread(tabulation.add, batch)
+    try:
+        async with aclosing(rows) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                await asyncio.to_thread(tabulation.add, batch)
+    finally:
+        tabulation.stop()  # the thread goes on where nobody waits for it any more
     groups = await asyncio.to_thread(tabulation.table)
     for part in groups.to_batches(max_chunksize=_GROUPS):
         yield Batch(expected.dataset, part)

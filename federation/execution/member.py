@@ -7,15 +7,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-import structlog
-
 from federation.execution.deadline import Deadline
-from federation.execution.outcomes import StepResult
+from federation.execution.outcomes import StepResult, unreadable
 from guotu.model.answer import Batch, Frame, Notice, Trailer
 from guotu.model.errors import DeadlineExceeded, GuotuError, Internal
-from guotu.model.plan import Decision, PlanStep
+from guotu.model.plan import Decision, Plan, PlanStep
 
-_log = structlog.get_logger(__name__)
 _READ_AHEAD = 4
 """Batches (about 1 MiB each) that wait for the merge."""
 
@@ -29,6 +26,7 @@ class MemberStream:
         self._frames = frames
         self._deadline = deadline
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue(_READ_AHEAD)
+        self._plan: Plan | None = None
         self._trailer: Trailer | None = None
         self._failure: GuotuError | None = None
         self._delivered: set[str] = set()
@@ -50,15 +48,15 @@ class MemberStream:
         except GuotuError as failure:
             self._fail(failure)
         except Exception as failure:
-            _log.error("member_failed", node=self.step.node, exc_info=failure)
-            self._fail(Internal(detail=f"the member could not be read: {type(failure).__name__}"))
+            self._fail(unreadable(self.step.node, failure))
         self._ended = True
         self._elapsed_ms = self._elapsed_s() * 1000
         await self._queue.put(None)
 
     async def _first_sign(self, frames: AsyncIterator[Frame]) -> None:
-        """Take the first frame; another node sends it before it does any work."""
-        patience = None if self.step.decision is Decision.LOCAL else self._deadline.patience()
+        """Take the first frame; another node sends it before any work. Steps with standbys see to that themselves."""
+        alone = self.step.decision is Decision.ASK and not self.step.standbys
+        patience = self._deadline.patience() if alone else None
         async with asyncio.timeout(patience):
             frame = await anext(frames, None)
         if frame is not None:
@@ -71,6 +69,8 @@ class MemberStream:
             self._trailer = frame
         elif isinstance(frame, Notice):
             self.notices.append(frame)
+        else:
+            self._plan = frame.plan
 
     def _fail(self, failure: GuotuError) -> None:
         """Note a failure; one after the trailer changes nothing: the trailer has told what became of the member."""
@@ -111,6 +111,7 @@ class MemberStream:
         """Return what became of the step; a stream still running counts as not needed."""
         return StepResult(
             step=self.step,
+            plan=self._plan,
             elapsed_ms=self._elapsed_ms or self._elapsed_s() * 1000,
             trailer=self._trailer,
             failure=self._failure,

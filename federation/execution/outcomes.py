@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import structlog
+
 from guotu.model import errors
 from guotu.model.answer import MemberOutcome, Outcome, Trailer
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 
+_log = structlog.get_logger(__name__)
 NOT_NEEDED = "NOT_NEEDED"
 LOST_MID_STREAM = "LOST_MID_STREAM"
+STANDBY = "STANDBY"
+"""Why a plan has a step at a node that does not own the dataset."""
 
 _OUTCOME_OF: dict[type[errors.GuotuError], Outcome] = {
     errors.GuotuError: Outcome.FAILED,
@@ -25,6 +30,8 @@ class StepResult:
     """What became of one step."""
 
     step: PlanStep
+    plan: Plan | None = None
+    """By which whoever answers does so; None if nobody has begun."""
     elapsed_ms: float = 0.0
     trailer: Trailer | None = None
     failure: errors.GuotuError | None = None
@@ -32,6 +39,11 @@ class StepResult:
     """False if it was cancelled because the answer was complete, or had failed, without it."""
     delivered: frozenset[str] = frozenset()
     """Datasets of which rows were seen; an empty name if rows were merged from several."""
+
+    def standby(self, dataset: str) -> str:
+        """Return the node that answers for a dataset in its owner's place; empty if none does."""
+        steps = () if self.plan is None else self.plan.steps
+        return next((step.node for step in steps if step.reason == STANDBY and dataset in step.versions), "")
 
     def saw(self, dataset: str) -> bool:
         """Tell whether rows of a dataset were, or may have been, seen."""
@@ -44,6 +56,12 @@ def outcome_of(failure: errors.GuotuError, stale_registry: bool) -> Outcome:
     if outcome is Outcome.UNREACHABLE and stale_registry:
         return Outcome.STALE_REGISTRY
     return outcome
+
+
+def unreadable(node: str, failure: BaseException) -> errors.GuotuError:
+    """Return the error that a fault of ours is, met while a member was read."""
+    _log.error("member_failed", node=node, exc_info=failure)
+    return errors.Internal(detail=f"the member could not be read: {type(failure).__name__}")
 
 
 def outcomes_of(result: StepResult, plan: Plan) -> list[MemberOutcome]:
@@ -85,6 +103,7 @@ def _assumed(expected: ExpectedDataset, result: StepResult, plan: Plan) -> Membe
         advertised_rows=expected.rows,
         advertised_territory_m2=expected.territory_m2,
         truncated=truncated,
+        replica=result.standby(expected.dataset) if outcome is Outcome.REPLICA else "",
         via="" if result.step.node in (node, plan.node) else result.step.node,
     )
 
@@ -96,7 +115,8 @@ def _verdict(expected: ExpectedDataset, result: StepResult, plan: Plan) -> tuple
         failure = result.failure
         return outcome_of(failure, plan.stale_registry), failure.reason, failure.english
     if not result.needed and result.saw(expected.dataset):
-        return Outcome.ANSWERED, "STOPPED_EARLY", "stopped when the answer was full"
+        outcome = Outcome.REPLICA if result.standby(expected.dataset) else Outcome.ANSWERED
+        return outcome, "STOPPED_EARLY", "stopped when the answer was full"
     if not result.needed:
         return Outcome.PRUNED, NOT_NEEDED, "not asked for: the answer was decided without it"
     if result.step.decision is Decision.MISSING:

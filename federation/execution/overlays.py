@@ -12,13 +12,14 @@ import pyarrow.compute as pc
 
 from federation.execution.answering import Answering
 from federation.execution.groups import merge_groups
+from federation.execution.local import overlay_frames
 from federation.execution.statistics import parts_of
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import Collection
 from guotu.model.overlay import AREA, COUNT, SHARE, area_units, areas_of, overlay_schema, scanned_fields
 from guotu.model.plan import PlanStep
-from guotu.model.ports import Scan
+from guotu.model.ports import FeatureStore, PeerClient, Scan
 from guotu.model.question import Aggregate, AggregateFunction, CompletenessMode, Options, Overlay
 from guotu.model.zones import ZONE, Zones
 
@@ -32,13 +33,25 @@ class OverlayWork:
     def __init__(self, overlay: Overlay, collection: Collection, selection: BoundSelection) -> None:
         self.collection = collection
         self.overlay = overlay
+        self._selection = selection
         self.schema = overlay_schema(collection, overlay.group_by, overlay.shares)
         self.member_schema = overlay_schema(collection, overlay.group_by, shares=False)
         fields = scanned_fields(collection, overlay.group_by)
         self.scan = Scan(fields, selection.expression, near=overlay.zones.boxes)
 
-    def member_overlay(self, options: Options, step: PlanStep) -> Overlay:
-        """Return the question for a member: about the zones that it may have a part in."""
+    def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
+        """Begin to answer from a dataset that is held here."""
+        return overlay_frames(store, step, self.collection, self.scan, self.overlay)
+
+    def ask(self, peers: PeerClient, step: PlanStep, options: Options, seconds: float) -> AsyncIterator[Frame]:
+        """Begin to ask a member about the zones that it may have a part in."""
+        return peers.overlay(step.address, self._member_overlay(options, step), seconds)
+
+    def relay(self, options: Options, step: PlanStep) -> OverlayWork:
+        """Return the work of a node that is asked as a member."""
+        return OverlayWork(self._member_overlay(options, step), self.collection, self._selection)
+
+    def _member_overlay(self, options: Options, step: PlanStep) -> Overlay:
         relaxed = replace(options, completeness=CompletenessMode.ALLOW_PARTIAL)
         return replace(about(self.overlay, step), shares=False, options=relaxed)
 

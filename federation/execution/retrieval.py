@@ -8,12 +8,14 @@ from dataclasses import replace
 import pyarrow as pa
 
 from federation.execution.answering import Answering
+from federation.execution.local import scan_frames
 from federation.execution.ordered import OrderedMerge
 from federation.execution.tally import segments_of
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import Collection
-from guotu.model.ports import Scan
+from guotu.model.plan import PlanStep
+from guotu.model.ports import FeatureStore, PeerClient, Scan
 from guotu.model.question import CompletenessMode, Options, Query, SortKey
 from guotu.model.schema import arrow_schema, columns_of
 
@@ -24,6 +26,7 @@ class Retrieval:
     def __init__(self, query: Query, collection: Collection, selection: BoundSelection) -> None:
         self.collection = collection
         self._query = query
+        self._selection = selection
         self._keys = _total_order(query.sort, collection)
         fields = columns_of(collection, query.fields)
         extra = tuple(key.field for key in self._keys if key.field not in fields)
@@ -31,8 +34,19 @@ class Retrieval:
         self.member_schema = arrow_schema(collection, fields + extra, query.crs)
         self.scan = Scan(fields + extra, selection.expression, self._keys, query.limit, query.crs)
 
-    def member_query(self, options: Options) -> Query:
-        """Return the question for a member; it reports its outcomes, and we decide what they mean."""
+    def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
+        """Begin to answer from a dataset that is held here."""
+        return scan_frames(store, step, self.collection, self.scan, self.member_schema)
+
+    def ask(self, peers: PeerClient, step: PlanStep, options: Options, seconds: float) -> AsyncIterator[Frame]:
+        """Begin to ask a member; it reports its outcomes, and we decide what they mean."""
+        return peers.query(step.address, self._member_query(options), seconds)
+
+    def relay(self, options: Options, _step: PlanStep) -> Retrieval:
+        """Return the work of a node that is asked as a member."""
+        return Retrieval(self._member_query(options), self.collection, self._selection)
+
+    def _member_query(self, options: Options) -> Query:
         relaxed = replace(options, completeness=CompletenessMode.ALLOW_PARTIAL)
         return replace(self._query, fields=self.scan.fields, options=relaxed)
 

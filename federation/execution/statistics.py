@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from federation.execution.answering import Answering
 from federation.execution.groups import finish, lower, merge_groups
+from federation.execution.local import group_frames
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import Collection
 from guotu.model.grouping import grouping_schema
-from guotu.model.ports import Grouping
+from guotu.model.plan import PlanStep
+from guotu.model.ports import FeatureStore, Grouping, PeerClient
 from guotu.model.question import MAX_GROUPS, CompletenessMode, Options, Stats
 
 
@@ -37,13 +39,25 @@ class Statistics:
     def __init__(self, stats: Stats, collection: Collection, selection: BoundSelection) -> None:
         self.collection = collection
         self._stats = stats
+        self._selection = selection
         self._lowered = lower(stats.aggregates)
         self.schema = grouping_schema(collection, stats.group_by, stats.aggregates)
         self.member_schema = grouping_schema(collection, stats.group_by, self._lowered)
         self.grouping = Grouping(stats.group_by, self._lowered, selection.expression, MAX_GROUPS)
 
-    def member_stats(self, options: Options) -> Stats:
-        """Return the question for a member."""
+    def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
+        """Begin to answer from a dataset that is held here."""
+        return group_frames(store, step, self.collection, self.grouping)
+
+    def ask(self, peers: PeerClient, step: PlanStep, options: Options, seconds: float) -> AsyncIterator[Frame]:
+        """Begin to ask a member for its part."""
+        return peers.stats(step.address, self._member_stats(options), seconds)
+
+    def relay(self, options: Options, _step: PlanStep) -> Statistics:
+        """Return the work of a node that is asked as a member."""
+        return Statistics(self._member_stats(options), self.collection, self._selection)
+
+    def _member_stats(self, options: Options) -> Stats:
         relaxed = replace(options, completeness=CompletenessMode.ALLOW_PARTIAL)
         return replace(self._stats, aggregates=self._lowered, options=relaxed)
 

@@ -10,6 +10,7 @@ import shapely
 from federation.planning.arrangement import Arrangement, expect
 from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
+from federation.planning.standbys import standbys_of
 from federation.planning.topology import Topology
 from federation.planning.zoning import with_zones
 from federation.selection import BoundSelection, bind_selection
@@ -76,7 +77,7 @@ class Planner:
         if question.options.scope is Scope.SUBTREE:
             arrangement = self._arrangement(question.collection, view)
             members = arrangement.members(decide_all(prunable, arrangement.candidates), cut)
-            steps.extend(_member_step(child, expected, view) for child, expected in members.items())
+            steps.extend(self._member_step(child, expected, view) for child, expected in members.items())
         return tuple(steps)
 
     def _one_step(self, options: Options, view: DirectoryView, prunable: Prunable) -> PlanStep:
@@ -94,7 +95,7 @@ class Planner:
         record = view.datasets.get(collection, _NO_DATASETS).get(dataset)
         if record is None or options.scope is Scope.SELF:
             raise UnknownDataset(dataset=dataset)
-        return _member_step(owner, (_expect(prunable, record, options.cut),), view)
+        return self._member_step(owner, (_expect(prunable, record, options.cut),), view)
 
     def _here(self, expected: ExpectedDataset, detail: str = "") -> PlanStep:
         decision = Decision.LOCAL if expected.keep else Decision.PRUNE
@@ -107,6 +108,22 @@ class Planner:
             lost = view.datasets.get(collection, {}).get(dataset_id(self._node, collection))
             return [] if lost is None else [self._lost_step(_expect(prunable, lost, cut))]
         return [self._here(_expect(prunable, own, cut))]
+
+    def _member_step(self, node: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView) -> PlanStep:
+        """Return the step of another node: asked if anything of its part is kept and it is registered."""
+        kept = sum(item.keep for item in expected)
+        if not kept:
+            reasons = sorted({item.reason for item in expected})
+            return PlanStep(node, Decision.PRUNE, "+".join(reasons), expected=expected)
+        standbys = standbys_of(node, expected, view, self._replicas(), self._node)
+        record = view.nodes.get(node)
+        if record is None:
+            detail = "it is not registered at the moment (its lease has expired)"
+            return PlanStep(node, Decision.MISSING, "NOT_REGISTERED", detail, expected=expected, standbys=standbys)
+        alone = len(expected) == 1 and expected[0].dataset.startswith(f"{node}/")
+        scope = Scope.SELF if alone else Scope.SUBTREE
+        detail = f"{kept} of {len(expected)} datasets may match"
+        return PlanStep(node, Decision.ASK, MAY_MATCH, detail, record.address, scope, expected, standbys=standbys)
 
     def _lost_step(self, expected: ExpectedDataset) -> PlanStep:
         if not expected.keep:
@@ -131,18 +148,3 @@ class Planner:
 def _expect(selection: Prunable, record: DatasetRecord, cut: Cut) -> ExpectedDataset:
     _, reason = decide(selection, record)
     return expect(record, reason, cut.get(record.dataset, record.version))
-
-
-def _member_step(node: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView) -> PlanStep:
-    kept = sum(item.keep for item in expected)
-    if not kept:
-        reasons = sorted({item.reason for item in expected})
-        return PlanStep(node, Decision.PRUNE, "+".join(reasons), expected=expected)
-    record = view.nodes.get(node)
-    if record is None:
-        detail = "it is not registered at the moment (its lease has expired)"
-        return PlanStep(node, Decision.MISSING, "NOT_REGISTERED", detail, expected=expected)
-    alone = len(expected) == 1 and expected[0].dataset.startswith(f"{node}/")
-    scope = Scope.SELF if alone else Scope.SUBTREE
-    detail = f"{kept} of {len(expected)} datasets may match"
-    return PlanStep(node, Decision.ASK, MAY_MATCH, detail, record.address, scope, expected)

@@ -6,28 +6,21 @@ over its edges. Edges over 70 m are cut into equal parts, Gauss coordinates are 
 metre, latitude and longitude to 6 decimals of a second, all half up, before they enter the formula.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from guotu.model.crs import authority_code, is_gauss_kruger, resolve_crs
+from guotu.model.locating import SEMI_MAJOR_M, SEMI_MINOR_M, Frame, frame_of, round_half_up
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Objects = NDArray[np.object_]
 
-SEMI_MAJOR_M = 6378137.0
-SEMI_MINOR_M = 6356752.314140356
-SECONDS_PER_RADIAN = 206264.8062471
 MAX_EDGE_M = 70.0
 
 _E2 = (SEMI_MAJOR_M**2 - SEMI_MINOR_M**2) / SEMI_MAJOR_M**2
-_EP2 = (SEMI_MAJOR_M**2 - SEMI_MINOR_M**2) / SEMI_MINOR_M**2
-_POLAR_RADIUS_M = SEMI_MAJOR_M**2 / SEMI_MINOR_M
 # The rule's A..E with alternating signs, for the multiples 1, 3, 5, 7, 9 of the half latitude step.
 _SERIES = (
     1 + 3 / 6 * _E2 + 30 / 80 * _E2**2 + 35 / 112 * _E2**3 + 630 / 2304 * _E2**4,
@@ -45,26 +38,9 @@ _THIN = tuple(
     )
     for power in range(5)
 )
-# K0..K4 of the rule's inverse Gauss projection, for CGCS2000.
-_K = (
-    1.57048761144159e-07,
-    5.05250178820567e-03,
-    2.98472900956587e-05,
-    2.41626669230084e-07,
-    2.22241238938534e-09,
-)
-_MAX_OFFSET_M = 500_000.0
 _BLOCK_POINTS = 1 << 14
 """Points that are worked on at a time: what fits into a processor's cache."""
 _POLYGON, _FIRST_COLLECTION = 3, 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """How one CRS meets the formula: `length` of an edge in metres, `locate` x and y as (B, L) in radians."""
-
-    length: Callable[[Floats, Floats], Floats]
-    locate: Callable[[Floats, Floats], tuple[Floats, Floats]]
 
 
 def sheet_area_m2(dl_deg: float, b1_deg: float, b2_deg: float) -> float:
@@ -89,7 +65,7 @@ def ellipsoidal_area_m2(geometries: Objects, crs: str = "EPSG:4490") -> Floats:
         ValueError: another CRS, or coordinates that cannot belong to this one.
     """
     geometries = np.asarray(geometries, dtype=object)
-    frame = _frame(crs)
+    frame = frame_of(crs)
     polygons, feature = _polygons(geometries)
     rings, polygon, is_hole = _rings(polygons)
     signed = np.where(is_hole, -1.0, 1.0) * np.abs(_ring_areas(rings, frame))
@@ -102,13 +78,6 @@ def ellipsoidal_area_m2(geometries: Objects, crs: str = "EPSG:4490") -> Floats:
 def official_area_m2(geometries: Objects, crs: str = "EPSG:4490") -> Floats:
     """Return the area of record of each geometry: `ellipsoidal_area_m2` rounded half up to 2 decimals."""
     return round_half_up(ellipsoidal_area_m2(geometries, crs), 2)
-
-
-def round_half_up(values: Floats, decimals: int) -> Floats:
-    """Round half up (四舍五入), as the survey does and `numpy.round`, which rounds half to even, does not."""
-    scale = 10.0**decimals
-    rounded: Floats = np.copysign(np.floor(np.abs(values) * scale + 0.5) / scale, values)
-    return rounded
 
 
 def _trapezoid(width: Floats, b1: Floats, b2: Floats) -> Floats:
@@ -128,14 +97,15 @@ def _trapezoid(width: Floats, b1: Floats, b2: Floats) -> Floats:
 
 def _polygons(geometries: Objects) -> tuple[Objects, Ints]:
     """Flatten to simple polygons, with the index of the geometry each came from."""
-    if (shapely.get_type_id(geometries) == _POLYGON).all():
-        return geometries, np.arange(len(geometries))
-    parts, origin = shapely.get_parts(geometries, return_index=True)
+    whole = np.flatnonzero(shapely.get_type_id(geometries) == _POLYGON)
+    others = np.flatnonzero(shapely.get_type_id(geometries) > _POLYGON)
+    parts, origin = shapely.get_parts(geometries[others], return_index=True)
     while (shapely.get_type_id(parts) >= _FIRST_COLLECTION).any():
         parts, inner = shapely.get_parts(parts, return_index=True)
         origin = origin[inner]
     keep = shapely.get_type_id(parts) == _POLYGON
-    return parts[keep], origin[keep].astype(np.int64)
+    # What is a polygon already is not taken apart: parts are copies, which cost more than all that is done with them.
+    return np.concatenate([geometries[whole], parts[keep]]), np.concatenate([whole, others[origin[keep]]])
 
 
 def _rings(polygons: Objects) -> tuple[Objects, Ints, NDArray[np.bool_]]:
@@ -155,7 +125,7 @@ def _rings(polygons: Objects) -> tuple[Objects, Ints, NDArray[np.bool_]]:
     )
 
 
-def _ring_areas(rings: Objects, frame: _Frame) -> Floats:
+def _ring_areas(rings: Objects, frame: Frame) -> Floats:
     """Return the signed area of each ring, shape (rings,); that of a ring does not depend on those beside it."""
     points, ring = shapely.get_coordinates(rings, return_index=True)
     areas = np.zeros(len(rings))
@@ -207,7 +177,7 @@ def _edge_areas(latitude: Floats, longitude: Floats) -> Floats:
     return series
 
 
-def _blocks(points: Floats, ring: Ints, first: Ints, frame: _Frame) -> Iterator[tuple[slice, Ints]]:
+def _blocks(points: Floats, ring: Ints, first: Ints, frame: Frame) -> Iterator[tuple[slice, Ints]]:
     """Yield runs of points with the number of parts that the edge after each is cut into, no part over 70 m.
 
     The last point of a run begins the next. A run holds whole rings or a part of one, so that a ring is cut where it
@@ -249,103 +219,3 @@ def _cut(values: Floats, pieces: Ints, step: Floats) -> Floats:
     dense *= step
     dense += np.repeat(values, pieces)
     return dense
-
-
-def _frame(crs: str) -> _Frame:
-    """Choose the frame of a CRS.
-
-    Raises:
-        ValueError: the rule has no frame for it.
-    """
-    known = re.fullmatch(r"EPSG:\d+", crs)
-    code = crs if known else authority_code(resolve_crs(crs))
-    if code == "EPSG:4490":
-        return _Frame(_arc_length, _locate_geographic)
-    epsg = int(code.removeprefix("EPSG:")) if code and code.startswith("EPSG:") else 0
-    if not is_gauss_kruger(epsg):
-        raise ValueError(
-            f"area is defined on CGCS2000 only, EPSG:4490 or a Gauss-Krüger zone EPSG:4491 to 4554; got {code or crs}"
-        )
-    meridian, false_easting = _zone(epsg)
-    return _Frame(_plane_length, lambda x, y: _locate_gauss(x, y, meridian, false_easting))
-
-
-def _zone(epsg: int) -> tuple[float, float]:
-    """Return (central meridian in degrees, false easting in metres) of a CGCS2000 zone code."""
-    if epsg <= 4501:
-        return 75.0 + 6 * (epsg - 4491), (epsg - 4491 + 13) * 1e6 + 500_000
-    if epsg <= 4512:
-        return 75.0 + 6 * (epsg - 4502), 500_000.0
-    if epsg <= 4533:
-        return 75.0 + 3 * (epsg - 4513), (epsg - 4513 + 25) * 1e6 + 500_000
-    return 75.0 + 3 * (epsg - 4534), 500_000.0
-
-
-def _plane_length(start: Floats, end: Floats) -> Floats:
-    length: Floats = np.hypot(*(end - start).T)
-    return length
-
-
-def _arc_length(start: Floats, end: Floats) -> Floats:
-    """Length of geographic edges, spherical: it only decides how finely to cut."""
-    delta = np.radians(end - start)
-    shrink = np.cos(np.radians((start[:, 1] + end[:, 1]) / 2))
-    length: Floats = SEMI_MAJOR_M * np.hypot(delta[:, 0] * shrink, delta[:, 1])
-    return length
-
-
-def _round_angle(radians: Floats) -> Floats:
-    return round_half_up(radians * SECONDS_PER_RADIAN, 6) / SECONDS_PER_RADIAN
-
-
-def _locate_geographic(longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
-    if _beyond(latitude, 90) or _beyond(longitude, 180):
-        raise ValueError("coordinates are not longitude and latitude in degrees, x before y")
-    return _round_degrees(latitude), _round_degrees(longitude)
-
-
-def _beyond(values: Floats, limit: float) -> bool:
-    """Tell whether a value is beyond ±limit; NaN is not."""
-    return bool((values > limit).any() or (values < -limit).any())
-
-
-def _round_degrees(degrees: Floats) -> Floats:
-    """As `_round_angle` of degrees, in radians, with fewer steps."""
-    micro = degrees * (SECONDS_PER_RADIAN * 1e6 * np.pi / 180)
-    micro += np.copysign(0.5, micro)
-    np.trunc(micro, out=micro)
-    micro /= SECONDS_PER_RADIAN * 1e6
-    return micro
-
-
-def _locate_gauss(
-    easting: Floats, northing: Floats, meridian_deg: float, false_easting: float
-) -> tuple[Floats, Floats]:
-    """Inverse Gauss projection by the rule's series: (easting, northing) metres to (B, L) radians."""
-    x, y = round_half_up(northing, 4), round_half_up(easting, 4) - false_easting
-    if (np.abs(y) > _MAX_OFFSET_M).any():
-        raise ValueError(
-            f"easting lies over {_MAX_OFFSET_M / 1000:.0f} km from the central meridian {meridian_deg:g}°E: "
-            "check the zone prefix and the order of the axes, or transform to EPSG:4490 first"
-        )
-    foot = _footpoint_latitude(x)
-    cos_foot, t2 = np.cos(foot), np.tan(foot) ** 2
-    eta2 = _EP2 * cos_foot**2
-    v2 = 1 + eta2
-    n = y * np.sqrt(v2) / _POLAR_RADIUS_M
-    n2 = n * n
-    bend = 0.5 - n2 / 24 * (5 + 3 * t2 + eta2 - 9 * eta2 * t2) + n2**2 / 720 * (61 + 90 * t2 + 45 * t2**2)
-    latitude = foot - v2 * np.tan(foot) * n2 * bend
-    fifth = 5 + 28 * t2 + 24 * t2**2 + 6 * eta2 + 8 * eta2 * t2
-    longitude = n * (1 - n2 / 6 * (1 + 2 * t2 + eta2) + n2**2 / 120 * fifth) / cos_foot
-    return _round_angle(latitude), _round_angle(np.radians(meridian_deg) + longitude)
-
-
-def _footpoint_latitude(x: Floats) -> Floats:
-    """Latitude (radians) whose meridian arc from the equator is `x` metres."""
-    e0 = _K[0] * x
-    sine: Floats = np.sin(e0)
-    square = sine * sine
-    polynomial = _K[1] - square * (_K[2] - square * (_K[3] - square * _K[4]))
-    foot: Floats = e0 + np.cos(e0) * sine * polynomial
-    return foot

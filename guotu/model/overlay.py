@@ -9,9 +9,8 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,16 +23,20 @@ from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.division import prefix_length
 from guotu.model.errors import InvalidQuestion, TooLarge
 from guotu.model.grouping import division_level, grouping_schema
+from guotu.model.pieces import cut_up, robust
 from guotu.model.zones import ZONE, Objects, Zones
 
 COUNT, AREA, SHARE = "count", "area_m2", "share"
 AREA_DECIMALS = 4
 AREA_TYPE = pa.decimal128(38, AREA_DECIMALS)
 _UNITS_PER_M2 = 10**AREA_DECIMALS
-_WITHIN = 1 - 1e-9
-_PIECE_POINTS = 512
-"""A zone with more points is cut into pieces of at most so many, of which a feature on its border meets a few."""
-_MOST_HALVINGS = 40
+_NOTHING = 1e-9
+"""Share of a feature, by area in degrees, that may lie outside of a zone which it is within."""
+_PAIRS = 1 << 15
+"""Pairs of a feature and a piece of a zone that are worked on at a time."""
+_TREE_PIECES = 4096
+"""Pieces of zones that are looked through at a time."""
+_UNKNOWN = -1
 _COMPACT_ROWS = 200_000
 
 Mask = NDArray[np.bool_]
@@ -99,41 +102,75 @@ class Overlayer:
     def __init__(self, zones: Zones) -> None:
         self._zones = zones.shapes.copy()
         shapely.prepare(self._zones)
-        self._pieces, self._zone_of = _cut_up(self._zones)
-        self._cut = len(self._pieces) > len(self._zones)
-        self._tree = shapely.STRtree(self._pieces)
+        self._pieces, self._zone_of = cut_up(self._zones)
+        self._trees = [(start, shapely.STRtree(self._pieces[start:end])) for start, end in self._runs()]
 
-    def common(self, shapes: Objects) -> Common:
-        """Return what features (polygons, EPSG:4490, lon/lat; None or empty for none) have in common with the zones."""
-        feature, piece = self._tree.query(shapes)
-        pairs = np.unique(feature * len(self._zones) + self._zone_of[piece])
-        features, zones = np.divmod(pairs, len(self._zones))
-        inside = _robust(shapely.contains_properly, self._zones[zones], shapes[features]).astype(np.bool_)
+    def common(self, shapes: Objects) -> Iterator[Common]:
+        """Yield what features have in common with the zones, a bounded number of pairs at a time.
+
+        `shapes` are polygons (EPSG:4490, lon/lat), None or empty for none. A pair comes once.
+        """
+        own = np.full(len(shapes), _UNKNOWN)
+        for feature, piece in self._near(shapes):
+            # One number for each pair of a feature and a zone; a pair may have several pieces of the zone.
+            pairs, of_pair = np.unique(feature * len(self._zones) + self._zone_of[piece], return_inverse=True)
+            features, zones = np.divmod(pairs, len(self._zones))
+            inside, crossing = self._placed(shapes[features], zones)
+            number = np.full(len(pairs), -1)
+            number[crossing] = np.arange(len(crossing))
+            cut = np.flatnonzero(number[of_pair] >= 0)
+            cuts = robust(shapely.intersection, self._pieces[piece[cut]], shapes[feature[cut]])
+            of_crossing = number[of_pair[cut]]
+            left = shapely.area(shapes[features[crossing]])
+            lost = left - _sums(of_crossing, shapely.area(cuts), len(crossing))
+            inside[crossing] = np.abs(lost) <= left * _NOTHING
+            units = np.zeros(len(pairs), np.int64)
+            units[crossing] = _rounded(_sums(of_crossing, ellipsoidal_area_m2(cuts), len(crossing)))
+            units[inside] = _own(own, shapes, features[inside])
+            some = units > 0
+            yield Common(zones[some], features[some], units[some])
+
+    def _runs(self) -> Iterator[tuple[int, int]]:
+        """Yield runs of pieces that are looked through together; the pieces of a zone stand in one."""
+        first = np.searchsorted(self._zone_of, np.arange(len(self._zones)))
+        starts = first[np.unique(first // _TREE_PIECES, return_index=True)[1]].tolist()
+        yield from zip(starts, [*starts[1:], len(self._pieces)], strict=True)
+
+    def _near(self, shapes: Objects) -> Iterator[tuple[Ints, Ints]]:
+        """Yield features and pieces whose boxes meet, by feature, then by piece; all pieces of a zone together."""
+        for start, tree in self._trees:
+            feature, piece = tree.query(shapes)
+            order = np.lexsort((piece, feature))
+            feature, piece = feature[order], piece[order] + start
+            zone = self._zone_of[piece]
+            ends = np.flatnonzero(np.append((feature[1:] != feature[:-1]) | (zone[1:] != zone[:-1]), len(zone) > 0)) + 1
+            done = 0
+            while done < len(feature):
+                end = int(
+                    ends[max(np.searchsorted(ends, done + _PAIRS, "right") - 1, np.searchsorted(ends, done, "right"))]
+                )
+                yield feature[done:end], piece[done:end]
+                done = end
+
+    def _placed(self, shapes: Objects, zones: Ints) -> tuple[Mask, Ints]:
+        """Return which of some pairs of features and zones lie well inside, and the numbers of those that may cross."""
+        inside = robust(shapely.contains_properly, self._zones[zones], shapes).astype(np.bool_)
         unsure = np.flatnonzero(~inside)
-        crossing = unsure[
-            _robust(shapely.intersects, self._zones[zones[unsure]], shapes[features[unsure]]).astype(bool)
-        ]
-        cuts, of_pair = self._cuts(shapes, pairs[crossing], feature, piece)
-        outline = shapely.area(shapes[features[crossing]])
-        inside[crossing] = np.bincount(of_pair, shapely.area(cuts), len(crossing)) >= outline * _WITHIN
-        units = np.zeros(len(pairs), np.int64)
-        owners, own = np.unique(features[inside], return_inverse=True)
-        areas = ellipsoidal_area_m2(np.concatenate([shapes[owners], cuts]))
-        units[inside] = _rounded(areas[: len(owners)])[own]
-        partly = ~inside[crossing]
-        sums = np.bincount(of_pair, areas[len(owners) :], len(crossing))
-        units[crossing[partly]] = _rounded(sums[partly])
-        some = units > 0
-        return Common(zones[some], features[some], units[some])
+        meet = robust(shapely.intersects, self._zones[zones[unsure]], shapes[unsure]).astype(np.bool_)
+        return inside, unsure[meet]
 
-    def _cuts(self, shapes: Objects, pairs: Ints, feature: Ints, piece: Ints) -> tuple[Objects, Ints]:
-        """Return the intersections of pairs, piece by piece of the zones, and the place in `pairs` that each is of."""
-        keys = feature * len(self._zones) + self._zone_of[piece]
-        place = np.minimum(np.searchsorted(pairs, keys), max(len(pairs) - 1, 0))
-        wanted = np.flatnonzero(pairs[place] == keys) if len(pairs) else np.zeros(0, np.int64)
-        order = wanted[np.lexsort((piece[wanted], place[wanted]))]
-        cuts = _robust(shapely.intersection, self._pieces[piece[order]], shapes[feature[order]])
-        return cuts, place[order]
+
+def _sums(place: Ints, values: Floats, count: int) -> Floats:
+    sums: Floats = np.bincount(place, values, count).astype(np.float64)  # of no values at all, it makes integers
+    return sums
+
+
+def _own(own: Ints, shapes: Objects, features: Ints) -> Ints:
+    """Return the features' own areas in units; `own` keeps those that are known by now."""
+    fresh = np.unique(features[own[features] == _UNKNOWN])
+    own[fresh] = area_units(shapes[fresh])
+    known: Ints = own[features]
+    return known
 
 
 class Tabulation:
@@ -152,6 +189,7 @@ class Tabulation:
         self._schema = overlay_schema(collection, group_by, shares=False)
         self._parts: list[pa.Table] = []
         self._gathered = 0
+        self._stopped = False
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add features; `batch` has the columns `scanned_fields`, geometry as WKB.
@@ -160,15 +198,18 @@ class Tabulation:
             TooLarge: more groups than there may be.
         """
         shapes = np.asarray(shapely.from_wkb(batch.column(GEOMETRY).to_numpy(zero_copy_only=False)), dtype=object)
-        found = self._overlayer.common(shapes)
-        columns = [pa.array(found.zones)]
-        rows = pa.array(found.features)
-        columns += [_group_column(batch, self._collection, name).take(rows) for name in self._group_by]
-        columns += [pa.array(np.ones(len(rows), np.int64)), areas_of(found.units)]
-        self._parts.append(self._grouped([pa.Table.from_arrays(columns, self._schema.names)]))
-        self._gathered += self._parts[-1].num_rows
-        if self._gathered > _COMPACT_ROWS + 2 * self._parts[0].num_rows:
-            self._compact()
+        groups = [_group_column(batch, self._collection, name) for name in self._group_by]
+        for found in self._overlayer.common(shapes):
+            if self._stopped:
+                return
+            rows = pa.array(found.features)
+            values = [pa.array(np.ones(len(rows), np.int64)), areas_of(found.units)]
+            columns = [pa.array(found.zones), *(group.take(rows) for group in groups), *values]
+            self._gather(self._grouped([pa.Table.from_arrays(columns, self._schema.names)]))
+
+    def stop(self) -> None:
+        """Let an `add` that is under way in another thread end soon; what it gives is not whole."""
+        self._stopped = True
 
     def table(self) -> pa.Table:
         """Return one row a zone and group, not sorted; schema `overlay_schema` without shares.
@@ -181,6 +222,12 @@ class Tabulation:
         self._compact()
         merged = self._parts[0]
         return merged.set_column(0, ZONE, self._names.take(merged.column(0).combine_chunks())).cast(self._schema)
+
+    def _gather(self, part: pa.Table) -> None:
+        self._parts.append(part)
+        self._gathered += part.num_rows
+        if self._gathered > _COMPACT_ROWS + 2 * self._parts[0].num_rows:
+            self._compact()
 
     def _compact(self) -> None:
         self._parts = [self._grouped(self._parts)]
@@ -207,49 +254,3 @@ def _group_column(batch: pa.RecordBatch, collection: Collection, name: str) -> p
 def _rounded(areas: Floats) -> Ints:
     units: Ints = np.floor(areas * _UNITS_PER_M2 + 0.5).astype(np.int64)
     return units
-
-
-def _cut_up(zones: Objects) -> tuple[Objects, Ints]:
-    """Return pieces of zones, none with many points, and the number of the zone that each is of, ascending."""
-    pieces, owner = zones, np.arange(len(zones))
-    for _ in range(_MOST_HALVINGS):
-        large = shapely.get_num_coordinates(pieces) > _PIECE_POINTS
-        if not large.any():
-            break
-        halves = _halves(pieces[large])
-        kept = np.concatenate([pieces[~large], halves])
-        owners = np.concatenate([owner[~large], np.tile(owner[large], 2)])
-        filled = ~shapely.is_empty(kept)
-        order = np.argsort(owners[filled], kind="stable")
-        pieces, owner = kept[filled][order], owners[filled][order]
-    return pieces, owner
-
-
-def _halves(shapes: Objects) -> Objects:
-    """Return the lower or left halves of shapes, then the upper or right ones; cut across their longer side."""
-    xmin, ymin, xmax, ymax = shapely.bounds(shapes).T
-    wide = xmax - xmin > ymax - ymin
-    x, y = (xmin + xmax) / 2, (ymin + ymax) / 2
-    low = shapely.box(xmin, ymin, np.where(wide, x, xmax), np.where(wide, ymax, y))
-    high = shapely.box(np.where(wide, x, xmin), np.where(wide, ymin, y), xmax, ymax)
-    return _areal(_robust(shapely.intersection, np.tile(shapes, 2), np.concatenate([low, high])))
-
-
-def _areal(shapes: Objects) -> Objects:
-    """Return shapes without what they have besides polygons: the lines along which a cut touches."""
-    mixed = shapely.get_type_id(shapes) == shapely.GeometryType.GEOMETRYCOLLECTION
-    for place in np.flatnonzero(mixed).tolist():
-        parts = shapely.get_parts(shapes[place])
-        shapes[place] = shapely.multipolygons(parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON])
-    return shapes
-
-
-def _robust(work: Callable[..., Any], left: Objects, right: Objects) -> NDArray[Any]:
-    """Do some work with pairs of shapes; a pair that it fails with is repaired, whatever stands beside it."""
-    try:
-        return np.asarray(work(left, right))
-    except shapely.errors.GEOSException:
-        if len(left) > 1:
-            half = len(left) // 2
-            return np.concatenate([_robust(work, left[:half], right[:half]), _robust(work, left[half:], right[half:])])
-        return np.asarray(work(shapely.make_valid(left), shapely.make_valid(right)))

@@ -32,6 +32,16 @@ class ExpectedDataset:
 
 
 @dataclass(frozen=True, slots=True)
+class Standby:
+    """A node that holds a dataset, whole and at the pinned version, and may answer in its owner's place."""
+
+    dataset: str
+    node: str
+    address: str
+    """Empty if it is the planning node itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanStep:
     """One member, and the datasets expected through it."""
 
@@ -47,6 +57,20 @@ class PlanStep:
     """The member's own plan; only in explanations."""
     zones: tuple[int, ...] | None = None
     """Numbers, from 0 on, of the zones that the member is asked about; None for all, or if there are none."""
+    standbys: tuple[Standby, ...] = ()
+    """Who may answer for datasets that are kept, should the member not; by dataset, the first choice first."""
+
+    @property
+    def stands_for(self) -> str:
+        """The dataset that the member is asked for in its owner's place; empty if it is asked for its own part."""
+        alone = self.scope is Scope.SELF and len(self.expected) == 1
+        return self.expected[0].dataset if alone and not self.expected[0].dataset.startswith(f"{self.node}/") else ""
+
+    @property
+    def covered(self) -> bool:
+        """Tell whether there is a standby for everything that is kept."""
+        held = {standby.dataset for standby in self.standbys}
+        return bool(held) and all(item.dataset in held for item in self.expected if item.keep)
 
     @property
     def cut(self) -> Cut:

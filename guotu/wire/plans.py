@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
+from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep, Standby
 from guotu.v1 import query_pb2
 from guotu.wire.questions import cut_to_proto, scope_from_proto, scope_to_proto
 
@@ -15,7 +15,7 @@ _DECISIONS = {
 _DECISIONS_BACK = {value: key for key, value in _DECISIONS.items()}
 
 
-def _step_to_proto(step: PlanStep) -> query_pb2.PlanStep:
+def _step_to_proto(step: PlanStep, explained: bool) -> query_pb2.PlanStep:
     return query_pb2.PlanStep(
         node=step.node,
         decision=_DECISIONS[step.decision],
@@ -24,8 +24,13 @@ def _step_to_proto(step: PlanStep) -> query_pb2.PlanStep:
         address=step.address,
         cut=cut_to_proto(step.cut),
         advertised_rows=step.advertised_rows,
-        plan=None if step.plan is None else plan_to_proto(step.plan),
+        plan=None if step.plan is None else plan_to_proto(step.plan, explained),
+        standbys=[_standby_to_proto(standby) for standby in step.standbys] if explained else (),
     )
+
+
+def _standby_to_proto(standby: Standby) -> query_pb2.Standby:
+    return query_pb2.Standby(dataset=standby.dataset, node=standby.node, address=standby.address)
 
 
 def _step_from_proto(step: query_pb2.PlanStep) -> PlanStep:
@@ -42,16 +47,20 @@ def _step_from_proto(step: query_pb2.PlanStep) -> PlanStep:
             for (name, version), count in zip(versions, rows[: len(versions)], strict=True)
         ),
         plan=plan_from_proto(step.plan) if step.HasField("plan") else None,
+        standbys=tuple(Standby(item.dataset, item.node, item.address) for item in step.standbys),
     )
 
 
-def plan_to_proto(plan: Plan) -> query_pb2.Plan:
-    """Return the wire value; of the expected datasets only the pinned versions and the row total travel."""
+def plan_to_proto(plan: Plan, explained: bool = False) -> query_pb2.Plan:
+    """Return the wire value; of the expected datasets only the pinned versions and the row total travel.
+
+    `explained` adds what is only of use to people.
+    """
     return query_pb2.Plan(
         node=plan.node,
         collection=plan.collection,
         scope=scope_to_proto(plan.scope),
-        steps=[_step_to_proto(step) for step in plan.steps],
+        steps=[_step_to_proto(step, explained) for step in plan.steps],
         pushed_down=plan.pushed_down,
         merge=plan.merge,
         stale_registry=plan.stale_registry,

@@ -46,7 +46,7 @@ class Asked:
         Raises:
             InvalidQuestion, InvalidCrs, TooLarge: as `node.cli.within.polygon_of`.
         """
-        from guotu.client import selection
+        from guotu.model.asking import selection
         from node.cli.within import polygon_of
 
         if not self.within or is_division(self.within):
@@ -59,7 +59,7 @@ class Asked:
         Raises:
             InvalidQuestion: a version or the file of a cut cannot be read, or a version's dataset is not told.
         """
-        from guotu.client import options
+        from guotu.model.asking import options
 
         cut = read_cut(self.cut) if self.cut is not None else {}
         for text in self.versions:
@@ -94,7 +94,7 @@ class AskedQuery:
 
         Raises: as `Asked.selection` and `Asked.options`.
         """
-        from guotu.client import sort_keys
+        from guotu.model.asking import sort_keys
         from guotu.model.question import Query
 
         return Query(
@@ -125,7 +125,7 @@ class AskedStats:
 
         Raises: as `Asked.selection` and `Asked.options`.
         """
-        from guotu.client import aggregates
+        from guotu.model.asking import aggregates
         from guotu.model.question import Stats
 
         fields = tuple(filter(None, self.counted))

@@ -33,7 +33,10 @@ def _console(file: IO[str]) -> Console:
 
 def say(message: str, style: str = "") -> None:
     """Write a message to stderr."""
-    stderr().print(message, style=style or None)
+    if sys.stderr.isatty():
+        stderr().print(message, style=style or None)
+    else:  # nothing to colour or wrap, so that it need not be loaded
+        print(message, file=sys.stderr)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iterable[str] = ()) -> Table:

@@ -105,6 +105,7 @@ def _step_document(step: PlanStep) -> dict[str, Any]:
         "address": step.address,
         "cut": dict(sorted(step.cut.items())),
         "advertised_rows": step.advertised_rows,
+        "standbys": [asdict(standby) for standby in step.standbys],
         "plan": None if step.plan is None else plan_document(step.plan),
     }
 

@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from node.cli.change_table import change_document, change_table
 from node.cli.console import show, stdout, table
 from node.cli.documents import dataset_document
@@ -16,6 +14,8 @@ from node.cli.publish_progress import STAGES, stage_name
 from node.cli.wording import count, size
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from node.cli.publication import Publication
     from node.ingest.report import Fault, ImportReport, MisfitRow
 
@@ -56,6 +56,8 @@ def show_publication(publication: Publication) -> None:
 
 
 def _outcome(publication: Publication) -> Text:
+    from rich.text import Text
+
     head = publication.head
     version = "" if head is None else f"{head.dataset}@{head.version}"
     if publication.published:
@@ -101,6 +103,8 @@ def _show_misfits(misfits: Sequence[MisfitRow]) -> None:
 
 
 def _show_findings(title: str, findings: Sequence[Fault], style: str) -> None:
+    from rich.text import Text
+
     if not findings:
         return
     stdout().print(Text(f"{title}: {len(findings)}", style))
@@ -110,6 +114,8 @@ def _show_findings(title: str, findings: Sequence[Fault], style: str) -> None:
 
 def finding_text(finding: Fault) -> Text:
     """Return one finding: kind and count, both sentences with remedies, and the first keys concerned."""
+    from rich.text import Text
+
     number = f" ×{count(finding.count)}" if finding.count else ""
     text = Text(f"  {finding.kind}{number}\n", "bold")
     text.append(f"    {finding.chinese}  {finding.remedy_chinese}".rstrip() + "\n", "default")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from guotu.model.errors import GuotuError
 from node.cli import exit_codes
 from node.cli.asking import AskedOverlay
 from node.cli.examples import examples
+from node.cli.failure import report
 from node.cli.json_option import json_option, pass_session
 from node.cli.question_options import overlay_options
 from node.cli.session import Session
 
 if TYPE_CHECKING:
-    from guotu.answering import Answer
     from guotu.client import Client
     from guotu.model.question import Overlay
     from node.cli.formats import Format
@@ -62,48 +65,53 @@ def overlay(session: Session, asked: AskedOverlay, form: str | None, output: Pat
     if chosen is not None and len(asked.subjects) > 1:
         raise click.UsageError("写文件时只能有一个 --with a file takes the answer to one --with")
     with session.client() as mesh:
+        asking = Asking(session, mesh, chosen, output)
         questions = asked.questions()
-        whole = [
-            _answered(session, mesh, question, chosen, output, as_json, frame)
-            for question, frame in zip(questions, _frames(len(questions)), strict=True)
-        ]
-    return exit_codes.OK if all(whole) else exit_codes.PARTIAL
+        if as_json and len(questions) > 1:
+            return asking.array(questions)
+        return worst(asking.one(question, as_json) for question in questions)
 
 
-def _frames(count: int) -> list[tuple[str, str]]:
-    """Return what stands before and after each JSON document: several make an array."""
-    if count == 1:
-        return [("", "")]
-    return [("[" if place == 0 else ",", "]\n" if place == count - 1 else "") for place in range(count)]
+def worst(codes: Iterable[int]) -> int:
+    """Return the exit code of several questions: that of the first that did not end well."""
+    return next((code for code in list(codes) if code != exit_codes.OK), exit_codes.OK)
 
 
-def _answered(
-    session: Session,
-    mesh: Client,
-    question: Overlay,
-    chosen: Format | None,
-    output: Path | None,
-    as_json: bool,
-    frame: tuple[str, str],
-) -> bool:
-    """Answer one question; tells whether the answer is complete."""
-    with session.answer(mesh, question) as answer:
-        if chosen is None and as_json:
-            click.echo(frame[0], nl=False)
-            _deliver_json(answer)
-            click.echo(frame[1], nl=False)
-        elif chosen is not None:
-            from node.cli.deliver import deliver_file
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Asks one question after the other, and hands the answers over."""
 
-            deliver_file(answer, chosen, output, as_json)
-        else:
-            from node.cli.groups import deliver_overlay
+    session: Session
+    mesh: Client
+    chosen: Format | None
+    output: Path | None
 
-            deliver_overlay(answer, question, mesh.collection(question.collection))
-    return answer.completeness.complete
+    def one(self, question: Overlay, as_json: bool) -> int:
+        """Ask one; returns its exit code."""
+        from node.cli.deliver import deliver_file, deliver_json
+        from node.cli.groups import deliver_overlay
 
+        with self.session.answer(self.mesh, question) as answer:
+            if self.chosen is not None:
+                deliver_file(answer, self.chosen, self.output, as_json)
+            elif as_json:
+                deliver_json(answer)
+            else:
+                deliver_overlay(answer, question, self.mesh.collection(question.collection))
+        return exit_codes.OK if answer.completeness.complete else exit_codes.PARTIAL
 
-def _deliver_json(answer: Answer) -> None:
-    from node.cli.deliver import deliver_json
-
-    deliver_json(answer)
+    def array(self, questions: Sequence[Overlay]) -> int:
+        """Ask several as one JSON document, an array; it ends with the first that fails."""
+        codes = [exit_codes.OK]
+        for question in questions:
+            click.echo("[" if len(codes) == 1 else ",", nl=False)
+            try:
+                codes.append(self.one(question, as_json=True))
+            except GuotuError as failure:
+                codes.append(report(failure, as_json=True))
+                break
+            except click.exceptions.Exit as ended:  # the failure stands in the document
+                codes.append(ended.exit_code)
+                break
+        click.echo("]")
+        return worst(codes)

@@ -51,6 +51,8 @@ def _grow(branch: Tree, plan: Plan, outcomes: dict[str, list[MemberOutcome]]) ->
     for step in plan.steps:
         _, style = _DECISIONS[step.decision]
         twig = branch.add(Text(_step_line(step), style))
+        if step.standbys:
+            twig.add(Text(_standby_line(step), "dim"))
         if step.plan is not None:
             _grow(twig.add(Text(_headline(step.plan))), step.plan, outcomes)
             continue
@@ -68,6 +70,13 @@ def _step_line(step: PlanStep) -> str:
     if step.advertised_rows:
         parts.append(f"{count(step.advertised_rows)} 行 rows")
     return "  ".join(filter(None, parts))
+
+
+def _standby_line(step: PlanStep) -> str:
+    """One line: who may answer in the member's place, by dataset."""
+    names = [f"{standby.dataset} {standby.node}" for standby in step.standbys]
+    more = f" … +{len(names) - _CUT_SHOWN}" if len(names) > _CUT_SHOWN else ""
+    return f"候补副本 standbys: {', '.join(names[:_CUT_SHOWN])}{more}"
 
 
 def _outcome_line(member: MemberOutcome) -> str:

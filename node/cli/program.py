@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from gc import set_threshold
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,11 +16,14 @@ from node.cli import exit_codes
 from node.cli.catalogue import catalogue
 from node.cli.collections import collections
 from node.cli.datasets import datasets
+from node.cli.dematerialize import dematerialize
 from node.cli.diff import diff
 from node.cli.examples import examples
 from node.cli.explain import explain
 from node.cli.failure import report, report_os_error
 from node.cli.gc import gc
+from node.cli.materialize import materialize
+from node.cli.materialized import materialized
 from node.cli.node import node
 from node.cli.nodes import nodes
 from node.cli.overlay import overlay
@@ -38,6 +42,9 @@ from node.cli.verify import verify
 from node.cli.versions import versions
 from node.without import without_pandas
 
+_RARELY = 50_000
+"""Objects made before the first look for garbage: loading libraries makes many, hardly any of them garbage, and takes
+an eighth less time."""
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -121,7 +128,8 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 for _command in (
     node, nodes, collections, datasets, versions, diff, query, stats, overlay, explain, publish, catalogue,
-    subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc, store,
+    subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
+    materialize, materialized, dematerialize, store,
 ):  # fmt: skip
     program.add_command(_command)
 
@@ -130,6 +138,7 @@ def main() -> NoReturn:
     """Run the command line; entry point of the script `guotu`."""
     StopSignal().install()
     without_pandas()
+    set_threshold(_RARELY)
     try:
         program(prog_name="guotu")
         code: int | str | None = exit_codes.OK

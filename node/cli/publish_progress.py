@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
-from guotu.wire.admin import PublishProgress
 from node.cli.console import say, stderr
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from guotu.wire.admin import PublishProgress
 
 STAGES = {
     "validate": "检查 validate",
@@ -28,31 +31,39 @@ def stage_name(stage: str) -> str:
 
 
 class PublishProgressBars:
-    """One bar a stage, as the stages begin."""
+    """One bar a stage, as the stages begin; one line a stage where there is no terminal."""
 
     def __init__(self) -> None:
-        console = stderr()
-        self._terminal = console.is_terminal
-        columns = (TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bars = Progress(*columns, console=console, disable=not self._terminal)
-        self._tasks: dict[str, TaskID] = {}
+        self._bars = _bars() if sys.stderr.isatty() else None
+        self._tasks: dict[str, TaskID | None] = {}
 
     def __enter__(self) -> Self:
         """Show the bars."""
-        self._bars.start()
+        if self._bars is not None:
+            self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the bars as they are."""
-        self._bars.stop()
+        if self._bars is not None:
+            self._bars.stop()
 
     def update(self, progress: PublishProgress) -> None:
         """Show how far a stage is."""
         stage = progress.stage
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage_name(stage), total=None)
-            if not self._terminal:
+            self._tasks[stage] = None if self._bars is None else self._bars.add_task(stage_name(stage), total=None)
+            if self._bars is None:
                 say(f"{stage_name(stage)} …")
-        self._bars.update(self._tasks[stage], completed=progress.rows, total=progress.total or None)
+        task = self._tasks[stage]
+        if self._bars is not None and task is not None:
+            self._bars.update(task, completed=progress.rows, total=progress.total or None)
+
+
+def _bars() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=stderr())

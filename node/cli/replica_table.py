@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from node.cli.console import table
-from node.cli.wording import count, size, when
+from node.cli.wording import count, lag, size, when
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,18 +49,11 @@ def replicas_table(found: Replicas) -> Table:
 
 
 def _row(item: ReplicaStatus) -> tuple[object, ...]:
+    behind, state = lag(item.lag_versions, item.lag_ms), _STATES.get(item.state, item.state)
     return (
-        item.dataset, item.version or "", item.head or "", lag(item), _STATES.get(item.state, item.state),
-        progress(item), count(item.rows), item.area_name, when(item.next_try_ms), ", ".join(item.quarantined),
-        item.last_error,
+        item.dataset, item.version or "", item.head or "", behind, state, progress(item), count(item.rows),
+        item.area_name, when(item.next_try_ms), ", ".join(item.quarantined), item.last_error,
     )  # fmt: skip
-
-
-def lag(item: ReplicaStatus) -> str:
-    """Return how far a replica is behind, in versions and time; empty if it is not."""
-    if not item.lag_versions:
-        return ""
-    return f"{item.lag_versions} 版 versions, {duration(item.lag_ms)}"
 
 
 def progress(item: ReplicaStatus) -> str:
@@ -68,15 +61,3 @@ def progress(item: ReplicaStatus) -> str:
     if not item.total_bytes:
         return ""
     return f"{size(item.done_bytes)} / {size(item.total_bytes)} ({item.done_bytes / item.total_bytes:.0%})"
-
-
-def duration(milliseconds: int) -> str:
-    """Return a span of time in its two greatest units."""
-    minutes, seconds = divmod(milliseconds // 1000, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

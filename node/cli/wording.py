@@ -29,3 +29,20 @@ def size(octets: int) -> str:
 def extent(box: Extent | None) -> str:
     """Return a rectangle in degrees with four decimals (about 10 m)."""
     return "" if box is None else f"{box.xmin:.4f},{box.ymin:.4f},{box.xmax:.4f},{box.ymax:.4f}"
+
+
+def lag(versions: int, milliseconds: int) -> str:
+    """Return how far something is behind, in versions and time; empty if it is not."""
+    return f"{versions} 版 versions, {duration(milliseconds)}" if versions else ""
+
+
+def duration(milliseconds: int) -> str:
+    """Return a span of time in its two greatest units."""
+    minutes, seconds = divmod(milliseconds // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

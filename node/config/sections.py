@@ -173,9 +173,9 @@ class StoreSection:
     connections: int = option(
         40,
         zh="postgis：读取用的数据库连接数上限；每个正在回答的问题占一个，不宜少于 grpc.max_concurrent_questions。"
-        "另有一个用于写入。",
+        "另有一个用于写入，一个用于物化表。",
         en="postgis: most connections for reading; each question that is being answered holds one, so not fewer than "
-        "grpc.max_concurrent_questions. One more is for writing.",
+        "grpc.max_concurrent_questions. One more is for writing, and one for tables given to others.",
         minimum=1,
         maximum=1000,
     )

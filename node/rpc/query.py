@@ -62,7 +62,8 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
 
         async def work() -> query_pb2.ExplainResponse:
             question = await asyncio.to_thread(explain_from_proto, request)
-            plan = plan_to_proto(await self._federation.explain(question, self._gate.timeout(context)))
+            explained = await self._federation.explain(question, self._gate.timeout(context))
+            plan = plan_to_proto(explained, explained=True)
             if not request.analyze:
                 return query_pb2.ExplainResponse(plan=plan)
             happened = await self._federation.analyze(question, self._gate.timeout(context))

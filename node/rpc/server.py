@@ -22,6 +22,8 @@ from guotu.v1 import (
     dataset_pb2_grpc,
     directory_pb2,
     directory_pb2_grpc,
+    material_pb2,
+    material_pb2_grpc,
     node_pb2,
     node_pb2_grpc,
     package_pb2,
@@ -39,6 +41,7 @@ from guotu.wire.endpoint import MAX_QUESTION_BYTES, TlsFiles, add_health_and_ref
 from guotu.wire.peers import GrpcPeers
 from node.care import CareDesk
 from node.holdings import Holdings
+from node.materials.desk import MaterialDesk
 from node.metrics import Metrics
 from node.packages import PackageDesk
 from node.publishing import PublishDesk
@@ -47,6 +50,7 @@ from node.rpc.admin import AdminServicer
 from node.rpc.care import CareServicer
 from node.rpc.facts import DatasetServicer, DirectoryServicer, NodeServicer
 from node.rpc.gate import Gate
+from node.rpc.material import MaterialServicer
 from node.rpc.package import PackageServicer
 from node.rpc.query import QueryServicer
 from node.rpc.replication import ReplicationServicer
@@ -57,7 +61,7 @@ from sync.replica.replicator import Replicator
 from sync.versions import Versions
 
 _PUBLIC_FILES = (node_pb2, directory_pb2, dataset_pb2, version_pb2, query_pb2, replication_pb2)
-_LOCAL_FILES = (admin_pb2, subscription_pb2, care_pb2, package_pb2)
+_LOCAL_FILES = (admin_pb2, subscription_pb2, care_pb2, package_pb2, material_pb2)
 _PUBLIC, _LOCAL = (
     tuple(service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values())
     for files in (_PUBLIC_FILES, _LOCAL_FILES)
@@ -83,6 +87,7 @@ class Services:
     replicator: Replicator
     care: CareDesk
     packages: PackageDesk
+    materials: MaterialDesk
     transfer_gate: Gate
     """Bounds how many ranges peers fetch at once, apart from questions."""
     metrics: Metrics
@@ -153,6 +158,8 @@ async def start_admin_server(services: Services, socket: Path) -> grpc.aio.Serve
     care_pb2_grpc.add_CareServiceServicer_to_server(CareServicer(services.gate, services.care), server)
     packages = PackageServicer(services.gate, services.packages)
     package_pb2_grpc.add_PackageServiceServicer_to_server(packages, server)
+    materials = MaterialServicer(services.gate, services.materials)
+    material_pb2_grpc.add_MaterialServiceServicer_to_server(materials, server)
     add_health_and_reflection(server, _LOCAL)
     await asyncio.to_thread(socket.unlink, missing_ok=True)
     bind(server, f"unix:{socket}")

@@ -60,8 +60,10 @@ def test_stores_compares_both(tmp_path: Path) -> None:
 
     measures = {"load", "change"}
     for version in (1, 2):
-        measures |= {f"{name}@{version}" for name in ("window", "first_100", "largest_100", "all", "groups")}
+        names = ("window", "first_100", "largest_100", "all", "groups", "overlay")
+        measures |= {f"{name}@{version}" for name in names}
     assert set(result["duckdb_ms"]) == set(result["postgis_ms"]) == set(result["postgis_to_duckdb"]) == measures
+    assert set(result["table_ms"]) == {"make", "change", "compare"}
     for name, ratio in result["postgis_to_duckdb"].items():
         assert ratio == pytest.approx(result["postgis_ms"][name] / result["duckdb_ms"][name], rel=0.01)
 

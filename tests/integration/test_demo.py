@@ -15,8 +15,8 @@ from tests.support.demo_sandbox import Ran, new_sandbox
 
 pytestmark = pytest.mark.timeout(600)
 CHECKS = {
-    "datasets", "classes", "provinces", "sum", "border", "named", "division", "within", "largest", "partial",
-    "marked", "refused", "elsewhere", "again", "replica", "diff", "old",
+    "datasets", "classes", "provinces", "sum", "border", "named", "division", "within", "largest", "overlay", "partial",
+    "marked", "refused", "elsewhere", "again", "replica", "diff", "old", "relief",
 }  # fmt: skip
 
 
@@ -142,6 +142,6 @@ def test_screen_is_bilingual_and_shows_the_commands(ran: Ran) -> None:
     for question in ran.report["questions"]:
         assert question["title"] in ran.output
         assert f"$ {question['command']}" in ran.output
-    for expected in ("节点 node", "不完整 PARTIAL", "跳过 PRUNE", "核对全部通过 all 17 checks passed"):
+    for expected in ("节点 node", "不完整 PARTIAL", "跳过 PRUNE", "核对全部通过 all 19 checks passed"):
         assert expected in ran.output
     assert "\x1b[" not in ran.output

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -164,7 +165,7 @@ async def stored(store: DuckDbStore, version: int) -> pa.Table:
     return await whole(store.stored(DATASET, version, COLLECTION), stored_schema(COLLECTION))
 
 
-@pytest.mark.parametrize("step", ["generations.append", "catalogue.set_state", "catalogue.bump", "catalogue.read"])
+@pytest.mark.parametrize("step", ["generations.append_few", "catalogue.set_state", "catalogue.bump", "catalogue.read"])
 async def test_killed_in_the_middle_of_an_activation(tmp_path: Path, step: str) -> None:
     """The change has been moved, applied, entered, or all but committed: it is not there."""
     options = DuckDbOptions(tmp_path / "store.duckdb")
@@ -183,7 +184,7 @@ async def test_killed_in_the_middle_of_an_activation(tmp_path: Path, step: str) 
     await store.close()
 
 
-@pytest.mark.parametrize("step", ["generations.append", "catalogue.set_state", "catalogue.bump"])
+@pytest.mark.parametrize("step", ["generations.append_few", "catalogue.set_state", "catalogue.bump"])
 async def test_an_activation_that_fails_changes_nothing_and_can_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -211,6 +212,61 @@ async def tables(options: DuckDbOptions) -> list[str]:
     return sorted(name.split("_")[0] for name in names if not name.startswith("guotu_"))
 
 
+@pytest.mark.parametrize("between", ["nothing", "rest", "tidy", "tidy to a base", "mend", "another version"])
+async def test_rows_that_move_between_staging_and_activation_are_found_again(tmp_path: Path, between: str) -> None:
+    options = DuckDbOptions(tmp_path / "store.duckdb", idle_seconds=0.05 if between == "rest" else 10)
+    store = await filled(options, parcels(1000))
+    rows = stored_rows(parcels(1000))
+    for version, count in ((2, 30), (3, 20)):
+        changes = stored_rows(parcels(count, seed=version))
+        await store.stage_change(DATASET, version, COLLECTION, drawn(changes), rebase=between == "tidy to a base")
+        await store.activate(DATASET, version)
+        rows = applied(rows, changes)
+    await store.stage_change(DATASET, 4, COLLECTION, drawn(CHANGES))
+    if between == "rest":
+        await eventually(lambda: store._files.staged[DATASET, 4].placed_at is None)
+    elif between == "mend":
+        right = stored_rows(parcels(10)).append_column("_since", pa.nulls(10, pa.int64()))
+        await store.mend(DATASET, 3, COLLECTION, drawn(right))
+        rows = applied(rows, stored_rows(parcels(10)))
+    elif between == "another version":
+        await load(store, parcels(10), dataset="520000/tb")
+    elif between != "nothing":
+        assert await store.tidy(DATASET)
+    await store.activate(DATASET, 4)
+    assert (await stored(store, 3)).equals(rows)
+    assert (await stored(store, 4)).equals(applied(rows, CHANGES))
+    assert {item.version: item.rows for item in await store.versions() if item.dataset == DATASET}[4] == 999
+    await store.close()
+
+
+@pytest.mark.parametrize("group_rows", [10, 122_880])
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_new_rows_lie_in_curve_order_however_many_and_however_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group_rows: int, backwards: bool
+) -> None:
+    monkeypatch.setattr("node.stores.duckdb.generations.GROUP_ROWS", group_rows)
+    store = await filled(DuckDbOptions(tmp_path / "store.duckdb"), parcels(5000))
+    new = stored_rows(parcels(120, seed=4))
+    await apply(store, new.take(pa.array(range(119, -1, -1))) if backwards else new, 2)
+    assert not await store.tidy(DATASET)
+    found = await fetch(store, COLLECTION, Scan(("BSM",)), version=2)
+    assert found["BSM"].to_pylist()[-120:] == new["BSM"].to_pylist()
+    await store.close()
+
+
+async def test_places_of_rows_that_are_not_those_that_were_staged_are_refused(tmp_path: Path) -> None:
+    store = await filled(DuckDbOptions(tmp_path / "store.duckdb"), parcels(1000))
+    await store.stage_change(DATASET, 2, COLLECTION, drawn(CHANGES))
+    change = store._files.staged[DATASET, 2]
+    assert change.placed_at == store._known.epoch
+    store._files.staged = {(DATASET, 2): replace(change, replaced=change.replaced + 1)}
+    with pytest.raises(StoreFailure, match="121 rows end of 122"):
+        await store.activate(DATASET, 2)
+    assert (await stored(store, 1)).equals(stored_rows(parcels(1000)))
+    await store.close()
+
+
 async def test_nothing_is_left_of_what_was_dropped_replaced_or_staged(tmp_path: Path) -> None:
     options = DuckDbOptions(tmp_path / "store.duckdb")
     store = await filled(options, parcels(1000))
@@ -222,7 +278,7 @@ async def test_nothing_is_left_of_what_was_dropped_replaced_or_staged(tmp_path: 
     await store.stage(DATASET, 4, COLLECTION, drawn(stored_rows(parcels(70))))
     await store.stage_change(DATASET, 4, COLLECTION, drawn(CHANGES))
     await store.stage_change(DATASET, 4, COLLECTION, drawn(CHANGES.slice(5)))
-    assert len(list(options.staged.iterdir())) == 1
+    assert len(list(options.staged.iterdir())) == 2  # the rows, and what they do
     await store.close()
     assert await tables(options) == ["current", "current", "history", "history"]
     await store.open()

@@ -89,7 +89,7 @@ def test_a_polygon_that_is_too_large(mesh: LocalMesh) -> None:
 def test_a_message_beyond_the_transport_limit(mesh: LocalMesh) -> None:
     request = query_pb2.QueryRequest(
         collection="landcover",
-        selection=query_pb2.Selection(within_wkb=bytes(6 << 20)),
+        selection=query_pb2.Selection(within_wkb=bytes(37 << 20)),
         options=query_pb2.QuestionOptions(scope=common_pb2.SCOPE_SUBTREE),
     )
     with grpc.insecure_channel(mesh.address("100000")) as channel:

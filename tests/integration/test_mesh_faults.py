@@ -8,6 +8,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import pytest
+import shapely
 
 from benchmarks.parcels import generate_county, read_counties
 from demo.mesh import LocalMesh
@@ -50,6 +51,23 @@ def test_a_lost_node_is_marked_refused_and_comes_back_the_same(own_mesh: LocalMe
         again = client.stats("landcover", group_by=["igbp"], sum=["area_m2"])
         assert again.digest == digest
         assert dict(again.cut) == cut
+
+
+def test_an_overlay_without_a_member_is_marked(own_mesh: LocalMesh) -> None:
+    mesh, zones = own_mesh, shapely.box([103.9, 105.5], 30.4, [104.4, 106.5], 30.9)
+    with mesh.client("100000") as client:
+        before = client.overlay("landcover", zones, group_by=["igbp"])
+        digest = before.digest
+        mesh.kill("500000")
+        with pytest.raises(errors.IncompleteAnswer):
+            client.overlay("landcover", zones, group_by=["igbp"], timeout=20).table()
+        partial = client.overlay("landcover", zones, group_by=["igbp"], partial=True, timeout=20)
+        (lost,) = partial.completeness.missing
+        assert (lost.dataset, lost.outcome) == ("500000/landcover", Outcome.UNREACHABLE)
+        assert partial.digest != digest
+        assert partial.table().num_rows > 0
+        alone = client.overlay("landcover", zones[:1], group_by=["igbp"], timeout=20)
+        assert alone.completeness.complete  # the member that is away has no part in it
 
 
 def test_the_command_line_marks_partial_answers(own_mesh: LocalMesh, tmp_path: Path) -> None:

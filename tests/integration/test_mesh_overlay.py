@@ -147,20 +147,3 @@ def test_all_faults_of_the_zones_are_told_at_once(mesh: LocalMesh, tmp_path: Pat
         "named as no. 1",
     ):
         assert told in detail
-
-
-def test_a_lost_member_is_marked_and_its_groups_are_left_out(own_mesh: LocalMesh) -> None:
-    mesh = own_mesh
-    with mesh.client("100000") as client:
-        before = client.overlay("landcover", ZONES, group_by=["igbp"])
-        digest = before.digest
-        mesh.kill("500000")
-        with pytest.raises(errors.IncompleteAnswer):
-            client.overlay("landcover", ZONES, group_by=["igbp"], timeout=20).table()
-        partial = client.overlay("landcover", ZONES, group_by=["igbp"], partial=True, timeout=20)
-        (lost,) = partial.completeness.missing
-        assert (lost.dataset, lost.outcome) == ("500000/landcover", Outcome.UNREACHABLE)
-        assert partial.digest != digest
-        assert partial.table().num_rows > 0
-        alone = client.overlay("landcover", ZONES[:1], group_by=["igbp"], timeout=20)
-        assert alone.completeness.complete  # the member that is away has no part in it

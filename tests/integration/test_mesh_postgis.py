@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import pytest
 
 from demo.mesh import LocalMesh
@@ -56,7 +57,7 @@ def desk(mesh: LocalMesh, tmp_path: Path, request: pytest.FixtureRequest) -> Des
 
 
 def answers(desk: Desk, node: str, version: int) -> list[Any]:
-    """Return what a node itself answers: rows in their order, sorted, in a window, and groups, with their digests."""
+    """Return what a node itself answers: rows in their order, sorted, in a window, groups, an overlay; with digests."""
     words = ("--scope", "self", "--version", str(version), "--limit", "0")
     rows = [
         ask(desk.mesh, node, "query", desk.dataset, *words, *more)
@@ -64,6 +65,8 @@ def answers(desk: Desk, node: str, version: int) -> list[Any]:
     ]
     groups = ("--group-by", "DLBM", "--sum", "MJ", "--count", "--max", "MJ")
     rows.append(ask(desk.mesh, node, "stats", desk.dataset, *groups, *words[:4]))
+    zones = desk.write(gpd.GeoDataFrame(geometry=squares(3, size=0.0101), crs=4490), "zones.gpkg")
+    rows.append(ask(desk.mesh, node, "overlay", zones, "--with", desk.dataset, *groups[:2], *words[:4]))
     return [(answer["rows"], answer["digest"]) for answer in rows]
 
 
@@ -83,7 +86,7 @@ def test_versions_go_from_one_store_to_the_other(desk: Desk) -> None:
     reaches(mesh, desk.dataset, 3)
     seen = {version: answers(desk, NODE, version) for version in counts}
     assert {version: len(found[0][0]) for version, found in seen.items()} == counts
-    assert all(found[2][0] and found[3][0] for found in seen.values())
+    assert all(found[2][0] and found[3][0] and found[5][0] for found in seen.values())
     for node in (NODE, NATION):
         assert {version: answers(desk, node, version) for version in counts} == seen
         changes = ask(mesh, node, "diff", desk.dataset, "1", "2")["change"]

@@ -118,19 +118,19 @@ async def test_migrations_are_told_and_taken(options: PostgisOptions, monkeypatc
     assert await upgrade(options, dry_run=True) == list(MIGRATIONS)
     assert await upgrade(options, dry_run=False) == list(MIGRATIONS)
     assert await upgrade(options, dry_run=False) == []
-    more = (*MIGRATIONS, Migration(2, "a table more", "CREATE TABLE guotu.more (x int)"))
+    more = (*MIGRATIONS, Migration(MIGRATIONS[-1].number + 1, "a table more", "CREATE TABLE guotu.more (x int)"))
     monkeypatch.setattr(migrations, "MIGRATIONS", more)
     monkeypatch.setattr(migrations.pending, "__defaults__", (more,))
     monkeypatch.setattr(migrations.migrate, "__defaults__", (more,))
     assert "guotu store migrate" in await refusal(options)
-    assert await upgrade(options, dry_run=True) == [more[1]]
-    assert await upgrade(options, dry_run=False) == [more[1]]
+    assert await upgrade(options, dry_run=True) == [more[-1]]
+    assert await upgrade(options, dry_run=False) == [more[-1]]
     monkeypatch.undo()
     assert "later release" in await refusal(options)
 
 
 async def test_a_migration_that_fails_changes_nothing(beside: Any) -> None:
-    bad = (*MIGRATIONS, Migration(2, "bad", "CREATE TABLE guotu.more (x int); SELECT 1 / 0"))
+    bad = (*MIGRATIONS, Migration(MIGRATIONS[-1].number + 1, "bad", "CREATE TABLE guotu.more (x int); SELECT 1 / 0"))
     with pytest.raises(asyncpg.PostgresError):
         await migrate(beside, bad)
     assert await beside.fetchval("SELECT to_regnamespace('guotu')") is None
@@ -385,9 +385,30 @@ def test_the_command_shows_the_steps_and_takes_them(options: PostgisOptions, tmp
     config.write_text(f'store = "{options.url}"\n[node]\nid = "510000"\n', encoding="utf-8")
     shown = run("--dry-run")
     assert (shown.exit_code, "CREATE TABLE guotu.versions" in shown.stdout) == (0, True)
-    first = {"number": 1, "name": MIGRATIONS[0].name}
-    for words, steps in ((("--dry-run",), [first]), ((), [first]), ((), [])):
+    all_steps = [{"number": step.number, "name": step.name} for step in MIGRATIONS]
+    for words, steps in ((("--dry-run",), all_steps), ((), all_steps), ((), [])):
         assert json.loads(run(*words, "--json").stdout) == {"dry_run": bool(words), "steps": steps}
     assert "up to date" in run().stderr
     config.write_text('[node]\nid = "510000"\n', encoding="utf-8")
     assert run().exit_code == 2
+
+
+async def test_each_change_of_versions_is_told(options: PostgisOptions) -> None:
+    told: list[int] = []
+    store = PostgisStore(options, lambda: told.append(len(told)))
+    await store.open()
+    rows = stored_rows(parcels(10))
+    mended = rows.append_column("_since", pa.array([1] * 10, pa.int64()))
+    for change in (
+        load(store, parcels(10)),
+        store.mend(DATASET, 1, COLLECTION, drawn(mended)),
+        apply(store, removed(rows["BSM"].to_pylist()[:2]), 2),
+        store.drop(DATASET, 1),
+    ):
+        before = len(told)
+        await change
+        assert len(told) > before
+    before = len(told)
+    await fetch(store, COLLECTION, Scan(("BSM",)), version=2)
+    await store.close()
+    assert len(told) == before

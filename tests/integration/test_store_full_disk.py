@@ -19,6 +19,7 @@ from guotu.model.ports import Scan
 from guotu.model.question import SortKey
 from node.stores.duckdb.options import DuckDbOptions
 from node.stores.duckdb.store import DuckDbStore
+from tests.support.eventually import eventually
 from tests.support.features import COLLECTION, parcels
 from tests.support.small_disk import SmallDisk
 from tests.support.stores import fetch, load
@@ -81,8 +82,26 @@ async def test_no_room_to_commit(disk: SmallDisk, room: int, rows: int) -> None:
         assert same(await fetch(store, COLLECTION, EVERYTHING), held)
 
 
-async def test_no_room_for_the_engine_to_put_its_log_into_the_file(disk: SmallDisk) -> None:
-    """It stops at that, and says so until it is started again; no version is lost."""
+async def test_without_room_the_log_waits_until_there_is(disk: SmallDisk) -> None:
+    log = disk.path / "store.duckdb.wal"
+    async with opened(disk, idle_s=0.05) as store:
+        await load(store, BEFORE)
+        await eventually(lambda: not log.exists())
+        disk.leave(MIB >> 4)
+        await load(store, parcels(10, 1), version=2)
+        await _idled(store, 5)
+        assert log.exists()
+        disk.clear()
+        assert (await fetch(store, COLLECTION, EVERYTHING, version=2)).num_rows == 10
+        await eventually(lambda: not log.exists())
+        await load(store, parcels(20, 2), version=3)
+
+
+async def test_no_room_for_the_engine_to_put_its_log_into_the_file(
+    disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room went after it was looked for: the engine stops, and says so until it is started again."""
+    monkeypatch.setattr("node.stores.duckdb.sessions.has_room", lambda options: True)
     async with opened(disk, idle_s=0.05) as store:
         await load(store, BEFORE)
         await asyncio.sleep(0.5)  # the store idles, so that version 1 is in the file
@@ -97,9 +116,9 @@ async def test_no_room_for_the_engine_to_put_its_log_into_the_file(disk: SmallDi
         await load(again, parcels(20, 2), version=3)
 
 
-async def _idled(store: DuckDbStore) -> None:
+async def _idled(store: DuckDbStore, times: int = 20) -> None:
     """Read now and then, so that the store idles in between."""
-    for _ in range(20):
+    for _ in range(times):
         await asyncio.sleep(0.2)
         await fetch(store, COLLECTION, EVERYTHING)
 

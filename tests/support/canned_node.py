@@ -36,7 +36,7 @@ from guotu.v1 import (
 from guotu.wire.answers import frame_to_proto, trailer_to_proto
 from guotu.wire.changes import change_to_proto
 from guotu.wire.plans import plan_to_proto
-from guotu.wire.questions import query_from_proto, stats_from_proto
+from guotu.wire.questions import overlay_from_proto, query_from_proto, stats_from_proto
 from guotu.wire.records import collection_to_proto, dataset_to_proto, node_to_proto
 from guotu.wire.status import status_of
 from guotu.wire.versions import version_to_proto
@@ -163,6 +163,13 @@ class CannedServicer(
         self.script.questions.append(stats_from_proto(request))
         for frame in self.script.frames:
             yield frame_to_proto(frame, query_pb2.AggregateResponse)
+        if self.script.error is not None:
+            _abort(context, self.script.error)
+
+    def Overlay(self, request: Any, context: Any) -> Iterator[query_pb2.OverlayResponse]:
+        self.script.questions.append(overlay_from_proto(request))
+        for frame in list(self.script.frames):
+            yield frame_to_proto(frame, query_pb2.OverlayResponse)
         if self.script.error is not None:
             _abort(context, self.script.error)
 

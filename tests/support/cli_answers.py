@@ -59,6 +59,27 @@ GROUPS = pa.record_batch(
 )
 
 
+OVERLAY_SCHEMA = pa.schema(
+    [
+        pa.field("zone", pa.string()),
+        pa.field("igbp", pa.int64()),
+        pa.field("count", pa.int64()),
+        pa.field("area_m2", pa.decimal128(38, 4)),
+        pa.field("share", pa.float64()),
+    ]
+)
+OVERLAY = pa.record_batch(
+    [
+        pa.array(["甲地", "甲地", "乙地"]),
+        pa.array([13, None, 13]),
+        pa.array([7, 1, 0]),
+        pa.array([Decimal("123456789.1250"), Decimal("49.9999"), Decimal("50.0000")], pa.decimal128(38, 4)),
+        pa.array([0.98765, 0.0001, 1.25]),
+    ],
+    schema=OVERLAY_SCHEMA,
+)
+
+
 def row_frames(partial: bool = False) -> Iterator[Frame]:
     """Yield an answer of the four rows in two batches, with an empty one between."""
     return answer_frames([ROWS.slice(0, 3), ROWS.slice(0, 0), ROWS.slice(3)], SCHEMA, partial=partial)
@@ -67,3 +88,8 @@ def row_frames(partial: bool = False) -> Iterator[Frame]:
 def group_frames(partial: bool = False) -> Iterator[Frame]:
     """Yield an answer of three groups."""
     return answer_frames([GROUPS], GROUP_SCHEMA, partial=partial)
+
+
+def overlay_frames(partial: bool = False) -> Iterator[Frame]:
+    """Yield an answer of three rows."""
+    return answer_frames([OVERLAY], OVERLAY_SCHEMA, partial=partial)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 import tempfile
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+
+import trustme
 
 from benchmarks.pg_cluster import PgCluster, reachable_folder
 from tests.support.etcd import free_port
@@ -33,7 +37,8 @@ def cluster() -> PgCluster:
     """Start the cluster of this process; `stop_cluster` ends it."""
     folder = Path(_life.enter_context(tempfile.TemporaryDirectory(prefix="guotu-pg-")))
     reachable_folder(folder)
-    started = _life.enter_context(PgCluster(folder / "data", f"127.0.0.1:{free_port()}", _SETTINGS))
+    settings = _SETTINGS | _tls(folder)
+    started = _life.enter_context(PgCluster(folder / "data", f"127.0.0.1:{free_port()}", settings))
     started.sql(
         f"CREATE ROLE {_USER} LOGIN PASSWORD '{started.password}';"
         # Its own order of texts is not that of code points, so that a comparison which left the order to it is noticed.
@@ -41,6 +46,25 @@ def cluster() -> PgCluster:
         f"\\c {_TEMPLATE}\nCREATE EXTENSION postgis;"
     )
     return started
+
+
+@cache
+def authority() -> trustme.CA:
+    """Return who vouches for the cluster of this process."""
+    return trustme.CA()
+
+
+def _tls(folder: Path) -> dict[str, str]:
+    """Write a certificate that the server may use; returns the settings."""
+    certificate = authority().issue_cert("127.0.0.1")
+    paths = {"ssl_cert_file": folder / "server.pem", "ssl_key_file": folder / "server.key"}
+    certificate.cert_chain_pems[0].write_to_path(paths["ssl_cert_file"])
+    certificate.private_key_pem.write_to_path(paths["ssl_key_file"])
+    for path in paths.values():
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(path, "postgres")
+    return {"ssl": "on"} | {name: str(path) for name, path in paths.items()}
 
 
 def stop_cluster() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,6 @@ import shapely
 from guotu.model.area import ellipsoidal_area_m2
 
 Rows = dict[tuple[Hashable, ...], tuple[int, Decimal]]
-_UNIT = Decimal("0.0001")
 
 
 class Oracle:
@@ -41,7 +41,7 @@ def common_area(zone: shapely.Geometry, shape: shapely.Geometry | None) -> Decim
     cut = shapely.intersection(zone, shape)
     within = shapely.covers(zone, shape) or cut.area >= shape.area * (1 - 1e-9)
     (area,) = ellipsoidal_area_m2(np.array([shape if within else cut]))
-    return Decimal(float(area)).quantize(_UNIT, ROUND_HALF_UP)
+    return Decimal(math.floor(float(area) * 10_000 + 0.5)).scaleb(-4)
 
 
 def rows_of(table: pa.Table, group_by: Sequence[str]) -> Rows:

@@ -18,6 +18,7 @@ from guotu.model.collection import Collection
 from guotu.model.ports import FeatureStore, ObjectStore
 from guotu.model.schema import arrow_schema
 from sync.objects.local import LocalObjectStore
+from sync.publication import Tell, tell_nobody
 from sync.publish import Attempt, Publisher, PublishOutcome
 from sync.reconcile import Reconciled, reconcile
 from sync.signing import NodeKey
@@ -61,12 +62,13 @@ class Parts:
         dataset: str = DATASET,
         collection: Collection = PARCELS,
         progress: Progress = no_progress,
+        tell: Tell = tell_nobody,
         **changes: object,
     ) -> PublishOutcome:
         """Publish a spool, of parcels unless said otherwise."""
         words: dict[str, object] = {"message": "变更", "source": "test"}
         attempt = Attempt(dataset, collection, spool, write_id=write_id, **(words | changes))  # type: ignore[arg-type]
-        return await self.publisher.publish(attempt, progress)
+        return await self.publisher.publish(attempt, progress, tell)
 
     async def rows(self, version: int, collection: Collection = PARCELS) -> pa.Table:
         """Return the rows of a version, in curve order."""

@@ -18,12 +18,13 @@ from guotu.model.question import (
     AggregateFunction,
     CompletenessMode,
     Options,
+    Overlay,
     Query,
     Question,
     SortKey,
     Stats,
 )
-from guotu.model.records import DatasetRecord
+from guotu.model.records import DatasetRecord, ReplicaRecord
 from tests.support.federation_parts import PARCELS, FixedCatalogue, FixedDirectory, dataset, view
 from tests.support.scripted_peers import Member, MemberStore, ScriptedPeers, parcels
 
@@ -86,7 +87,7 @@ class Heard:
 class Mesh:
     """One node's federation over scripted members; the node's own rows are those of the member of its name.
 
-    `replicas` are held whole by the node: their rows come from its store.
+    `replicas` are held whole by the node: their rows come from its store. What members hold the directory knows of.
     """
 
     def __init__(
@@ -106,7 +107,10 @@ class Mesh:
         own = self.members.get(node)
         held = {record.collection: record for record in records if record.node == node}
         copies = {item.dataset: dataset(item.node, item.version, len(item.rows)) for item in replicas}
-        directory = FixedDirectory(view(names, records, stale))
+        held_elsewhere = [
+            ReplicaRecord(copy.dataset, item.node, copy.version) for item in members for copy in item.holds
+        ]
+        directory = FixedDirectory(view(names, records, stale, held_elsewhere))
         self.federation = Federation(
             planner=Planner(node, directory, lambda: held, lambda: copies),
             catalogue=FixedCatalogue(PARCELS),
@@ -119,6 +123,8 @@ class Mesh:
     def frames(self, question: Question, timeout: float) -> AsyncIterator[Frame]:
         if isinstance(question, Query):
             return self.federation.query(question, timeout)
+        if isinstance(question, Overlay):
+            return self.federation.overlay(question, timeout)
         return self.federation.stats(question, timeout)
 
     async def ask(self, question: Question, timeout: float = 20.0) -> Heard:
@@ -133,7 +139,8 @@ class Mesh:
         return heard
 
     def all_closed(self) -> None:
-        for member in (*self.members.values(), *self.replicas):
+        held = [copy for member in self.members.values() for copy in member.holds]
+        for member in (*self.members.values(), *self.replicas, *held):
             assert member.opened == member.closed, member.node
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -25,9 +26,20 @@ from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.errors import NodeUnavailable
 from guotu.model.grouping import grouping_schema
+from guotu.model.overlay import Tabulation, scanned_fields
 from guotu.model.plan import Plan
 from guotu.model.ports import Grouping, Scan
-from guotu.model.question import Aggregate, AggregateFunction, CompletenessMode, Query, Question, Scope, SortKey, Stats
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    CompletenessMode,
+    Overlay,
+    Query,
+    Question,
+    Scope,
+    SortKey,
+    Stats,
+)
 from guotu.model.schema import arrow_schema
 from tests.support.federation_parts import PARCELS
 
@@ -94,6 +106,12 @@ class Member:
     notices: tuple[Notice, ...] = ()
     schema: pa.Schema | None = None
     """A schema of its own instead of the right one."""
+    holds: tuple[Member, ...] = ()
+    """Replicas that it holds; each answers, and fails, as a member of its own does."""
+    holder: str = ""
+    """Who holds it, if it is a replica."""
+    quiet_s: float = 0.0
+    """Says nothing for so long."""
     asked: list[Question] = field(default_factory=list)
     timeouts: list[float | None] = field(default_factory=list)
     opened: int = 0
@@ -107,6 +125,13 @@ class Member:
 
     async def answer(self, question: Question, timeout: float | None) -> AsyncIterator[Frame]:
         """Answer a question, in its way."""
+        for copy in self.holds:
+            if question.options.dataset == copy.dataset:
+                copy.holder = self.node
+                async with aclosing(copy.answer(question, timeout)) as frames:  # type: ignore[type-var]
+                    async for frame in frames:
+                        yield frame
+                return
         self.asked.append(question)
         self.timeouts.append(timeout)
         self.opened += 1
@@ -119,6 +144,7 @@ class Member:
     async def _frames(self, question: Question) -> AsyncIterator[Frame]:
         if self.silent:
             await asyncio.Event().wait()
+        await asyncio.sleep(self.quiet_s)
         table = self.table(question)
         plan = Plan(self.node, self.collection.id, Scope.SELF, ())
         yield Header("r", self.node, plan, {self.dataset: self.version}, self.schema or table.schema)
@@ -146,6 +172,8 @@ class Member:
         if isinstance(question, Query):
             scan = Scan(question.fields, None, question.sort, question.limit)
             return self.scanned(scan)
+        if isinstance(question, Overlay):
+            return self.overlaid(question)
         return self.aggregated(Grouping(question.group_by, question.aggregates))
 
     def scanned(self, scan: Scan) -> pa.Table:
@@ -158,8 +186,22 @@ class Member:
         schema = grouping_schema(self.collection, grouping.group_by, grouping.aggregates)
         return pa.Table.from_pylist(grouped(self.rows, grouping.group_by, grouping.aggregates), schema)
 
+    def overlaid(self, overlay: Overlay) -> pa.Table:
+        """Return the groups of an overlay; filters are not looked at."""
+        tabulation = Tabulation(overlay.zones, self.collection, overlay.group_by, 1_000_000)
+        for batch in self.scanned(Scan(scanned_fields(self.collection, overlay.group_by))).to_batches():
+            tabulation.add(batch)
+        return tabulation.table()
+
     def _trailer(self, table: pa.Table) -> Trailer:
-        own = MemberOutcome(self.node, self.dataset, Outcome.ANSWERED, version=self.version, rows=table.num_rows)
+        own = MemberOutcome(
+            self.node,
+            self.dataset,
+            Outcome.REPLICA if self.holder else Outcome.ANSWERED,
+            version=self.version,
+            rows=table.num_rows,
+            replica=self.holder,
+        )
         digest = SegmentDigest(table.schema)
         for batch in table.to_batches():
             digest.update(batch)
@@ -180,6 +222,9 @@ class ScriptedPeers:
         return self._ask(address, question, timeout)
 
     def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
+        return self._ask(address, question, timeout)
+
+    def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
         return self._ask(address, question, timeout)
 
     def _ask(self, address: str, question: Question, timeout: float | None) -> AsyncIterator[Frame]:

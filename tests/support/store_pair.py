@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -45,6 +45,10 @@ class StorePair:
                 return type(error)
 
         return [self._runner.run(answer(store)) for store in self._stores.values()]
+
+    def one(self, ask: Callable[[FeatureStore], Coroutine[Any, Any, T]]) -> T:
+        """Ask the first store alone."""
+        return self._runner.run(ask(next(iter(self._stores.values()))))
 
     def load(self, dataset: str, version: int, collection: Collection, rows: pa.Table) -> None:
         """Make rows, as a store takes them, a version of their own in both."""

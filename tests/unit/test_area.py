@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import shapely
 
-from guotu.model.area import _frame, ellipsoidal_area_m2, official_area_m2, round_half_up, sheet_area_m2
+from guotu.model.area import ellipsoidal_area_m2, official_area_m2, sheet_area_m2
 from guotu.model.crs import resolve_crs, transform_geometries
+from guotu.model.locating import frame_of, round_half_up
 
 V1 = [(500100, 3380100), (501100, 3380100), (501100, 3381100), (500100, 3381100)]
 V2 = [(620000, 3380000), (620800.5, 3380120.25), (620700.75, 3380910.125), (619950.5, 3380700)]
@@ -43,7 +44,7 @@ def test_the_inverse_series_is_the_projection_to_a_millimetre(crs, meridian, rea
     grid = np.meshgrid(np.linspace(meridian - reach, meridian + reach, 9), np.linspace(4, 53, 12))
     exact = np.column_stack([axis.ravel() for axis in grid])
     plane = shapely.get_coordinates(transform_geometries(shapely.points(exact), "EPSG:4490", crs))
-    latitude, longitude = _frame(crs).locate(*plane.T)
+    latitude, longitude = frame_of(crs).locate(*plane.T)
     seconds = np.abs(np.degrees([longitude, latitude]).T - exact) * 3600
     # Longitude ends at the fifth power of the distance, so it is the weaker one at the rim of a wide zone.
     assert (seconds.max(axis=0) < (2.5e-5, 7e-6)).all()
@@ -142,3 +143,17 @@ def test_projected_coordinates_are_not_degrees():
 
 def test_rounding_is_half_up_and_symmetric():
     assert round_half_up(np.array([0.125, 0.375, 2.5, -0.125]), 2).tolist() == [0.13, 0.38, 2.5, -0.13]
+
+
+def test_an_area_does_not_depend_on_what_stands_beside_it():
+    """To the last bit, so that areas that are rounded and added up are the same however they are spread over nodes."""
+    luck = np.random.default_rng(4)
+    corners = luck.random((300, 2)) * (8, 8) + (100, 26)
+    shapes = shapely.buffer(shapely.points(corners), luck.random(300) ** 6 * 0.5, quad_segs=5)
+    shapes[::7] = shapely.difference(shapes[::7], shapely.buffer(shapely.points(corners[::7]), 1e-5))
+    shapes[::11] = [
+        shapely.MultiPolygon([*shapely.get_parts(shape), shapely.box(99, 20, 99.1, 20.1)]) for shape in shapes[::11]
+    ]
+    together = ellipsoidal_area_m2(shapes)
+    assert ellipsoidal_area_m2(shapes[::-1])[::-1].tolist() == together.tolist()
+    assert [ellipsoidal_area_m2(shapes[place : place + 1])[0] for place in range(300)] == together.tolist()

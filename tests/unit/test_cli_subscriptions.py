@@ -18,7 +18,7 @@ from guotu.model.crs import geometry_field
 from guotu.model.errors import IncompleteAnswer, InvalidQuestion, NotFound, UnknownCollection
 from node.cli import replicas as replicas_command
 from node.cli.program import program
-from node.cli.replica_table import duration
+from node.cli.wording import duration
 from tests.support.canned_node import CannedNode, Script, answer_frames
 from tests.support.canned_subscriptions import CURRENT, CannedSubscriptions
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
+import shapely
 
 from guotu.model import errors
 from guotu.model.plan import Decision, Plan
@@ -12,6 +14,7 @@ from guotu.model.question import (
     Aggregate,
     AggregateFunction,
     Options,
+    Overlay,
     Query,
     Question,
     Scope,
@@ -19,6 +22,7 @@ from guotu.model.question import (
     SortKey,
     Stats,
 )
+from guotu.model.zones import zones_of
 from tests.support.scripted_mesh import (
     COUNT,
     LOST,
@@ -29,6 +33,8 @@ from tests.support.scripted_mesh import (
     totals,
 )
 from tests.support.scripted_peers import Member, parcels
+
+ZONES = zones_of(["a"], np.array([shapely.box(104, 30, 105, 31)]))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,12 @@ from tests.support.scripted_peers import Member, parcels
         (Stats("dltb", (Aggregate(COUNT, "", "DLBM"),), ("DLBM",)), errors.InvalidQuestion),
         (Stats("dltb", (Aggregate(COUNT, "", "1; DROP"),)), errors.InvalidQuestion),
         (Stats("dltb", (Aggregate(COUNT, "", "n"),), ("geometry",)), errors.UnknownField),
+        (Overlay("xzq", ZONES), errors.UnknownCollection),
+        (Overlay("dltb", ZONES, ("nothing",)), errors.UnknownField),
+        (Overlay("dltb", ZONES, ("DLBM", "DLBM")), errors.InvalidQuestion),
+        (Overlay("dltb", ZONES, ("BSM",) * 9), errors.InvalidQuestion),
+        (Overlay("dltb", ZONES, selection=Selection("DLBM =")), errors.InvalidFilter),
+        (Overlay("dltb", ZONES, options=Options(cut={"dltb": 1})), errors.InvalidQuestion),
     ],
 )
 async def test_a_bad_question_is_refused_before_anybody_is_asked(

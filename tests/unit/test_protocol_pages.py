@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from guotu.model.records import Change
 from guotu.model.schema import arrow_schema
 from guotu.v1 import registry_pb2, replication_pb2
-from guotu.wire.endpoint import MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES
+from guotu.wire.endpoint import MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES, MAX_REQUEST_BYTES
 from node.rpc.replication import MAX_READ_BYTES, PART_BYTES
 from sync.bases import MOST_DELTA_SHARE, MOST_DELTAS
 from sync.definitions import parse_definition
@@ -104,8 +104,8 @@ def test_the_page_has_the_limits() -> None:
         ("0 to 64 MiB; 0 for all that follow", MAX_READ_BYTES == 64 * MIB),
         ("the next 1 to 1,048,576 bytes", PART_BYTES == MIB),
         (
-            "requests of at most 4 MiB, responses of at most 64 MiB",
-            (MAX_REQUEST_BYTES, MAX_MESSAGE_BYTES) == (4 * MIB, 64 * MIB),
+            "requests of at most 4 MiB (of questions 36 MiB, for their zones), responses of at most 64 MiB",
+            (MAX_REQUEST_BYTES, MAX_QUESTION_BYTES, MAX_MESSAGE_BYTES) == (4 * MIB, 36 * MIB, 64 * MIB),
         ),
         ("`guotu-package.json` | at most 16 MiB", MAX_INDEX_BYTES == 16 * MIB),
         ("at most 256 MiB together", MAX_DOCUMENTS_BYTES == 256 * MIB),

@@ -18,6 +18,7 @@ from node.holdings import Holdings
 from node.ingest.kinds import FaultKind
 from node.publishing import PublishDesk, PublishOrder, PublishResult
 from registry.gazetteer import Gazetteer
+from sync.publication import Tell, tell_nobody
 from sync.publish import Attempt, Misfit, Publisher, PublishOutcome
 from tests.support.layers import PARCELS, good_rows, wkb_of
 
@@ -49,15 +50,21 @@ class ScriptedPublisher:
 
     outcome: PublishOutcome
     error: BaseException | None = None
+    tells: bool = True
+    """False for a publish that had been done before."""
     attempts: list[Attempt] = field(default_factory=list)
     tables: list[list[pa.Table | None]] = field(default_factory=list)
     """Rows, stated and deletes of each attempt."""
 
-    async def publish(self, attempt: Attempt, progress: Callable[[str, int, int], None]) -> PublishOutcome:
+    async def publish(
+        self, attempt: Attempt, progress: Callable[[str, int, int], None], tell: Tell = tell_nobody
+    ) -> PublishOutcome:
         self.attempts.append(attempt)
         self.tables.append([read(path) for path in (attempt.spool, attempt.stated, attempt.deletes)])
         if self.error is not None:
             raise self.error
+        if self.outcome.published and self.outcome.record is not None and self.tells:
+            await tell(self.outcome.record)
         return self.outcome
 
     async def head(self, dataset: str) -> DatasetRecord | None:
@@ -123,7 +130,9 @@ def order(schema: pa.Schema | None, **changes: Any) -> PublishOrder:
     return replace(plain, **changes)
 
 
-def test_a_layer_is_handed_on_and_made_known(parts: Parts) -> None:
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_layer_is_handed_on_and_made_known_once(parts: Parts, tells: bool) -> None:
+    parts.publisher.tells = tells
     result = parts.publish(order(rows().schema, source_date="2025-12-31", new_series=True), rows())
     (attempt,) = parts.publisher.attempts
     assert (attempt.dataset, attempt.source_date, attempt.new_series, attempt.increment) == (

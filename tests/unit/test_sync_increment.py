@@ -44,6 +44,19 @@ async def test_inserts_updates_and_deletes(parts: Parts, tmp_path: Path, monkeyp
     assert (await parts.rows(2)).sort_by("BSM").equals(rows_of(after).sort_by("BSM"))
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+async def test_an_increment_in_portions_is_the_same(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Three new states, two deletes: portions end inside either, and between them."""
+    monkeypatch.setattr("sync.portions._ROWS", rows)
+    after = {**FIRST, "k05": ("旱地", 5), "k06": ("水田", 60), "new": ("园地", 70)}
+    del after["k07"], after["k08"]
+    outcome = await publish_increment(parts, tmp_path, FIRST, after, "w-2")
+    assert (outcome.change.inserts, outcome.change.updates, outcome.change.deletes) == (1, 2, 2)
+    assert (await parts.rows(2)).sort_by("BSM").equals(rows_of(after).sort_by("BSM"))
+
+
 async def test_states_that_are_there_already_are_no_change(parts: Parts, tmp_path: Path) -> None:
     before = await parts.objects.keys("")
     spool = write_spool(tmp_path / "same.arrow", rows_of(FIRST).slice(3, 4))

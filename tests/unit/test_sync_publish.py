@@ -10,6 +10,7 @@ import pytest
 
 from guotu.model.errors import InvalidInput, PublishConflict, StoreFailure
 from guotu.model.ports import ObjectStore
+from guotu.model.records import DatasetRecord
 from sync.definition import definition_hash
 from sync.definitions import definition_key
 from sync.manifest import parse_manifest
@@ -77,6 +78,19 @@ async def test_record_is_what_the_registry_is_told(tmp_path: Path, spools: Calla
     assert (record.manifest, record.digest) == (manifest.name, manifest.digest)
     assert (record.coverage_wkb.hex(), record.territory_m2) == (manifest.coverage, manifest.territory_m2)
     assert record.published_ms == manifest.published_ms
+
+
+async def test_a_head_is_told_of_as_soon_as_it_can_be_read(tmp_path: Path, spools: Callable[..., Path]) -> None:
+    told: list[object] = []
+    parts = Parts(tmp_path, checkpoint=told.append)
+
+    async def tell(record: DatasetRecord) -> None:
+        told.append((record.version, [item.version for item in await parts.store.versions()]))
+
+    await parts.publish(spools(parcels(50)), "w-1", tell=tell)
+    assert told[-3:] == ["activated", (1, [1]), "tidied"]
+    await parts.publish(spools(parcels(50)), "w-2", tell=tell)
+    assert "tidied" not in told[len(STEPS) + 1 :]
 
 
 async def test_versions_follow_each_other(tmp_path: Path, spools: Callable[..., Path]) -> None:

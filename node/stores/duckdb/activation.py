@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from guotu.model.errors import StoreFailure
 from guotu.model.schema import HASH
 from node.stores.duckdb import catalogue, generations
 from node.stores.duckdb.catalogue import Catalogue, Generation
-from node.stores.duckdb.changefiles import ChangeFiles
+from node.stores.duckdb.changefiles import ChangeFiles, StagedChange
+from node.stores.duckdb.comparison import AT
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.sql.source import curve_order
 from node.stores.entry import UNORDERED, Entry, Key
@@ -15,49 +17,49 @@ from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quot
 from node.stores.sql.parameters import Parameters
 
 
-def activate(cursor: Cursor, files: ChangeFiles, key: Key, state: bytes) -> None:
+def activate(cursor: Cursor, known: Catalogue, files: ChangeFiles, key: Key, state: bytes) -> None:
     """Make a staged version readable; one that is readable and not staged again stays as it is.
 
     Raises:
         UnknownVersion: it is neither staged nor readable.
     """
-    known = catalogue.read(cursor)
-    staged = known.staged.get(key)
-    if staged is None:
+    staged, change, before = known.staged.get(key), files.staged.get(key), known
+    if staged is None and change is None:
         known.view(*key)
         return
     if key in known.readable:
         _conceal(cursor, known, known.readable[key])
-        known = catalogue.read(cursor)
-    catalogue.remove(cursor, staged)
-    catalogue.add(cursor, _applied(cursor, files, known, staged) if staged.change else replace(staged, readable=True))
+        before = catalogue.read(cursor)
+    if change is not None:
+        placed = before is known and change.placed_at == known.epoch
+        catalogue.add(cursor, _applied(cursor, files, before, change, placed))
+        files.end(key)
+    elif staged is not None:
+        catalogue.remove(cursor, staged)
+        catalogue.add(cursor, replace(staged, readable=True))
     catalogue.set_state(cursor, key, state)
-    _drop_next_change(cursor, known, staged)
+    files.end(_following(key))
 
 
-def drop(cursor: Cursor, key: Key) -> None:
+def drop(cursor: Cursor, known: Catalogue, files: ChangeFiles, key: Key) -> None:
     """Remove a version, staged or readable, and the rows that no other readable version needs."""
-    known = catalogue.read(cursor)
-    if key in known.staged:
-        unstage(cursor, known, known.staged[key])
+    unstage(cursor, known, files, key)
     if key in known.readable:
-        entry = known.readable[key]
-        _drop_next_change(cursor, known, entry)
-        _conceal(cursor, known, entry)
+        files.end(_following(key))
+        _conceal(cursor, known, known.readable[key])
 
 
-def unstage(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
-    """Remove a staged version and its rows."""
-    catalogue.remove(cursor, entry)
-    if not entry.change:
-        generations.drop(cursor, known.generations[entry.generation])
+def unstage(cursor: Cursor, known: Catalogue, files: ChangeFiles, key: Key) -> None:
+    """Remove what is staged of a version; nothing if nothing is."""
+    files.end(key)
+    if key in known.staged:
+        _remove(cursor, known, known.staged[key])
 
 
-def unstage_all(cursor: Cursor) -> None:
-    """Remove all staged versions and their rows."""
-    known = catalogue.read(cursor)
+def unstage_all(cursor: Cursor, known: Catalogue) -> None:
+    """Remove all versions that are staged whole, and their rows."""
     for entry in known.staged.values():
-        unstage(cursor, known, entry)
+        _remove(cursor, known, entry)
 
 
 def prune(cursor: Cursor, generation: Generation, above: int, up_to: int) -> None:
@@ -71,32 +73,66 @@ def prune(cursor: Cursor, generation: Generation, above: int, up_to: int) -> Non
     )
 
 
-def _drop_next_change(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
-    """Remove a staged change of a version that is no longer what it was when the change was staged."""
-    following = known.staged.get((entry.dataset, entry.version + 1))
-    if following is not None and following.change:
-        unstage(cursor, known, following)
+def _remove(cursor: Cursor, known: Catalogue, entry: Entry) -> None:
+    catalogue.remove(cursor, entry)
+    if entry.generation:
+        generations.drop(cursor, known.generations[entry.generation])
 
 
-def _applied(cursor: Cursor, files: ChangeFiles, known: Catalogue, staged: Entry) -> Entry:
-    """Apply a staged change: rows that it replaces end where they lie, new ones come behind."""
+def _following(key: Key) -> Key:
+    """Return the version after one; a change to it ends where that is no longer what it was when it was staged."""
+    dataset, version = key
+    return dataset, version + 1
+
+
+def _applied(cursor: Cursor, files: ChangeFiles, known: Catalogue, change: StagedChange, placed: bool) -> Entry:
+    """Apply a staged change: rows that it replaces end where they lie, new ones come behind.
+
+    `placed` tells that nothing was written since their places were found.
+    """
+    staged = change.entry
     before = known.view(staged.dataset, staged.version - 1)
     if not before.head:
         before = generations.fork(cursor, before)
-    generation, change = before.generation, quote(staged.change)
+    generation = before.generation
     files.offer(cursor, staged.change, generation.columns)
+    if placed:
+        files.offer_effect(cursor, change)
+    ended = _end(cursor, generation, change, placed)
     parameters = Parameters()
-    version, key = parameters.bind(staged.version, "BIGINT"), quote(generation.key)
-    living = f"{UNTIL} IS NULL AND {key} IN (SELECT {key} FROM {change})"  # noqa: S608 (names are quoted)
-    end = f"UPDATE {quote(generation.current)} SET {UNTIL} = {version} WHERE {living}"  # noqa: S608 (names are quoted)
-    ended = generations.count(cursor, end, parameters)
-    came = f"SELECT {listed(generation.columns)}, {version} FROM {change} AS {ROWS} WHERE {column(HASH)} IS NOT NULL"  # noqa: S608
-    added = generations.append(cursor, generation, came, curve_order(generation.key), parameters)
-    # What lies behind the recent rows that were there is out of order unless there were none.
+    came = (
+        f"SELECT {listed(generation.columns)}, {parameters.bind(staged.version, 'BIGINT')} "  # noqa: S608 (quoted)
+        f"FROM {quote(staged.change)} AS {ROWS} WHERE {column(HASH)} IS NOT NULL"
+    )
+    # Behind recent rows that are there new ones are out of order in any case.
+    order = "" if generation.recent or change.ordered else curve_order(generation.key)
+    few = staged.rows - before.rows + change.replaced <= generations.GROUP_ROWS
+    append = generations.append_few if few else generations.append
+    added = append(cursor, generation, came, order, parameters)
     loose = generation.loose or (generation.recent > 0 and added > 0)
     recent, dead = generation.recent + added, generation.dead + ended
     generations.note(cursor, replace(generation, recent=recent, loose=loose, dead=dead))
     return replace(staged, rows=before.rows - ended + added, generation=generation.name, change="", readable=True)
+
+
+def _end(cursor: Cursor, generation: Generation, change: StagedChange, placed: bool) -> int:
+    """Let the rows that a change replaces end; returns how many.
+
+    Raises:
+        StoreFailure: they are not as many as when the change was staged.
+    """
+    parameters = Parameters()
+    version = parameters.bind(change.entry.version, "BIGINT")
+    ends = f"UPDATE {quote(generation.current)} AS {ROWS} SET {UNTIL} = {version}"  # noqa: S608 (names are quoted)
+    if placed:
+        those = f"FROM {quote(change.effect)} AS e WHERE {ROWS}.rowid = e.{AT}"
+    else:
+        same = f"{column(generation.key)} = {column(generation.key, 'c')}"
+        those = f"FROM {quote(change.entry.change)} AS c WHERE {ROWS}.{UNTIL} IS NULL AND {same}"
+    ended = generations.count(cursor, f"{ends} {those}", parameters)
+    if placed and ended != change.replaced:
+        raise StoreFailure(detail=f"{ended} rows end of {change.replaced} in {change.entry.dataset}")
+    return ended
 
 
 def _conceal(cursor: Cursor, known: Catalogue, entry: Entry) -> None:

@@ -15,22 +15,44 @@ from node.stores.duckdb.catalogue import Generation, View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
 from node.stores.duckdb.sql.retrieval import Statement
-from node.stores.duckdb.sql.source import conformed, source
+from node.stores.duckdb.sql.source import conformed, rows_of, source
 from node.stores.duckdb.sql.types import outgoing_column, table_columns
 from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, column, listed, quote
 from node.stores.sql.parameters import Parameters
 
+OLD, AT, NEW = "_old", "_at", "_new"
+"""Columns of what a change does, beside the key; see `effect_statement`."""
 _GIVEN, _DIFFERING = "guotu_given", "guotu_differing"
 """Temporary tables of the cursor."""
 
 
-def staged_change_statement(before: View, change: str, collection: Collection) -> Statement:
-    """Return the statement of what a staged change would do to each key."""
-    parameters = Parameters()
+def effect_statement(before: View, change: str, collection: Collection) -> Statement:
+    """Return the statement of what a change does to each key, by key.
+
+    Its columns: the key; OLD, whether the version before has a row of it, and AT, where that lies: its number in the
+    current table, null if the version is not the newest; NEW, the hash of the row that comes, null if none does.
+    """
+    key, parameters = collection.key, Parameters()
+    place = "rowid" if before.head else "NULL::BIGINT"
+    rows = rows_of(before, f"{quote(key)}, {place} AS {AT}", parameters)
     text = (
-        f"SELECT {outgoing_column(collection, collection.key, 'c')}, {column(HASH)}, {column(HASH, 'c')} "  # noqa: S608
-        f"FROM {source(before, collection, parameters)} RIGHT JOIN {quote(change)} AS c "
-        f"ON {_same_key(collection, ROWS, 'c')} ORDER BY {column(collection.key, 'c')}"
+        f"SELECT {outgoing_column(collection, key, 'c')} AS {quote(key)}, {column(key)} IS NOT NULL AS {OLD}, {AT}, "  # noqa: S608
+        f"{column(HASH, 'c')} AS {NEW} FROM ({rows}) AS {ROWS} RIGHT JOIN {quote(change)} AS c "
+        f"ON {_same_key(collection, ROWS, 'c')} ORDER BY {column(key, 'c')}"
+    )
+    return Statement(text, parameters.values)
+
+
+def staged_change_statement(before: View, effect: str, placed: bool, collection: Collection) -> Statement:
+    """Return the statement of what a staged change would do to each key; `placed` tells that AT is right."""
+    key, parameters = collection.key, Parameters()
+    if placed:
+        rows, same = f"SELECT rowid, {quote(HASH)} FROM {quote(before.generation.current)}", f"{ROWS}.rowid = e.{AT}"  # noqa: S608
+    else:
+        rows, same = rows_of(before, f"{quote(key)}, {quote(HASH)}", parameters), _same_key(collection, ROWS, "e")
+    text = (
+        f"SELECT {column(key, 'e')}, {column(HASH)}, e.{NEW} "  # noqa: S608 (names are quoted)
+        f"FROM ({rows}) AS {ROWS} RIGHT JOIN {quote(effect)} AS e ON {same} ORDER BY {column(key, 'e')}"
     )
     return Statement(text, parameters.values)
 

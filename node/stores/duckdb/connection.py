@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,8 @@ from node.stores.duckdb.options import DuckDbOptions
 
 Cursor = duckdb.DuckDBPyConnection
 _LEAST_MEMORY = "1MiB"
+_SPARE_BYTES = 128 << 20
+"""Room on the disk, beside twice the log, without which the log stays until there is more."""
 _LOG_LIMIT = "128MiB"
 """Size of the log at which a change waits until it is in the file; a smaller one waits until the store idles."""
 
@@ -77,6 +80,16 @@ def _set_up(base: Cursor, options: DuckDbOptions) -> None:
         "GLOBAL lock_configuration = true",
     ):
         base.execute(f"SET {setting}")
+
+
+def has_room(options: DuckDbOptions) -> bool:
+    """Tell whether the disk has room for the log to be put into the database file.
+
+    A checkpoint that finds none stops the engine. It writes what the log has, and rows beside it anew.
+    """
+    log = options.path.with_name(f"{options.path.name}.wal")
+    size = log.stat().st_size if log.exists() else 0
+    return shutil.disk_usage(options.path.parent).free >= 2 * size + _SPARE_BYTES
 
 
 def give_back_memory(cursor: Cursor, options: DuckDbOptions) -> None:

@@ -11,11 +11,12 @@ import pyarrow as pa
 from guotu.model.ports import Rows
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.failures import DrawingFault
+from node.stores.duckdb.generations import GROUP_ROWS
 
 INCOMING = "guotu_incoming"
 """Name under which a statement finds the rows."""
-_GROUP_ROWS, _GROUP_BYTES = 122_880, 96 << 20
-"""Rows of a row group of the engine, which then writes groups side by side; bytes at which one is handed on earlier."""
+_GROUP_BYTES = 96 << 20
+"""Bytes at which rows are handed on before they make a row group of the engine, which writes groups side by side."""
 
 
 @contextmanager
@@ -39,14 +40,14 @@ def incoming(
 
 
 def drawn(rows: Rows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield rows themselves, in batches of a row group.
+    """Yield rows themselves, in the batches in which they come.
 
     Raises:
         DrawingFault: drawing them raised something.
     """
-    drawing = _Drawing(rows, schema, lambda batch: None)
     try:
-        yield from drawing.batches()
+        for batch in rows():
+            yield _plain(batch, schema)
     except Exception as error:
         raise DrawingFault(error) from None
 
@@ -62,17 +63,17 @@ class _Drawing:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in grouped(map(self._plain, self._rows())):
+            for batch in grouped(_plain(batch, self._schema) for batch in self._rows()):
                 self._look(batch)
                 yield batch
         except BaseException as error:
             self.fault = error
             raise
 
-    def _plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Leave out the metadata of fields, which would make the engine read some as types of its own."""
-        columns = [batch.column(name) for name in self._schema.names]
-        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+def _plain(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Leave out the metadata of fields, which would make the engine read some as types of its own."""
+    return pa.RecordBatch.from_arrays([batch.column(name) for name in schema.names], schema=schema)
 
 
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -80,7 +81,7 @@ def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
-        if waiting and (rows + batch.num_rows > _GROUP_ROWS or size + batch.nbytes > _GROUP_BYTES):
+        if waiting and (rows + batch.num_rows > GROUP_ROWS or size + batch.nbytes > _GROUP_BYTES):
             yield pa.concat_batches(waiting)
             waiting, rows, size = [], 0, 0
         waiting.append(batch)

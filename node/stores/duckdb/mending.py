@@ -12,7 +12,7 @@ from guotu.model.ports import Rows
 from guotu.model.schema import HASH, stored_schema
 from node.stores.duckdb import catalogue, generations
 from node.stores.duckdb.activation import prune
-from node.stores.duckdb.catalogue import Generation, View
+from node.stores.duckdb.catalogue import Catalogue, Generation, View
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
 from node.stores.duckdb.sql.source import curve_order, rows_of
@@ -24,7 +24,7 @@ _RIGHT = "guotu_right"
 """Temporary table of the rows as they should be."""
 
 
-def mend(cursor: Cursor, dataset: str, version: int, collection: Collection, rows: Rows) -> None:
+def mend(cursor: Cursor, known: Catalogue, dataset: str, version: int, collection: Collection, rows: Rows) -> None:
     """Put rows right from the version on in which they came to be; versions before it stay as they are.
 
     Raises:
@@ -32,7 +32,6 @@ def mend(cursor: Cursor, dataset: str, version: int, collection: Collection, row
         StoreFailure: two rows have one key.
         DrawingFault: `rows` raised something.
     """
-    known = catalogue.read(cursor)
     view = known.view(dataset, version)
     if any(key[0] == dataset and key[1] > version for key in known.readable):
         raise UnknownVersion(dataset=dataset, version=version)

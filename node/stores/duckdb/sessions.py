@@ -11,7 +11,7 @@ import duckdb
 import structlog
 
 from guotu.model.errors import StoreFailure
-from node.stores.duckdb.connection import Cursor, give_back_memory
+from node.stores.duckdb.connection import Cursor, give_back_memory, has_room
 from node.stores.duckdb.failures import fault_kind
 from node.stores.duckdb.idle import Idle
 from node.stores.duckdb.options import DuckDbOptions
@@ -27,9 +27,11 @@ def _nothing() -> None:
 class Sessions:
     """Hands out sessions: many that read, one at a time that writes."""
 
-    def __init__(self, base: Cursor, options: DuckDbOptions) -> None:
+    def __init__(self, base: Cursor, options: DuckDbOptions, on_rest: Callable[[], None]) -> None:
+        """Take the engine; `on_rest` is told, in the writer's thread, before the engine puts its file in order."""
         self._base = base
         self._options = options
+        self._on_rest = on_rest
         self._readers = ThreadPoolExecutor(options.readers, "store-read")
         self._writer = ThreadPoolExecutor(1, "store-write")
         self._writing = asyncio.Lock()
@@ -77,8 +79,15 @@ class Sessions:
         await asyncio.shield(ending)
 
     async def _relax(self) -> None:
+        def rest(cursor: Cursor) -> None:
+            if not has_room(self._options):
+                _log.warning("store_log_kept", reason="the disk is nearly full")
+                return
+            self._on_rest()
+            give_back_memory(cursor, self._options)
+
         async with self._session(self._writer) as session:
             try:
-                await session.start(lambda cursor: give_back_memory(cursor, self._options))
-            except duckdb.Error as error:
+                await session.start(rest)
+            except (duckdb.Error, OSError) as error:
                 _log.warning("store_memory_kept", kind=fault_kind(error))

@@ -6,23 +6,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from guotu.model.collection import Collection, FieldType
 from guotu.model.errors import StoreFailure
 from guotu.model.ports import Rows
 from guotu.model.rebase import is_own_base
-from guotu.model.schema import HASH, stored_schema
+from guotu.model.schema import stored_schema
 from node.stores.arrival import Arrival
 from node.stores.duckdb import catalogue, generations
-from node.stores.duckdb.catalogue import View
-from node.stores.duckdb.changefiles import ChangeFiles
+from node.stores.duckdb.catalogue import Catalogue
+from node.stores.duckdb.changefiles import ChangeFiles, StagedChange
+from node.stores.duckdb.comparison import NEW, OLD, effect_statement
 from node.stores.duckdb.connection import Cursor
 from node.stores.duckdb.incoming import INCOMING, incoming
-from node.stores.duckdb.sql.source import source
 from node.stores.duckdb.sql.types import table_columns
-from node.stores.entry import UNORDERED, Entry
-from node.stores.sql.identifiers import SINCE, column, listed, quote
-from node.stores.sql.parameters import Parameters
+from node.stores.entry import UNORDERED, Entry, Key
+from node.stores.sql.identifiers import SINCE, listed, quote
+
+_EFFECT_ROWS = 65_536
 
 
 def stage(cursor: Cursor, dataset: str, version: int, collection: Collection, rows: Rows) -> int:
@@ -46,55 +48,72 @@ def stage(cursor: Cursor, dataset: str, version: int, collection: Collection, ro
 
 
 def stage_change(
-    cursor: Cursor, files: ChangeFiles, before: View, collection: Collection, changes: Rows, rebase: bool
+    cursor: Cursor, files: ChangeFiles, known: Catalogue, key: Key, collection: Collection, changes: Rows, rebase: bool
 ) -> int:
-    """Load what turns a version into the next, which is its own base if `rebase`; returns the rows of the latter.
+    """Note what turns the version before into this one, which is its own base if `rebase`; returns its rows.
 
     Raises:
+        UnknownVersion: the version before cannot be read.
         StoreFailure: two changes have one key, one has none, or the definition is not that of the version before.
         DrawingFault: `changes` raised something.
     """
-    generation, version = before.generation, before.version + 1
+    dataset, version = key
+    before = known.view(dataset, version - 1)
+    generation = before.generation
     if (generation.key, generation.columns) != (collection.key, table_columns(collection)):
-        raise StoreFailure(detail=f"{generation.dataset}@{version} has other columns than the version before it")
-    name = files.write(collection, changes)
+        raise StoreFailure(detail=f"{dataset}@{version} has other columns than the version before it")
+    name, ordered = files.write(collection, changes)
     files.offer(cursor, name, generation.columns)
-    generations.refuse_twins(cursor, name, collection.key)
-    count, upserts = _counted(cursor, collection, name)
-    rows = before.rows + upserts - _replaced(cursor, before, collection, name)
-    entry = Entry(generation.dataset, version, rows, change=name, base=version)
-    since = before.changes + count
+    _fit(cursor, collection, name)
+    effect = _Effect(collection.key)
+    statement = effect_statement(before, name, collection)
+    cursor.execute(statement.text, statement.parameters)
+    for batch in files.write_effect(name, cursor.to_arrow_reader(_EFFECT_ROWS)):
+        effect.look(batch)
+    rows = before.rows + effect.upserts - effect.replaced
+    entry = Entry(dataset, version, rows, change=name, base=version)
+    since = before.changes + effect.count
     if not rebase and not is_own_base(since, rows):
         entry = replace(entry, base=before.base, changes=since)
-    catalogue.add(cursor, entry)
+    files.put(StagedChange(entry, effect.replaced, ordered, known.epoch if before.head else None))
     return rows
 
 
-def _counted(cursor: Cursor, collection: Collection, change: str) -> tuple[int, int]:
-    """Return how many changes there are, and how many are no deletes. Every value is brought into its column's type.
+def _fit(cursor: Cursor, collection: Collection, change: str) -> None:
+    """Bring every value of a change into its column's type.
 
     Raises:
-        StoreFailure: one has no key.
         duckdb.Error: a value does not fit.
     """
-    table, cast = quote(change), [item.name for item in collection.fields if item.type is FieldType.DECIMAL]
-    values = ["count(*)", *(f"count({quote(name)})" for name in (collection.key, HASH))]
-    values += [f"max({quote(name)})" for name in cast]
-    found = cursor.execute(f"SELECT {', '.join(values)} FROM {table}").fetchall()[0]  # noqa: S608 (names are quoted)
-    count, keyed, upserts = map(int, found[:3])
-    if keyed < count:
-        raise StoreFailure(detail=f"a change has no {collection.key}")
-    return count, upserts
+    cast = [f"max({quote(item.name)})" for item in collection.fields if item.type is FieldType.DECIMAL]
+    if cast:
+        cursor.execute(f"SELECT {', '.join(cast)} FROM {quote(change)}").fetchall()  # noqa: S608 (names are quoted)
 
 
-def _replaced(cursor: Cursor, before: View, collection: Collection, change: str) -> int:
-    """Return how many rows of a version a change replaces or removes."""
-    parameters = Parameters()
-    replaced = (
-        f"SELECT count(*) FROM {source(before, collection, parameters)} "  # noqa: S608 (names are quoted)
-        f"WHERE {column(collection.key)} IN (SELECT {quote(collection.key)} FROM {quote(change)})"
-    )
-    return generations.count(cursor, replaced, parameters)
+class _Effect:
+    """Sees what a change does to each key, by key: how many rows come, and go."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._last: pa.Array | None = None
+        self.count = self.upserts = self.replaced = 0
+
+    def look(self, batch: pa.RecordBatch) -> None:
+        """See a batch.
+
+        Raises:
+            StoreFailure: a change has no key, or the key of the one before it.
+        """
+        keys = batch.column(self._key)
+        if keys.null_count:
+            raise StoreFailure(detail=f"a change has no {self._key}")
+        keys = keys if self._last is None else pa.concat_arrays([self._last, keys])
+        if pc.any(pc.equal(keys.slice(1), keys.slice(0, len(keys) - 1))).as_py():
+            raise StoreFailure(detail=f"two rows have one {self._key}")
+        self._last = keys.slice(len(keys) - 1)
+        self.count += batch.num_rows
+        self.upserts += batch.num_rows - batch.column(NEW).null_count
+        self.replaced += pc.sum(batch.column(OLD)).as_py() or 0
 
 
 class _Look:

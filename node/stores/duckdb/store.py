@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import pyarrow as pa
@@ -54,7 +54,7 @@ class DuckDbStore:
         """
         base = await asyncio.to_thread(_open, self._options)
         await asyncio.to_thread(self._files.clear)
-        self._sessions = Sessions(base, self._options)
+        self._sessions = Sessions(base, self._options, self._files.forget_places)
         await self._change("clearing staged versions", activation.unstage_all)
 
     async def close(self) -> None:
@@ -66,20 +66,27 @@ class DuckDbStore:
     async def stage(self, dataset: str, version: int, collection: Collection, rows: Rows) -> int:
         """Load a version out of sight, into a generation of its own; returns its rows."""
         await self._unstage(dataset, version)
-        return await self._load(dataset, version, lambda it: staging.stage(it, dataset, version, collection, rows))
+        stage = self._change(
+            f"staging {dataset}@{version}", lambda it, _: staging.stage(it, dataset, version, collection, rows)
+        )
+        return await _staged(dataset, version, stage)
 
     async def stage_change(
         self, dataset: str, version: int, collection: Collection, changes: Rows, *, rebase: bool = False
     ) -> int:
-        """Load what turns version - 1 into `version` out of sight; returns the rows of `version`."""
+        """Note what turns version - 1 into `version`, out of sight; returns the rows of `version`."""
+        key, activity = (dataset, version), f"staging {dataset}@{version}"
 
         def stage(cursor: Cursor) -> int:
-            before = catalogue.read(cursor).view(dataset, version - 1)
-            return staging.stage_change(cursor, self._files, before, collection, changes, rebase)
+            # Nothing is written to the database, so that no checkpoint moves the rows whose places are noted.
+            with engine_faults(activity), self._files.transaction():
+                known = self._snapshot(cursor)
+                return staging.stage_change(cursor, self._files, known, key, collection, changes, rebase)
 
         if (dataset, version - 1) in self._known.readable:
             await self._unstage(dataset, version)
-        return await self._load(dataset, version, stage)
+        async with self._open_sessions.write() as session:
+            return await _staged(dataset, version, session.start(stage))
 
     async def staged_change(self, dataset: str, version: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:
         """Stream what a staged change would do to each key, by key.
@@ -89,14 +96,13 @@ class DuckDbStore:
         """
 
         def begin(cursor: Cursor) -> tuple[Statement, Shape]:
-            known = self._snapshot(cursor)
-            staged = known.staged.get((dataset, version))
-            if staged is None or not staged.change:
+            known, staged = self._snapshot(cursor), self._files.staged.get((dataset, version))
+            if staged is None:
                 raise UnknownVersion(dataset=dataset, version=version)
-            before = known.view(dataset, version - 1)
-            self._files.offer(cursor, staged.change, before.generation.columns)
-            statement = staged_change_statement(before, staged.change, collection)
-            return statement, shape_of(before, effect_schema(collection))
+            view, placed = known.view(dataset, version - 1), staged.placed_at == known.epoch
+            self._files.offer_effect(cursor, staged)
+            statement = staged_change_statement(view, staged.effect, placed, collection)
+            return statement, shape_of(view, effect_schema(collection))
 
         async for batch in self._stream(f"reading what is staged of {dataset}@{version}", begin):
             yield batch
@@ -108,7 +114,8 @@ class DuckDbStore:
             UnknownVersion: it is neither staged nor readable.
         """
         activity = f"activating {dataset}@{version}"
-        await self._change(activity, lambda it: activation.activate(it, self._files, (dataset, version), state))
+        key = dataset, version
+        await self._change(activity, lambda it, known: activation.activate(it, known, self._files, key, state))
 
     async def state(self, dataset: str, version: int) -> bytes:
         """Return what `activate` was given."""
@@ -120,7 +127,10 @@ class DuckDbStore:
 
     async def drop(self, dataset: str, version: int) -> None:
         """Remove a version, staged or active; nothing if there is none. Scans of it that have begun go on."""
-        await self._change(f"dropping {dataset}@{version}", lambda it: activation.drop(it, (dataset, version)))
+        key = dataset, version
+        await self._change(
+            f"dropping {dataset}@{version}", lambda it, known: activation.drop(it, known, self._files, key)
+        )
 
     async def tidy(self, dataset: str) -> bool:
         """Bring tables into the order of their newest version; tells whether there was anything to do.
@@ -128,8 +138,7 @@ class DuckDbStore:
         The cost is that of writing the newest version anew.
         """
 
-        def tidy(cursor: Cursor) -> bool:
-            known = catalogue.read(cursor)
+        def tidy(cursor: Cursor, known: Catalogue) -> bool:
             mine = [view for view in known.heads() if view.generation.dataset == dataset]
             return any([tidying.tidy(cursor, view) for view in mine])
 
@@ -198,7 +207,7 @@ class DuckDbStore:
     async def mend(self, dataset: str, version: int, collection: Collection, rows: Rows) -> None:
         """Put rows of the newest readable version right, in one transaction."""
         activity = f"mending {dataset}@{version}"
-        await self._change(activity, lambda it: mending.mend(it, dataset, version, collection, rows))
+        await self._change(activity, lambda it, known: mending.mend(it, known, dataset, version, collection, rows))
 
     async def scan(
         self, dataset: str, version: int, collection: Collection, scan: Scan
@@ -244,6 +253,10 @@ class DuckDbStore:
     def _snapshot(self, cursor: Cursor) -> Catalogue:
         """Begin to read: the cursor sees the file as it is now, and the catalogue returned tells of that."""
         cursor.begin()
+        return self._current(cursor)
+
+    def _current(self, cursor: Cursor) -> Catalogue:
+        """Return what the database holds, as the cursor's transaction sees it; from memory if that is right."""
         known = self._known
         return known if catalogue.epoch(cursor) == known.epoch else catalogue.read(cursor)
 
@@ -255,41 +268,36 @@ class DuckDbStore:
                 pending = session.start(rows.draw)  # while the caller is busy with the one before
                 yield batch
 
-    async def _load(self, dataset: str, version: int, stage: Callable[[Cursor], int]) -> int:
-        started = time.monotonic()
-        rows = await self._change(f"staging {dataset}@{version}", stage)
-        seconds = round(time.monotonic() - started, 3)
-        _log.info("version_staged", dataset=dataset, version=version, rows=rows, seconds=seconds)
-        return rows
-
     async def _unstage(self, dataset: str, version: int) -> None:
         """Remove what is staged of a version, so that nothing is left of it if staging it again fails."""
+        key = dataset, version
+        if key in self._known.staged or key in self._files.staged:
+            activity = f"unstaging {dataset}@{version}"
+            await self._change(activity, lambda it, known: activation.unstage(it, known, self._files, key))
 
-        def unstage(cursor: Cursor) -> None:
-            known = catalogue.read(cursor)
-            if entry := known.staged.get((dataset, version)):
-                activation.unstage(cursor, known, entry)
-
-        if (dataset, version) in self._known.staged:
-            await self._change(f"unstaging {dataset}@{version}", unstage)
-
-    async def _change(self, activity: str, work: Callable[[Cursor], T]) -> T:
+    async def _change(self, activity: str, work: Callable[[Cursor, Catalogue], T]) -> T:
         """Change the file in one transaction; what is readable is known anew even if nobody waits for it."""
 
         def run(cursor: Cursor) -> T:
-            with engine_faults(activity):
-                try:
-                    with catalogue.transaction(cursor):
-                        result = work(cursor)
-                        catalogue.bump(cursor)
-                        known = catalogue.read(cursor)
-                    self._known = known
-                    return result
-                finally:
-                    self._files.keep(entry.change for entry in self._known.staged.values())
+            with engine_faults(activity), self._files.transaction():
+                with catalogue.transaction(cursor):
+                    result = work(cursor, self._current(cursor))
+                    catalogue.bump(cursor)
+                    known = catalogue.read(cursor)
+                self._known = known
+                return result
 
         async with self._open_sessions.write() as session:
             return await session.start(run)
+
+
+async def _staged(dataset: str, version: int, staging: Awaitable[int]) -> int:
+    """Await the staging of a version and log it; returns its rows."""
+    started = time.monotonic()
+    rows = await staging
+    seconds = round(time.monotonic() - started, 3)
+    _log.info("version_staged", dataset=dataset, version=version, rows=rows, seconds=seconds)
+    return rows
 
 
 def _open(options: DuckDbOptions) -> Cursor:

@@ -28,6 +28,8 @@ class Generation:
     """Rows of the current table that came to be after the base."""
     loose: bool = False
     """Tells that these were written in no order."""
+    mends: int = 0
+    """How often its rows were put right, which changes rows without a new version."""
 
     @property
     def history(self) -> str:
@@ -93,10 +95,10 @@ async def bump(connection: Connection) -> None:
 async def read(connection: Connection) -> Catalogue:
     """Return what the database holds, as the connection's transaction sees it."""
     rows = await connection.fetch(
-        "SELECT name, dataset, current_table, key, columns, base, recent, loose FROM generations"
+        "SELECT name, dataset, current_table, key, columns, base, recent, loose, mends FROM generations"
     )
     generations = [
-        Generation(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], row[6], row[7]) for row in rows
+        Generation(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], row[6], row[7], row[8]) for row in rows
     ]
     rows = await connection.fetch(
         "SELECT dataset, version, rows, generation, change_table, readable, base, changes FROM versions"
@@ -127,6 +129,12 @@ async def set_rows(connection: Connection, entry: Entry, rows: int) -> None:
     """Note how many rows a readable version has."""
     statement = "UPDATE versions SET rows = $1 WHERE dataset = $2 AND version = $3 AND readable"
     await connection.execute(statement, rows, *entry.key)
+
+
+async def mark(connection: Connection, key: Key) -> str:
+    """Return what a readable version is known by for as long as it is readable; another of its number has another."""
+    found = "SELECT mark::text FROM versions WHERE dataset = $1 AND version = $2 AND readable"
+    return str(await connection.fetchval(found, *key))
 
 
 async def set_state(connection: Connection, key: Key, state: bytes) -> None:

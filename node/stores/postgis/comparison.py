@@ -65,7 +65,7 @@ async def change_statement(connection: Connection, before: View, after: View, co
     key, parameters = collection.key, PgParameters()
     if before.generation.name == after.generation.name:
         older, newer = sorted((before, after), key=lambda view: view.version)
-        sides = [_left_by(older, newer, collection, parameters), _new_in(older, newer, collection, parameters)]
+        sides = [left_by(older, newer, collection, parameters), new_in(older, newer, collection, parameters)]
         sides = sides if older == before else sides[::-1]
     else:
         await _find_differing(connection, before, after, collection)
@@ -115,7 +115,7 @@ async def _keep(connection: Connection, table: str, query: str, parameters: PgPa
     await connection.execute(f"ANALYZE {table}")
 
 
-def _left_by(older: View, newer: View, collection: Collection, parameters: PgParameters) -> str:
+def left_by(older: View, newer: View, collection: Collection, parameters: PgParameters) -> str:
     """Return the rows of the older version that the newer has no more: they went to history."""
     low, high = (parameters.bind(view.version, "bigint") for view in (older, newer))
     generation = older.generation
@@ -124,7 +124,7 @@ def _left_by(older: View, newer: View, collection: Collection, parameters: PgPar
     return f"SELECT {columns} FROM {quote(generation.history)} {left}"  # noqa: S608 (names are quoted)
 
 
-def _new_in(older: View, newer: View, collection: Collection, parameters: PgParameters) -> str:
+def new_in(older: View, newer: View, collection: Collection, parameters: PgParameters) -> str:
     """Return the rows of the newer version that the older did not have."""
     low, high = (parameters.bind(view.version, "bigint") for view in (older, newer))
     columns = conformed(collection, older.generation.columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from typing import Any
 
@@ -18,6 +19,8 @@ SCHEMA = "guotu"
 """Schema of all that guotu makes in a database."""
 _LOCK = 0x67756F7475
 """Advisory lock ("guotu") that the process holds that works on the database."""
+MATERIALS_LOCK = 0x67756F747501
+"""Advisory lock of the session that changes tables for others, by which these know it."""
 _LEAST_VERSION = 150000
 _CONNECT_S = 10.0
 _IDLE_S = 60.0
@@ -42,6 +45,9 @@ async def connect(options: PostgisOptions, **settings: str) -> Connection:
     with database_faults("连接 PostgreSQL connecting to PostgreSQL"):
         try:
             return await asyncpg.connect(**_arguments(options, settings))
+        except ssl.SSLError:
+            # One of a certificate is a ValueError too.
+            raise
         except (ValueError, OverflowError):
             # What the driver says may quote the URL.
             raise StoreFailure(detail="store.url 无效 store.url cannot be read as the URL of a database") from None
@@ -91,14 +97,14 @@ async def require(connection: Connection) -> str:
     return f"{SCHEMA}, {home}"
 
 
-async def claim(connection: Connection, wait_s: float) -> None:
-    """Take the lock that only one process may hold; it is free again when the connection ends.
+async def claim(connection: Connection, wait_s: float, lock: int = _LOCK) -> None:
+    """Take a lock that only one process may hold; it is free again when the connection ends.
 
     Raises:
         StoreFailure: another process holds it.
     """
     deadline = time.monotonic() + wait_s
-    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock):
         if time.monotonic() >= deadline:
             raise StoreFailure(
                 detail=f"另一节点正在使用此数据库的 {SCHEMA} 模式，一个数据库只供一个节点 "

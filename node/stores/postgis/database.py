@@ -29,8 +29,10 @@ _log = structlog.get_logger(__name__)
 class Database:
     """Knows the catalogue by heart, as long as the database's epoch is the same, and drops tables that nobody reads."""
 
-    def __init__(self, options: PostgisOptions) -> None:
+    def __init__(self, options: PostgisOptions, changed: Callable[[], None]) -> None:
+        """Set what is told, in the event loop, of each change that may have been made."""
         self._options = options
+        self._changed = changed
         self._sessions: Sessions | None = None
         self._known: Catalogue | None = None
         self._garbage = Garbage()
@@ -85,6 +87,8 @@ class Database:
                 # Who is cut off does not know whether it was done: a commit may have come through.
                 self._known = None
                 raise
+            finally:
+                self._changed()
             self._garbage.note(garbage, sessions.now())
         self._sweep_soon()
         return result

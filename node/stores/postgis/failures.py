@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +14,15 @@ from guotu.model.errors import DiskFull, StoreFailure
 from node.stores.postgis.copying.decoder import BrokenCopy
 from node.stores.postgis.copying.encoder import DoesNotFit
 
-_LOST = (pg.PostgresConnectionError, asyncpg.InterfaceError, OSError, BrokenCopy, asyncio.IncompleteReadError)
+_LOST = (
+    pg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    # What the driver says of an idle connection that was told of its end, and has not seen it closed yet.
+    asyncpg.InternalClientError,
+    OSError,
+    BrokenCopy,
+    asyncio.IncompleteReadError,
+)
 _SHUT = (pg.AdminShutdownError, pg.CrashShutdownError, pg.CannotConnectNowError)
 _LOGIN = (pg.InvalidPasswordError, pg.InvalidAuthorizationSpecificationError)
 _ADVICE: dict[type[Exception], str] = {
@@ -72,6 +81,11 @@ def describe(error: Exception) -> str:
         return f"a value does not fit its field {error.column}"
     if isinstance(error, _LOGIN):
         return "数据库拒绝登录，请核对用户名和口令 the database refuses the login: look at user and password"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            "不信任数据库服务器的证书，请核对 URL 中的 sslrootcert 和主机名 the certificate of the server is not "
+            f"trusted ({error.verify_message}): look at sslrootcert and the host's name in the URL"
+        )
     if isinstance(error, (*_SHUT, *_LOST)):
         return (
             f"与数据库的连接断了，或连不上 no connection to the database ({type(error).__name__}); "

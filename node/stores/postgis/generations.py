@@ -113,9 +113,9 @@ async def _index(connection: Connection, table: str, columns: str, key: str, uni
 async def enter(connection: Connection, generation: Generation) -> None:
     """Enter a generation into the catalogue."""
     await connection.execute(
-        "INSERT INTO generations VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO generations VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         *(generation.name, generation.dataset, generation.current, generation.key),
-        *(json.dumps(generation.columns), generation.base, generation.recent, generation.loose),
+        *(json.dumps(generation.columns), generation.base, generation.recent, generation.loose, generation.mends),
     )
 
 

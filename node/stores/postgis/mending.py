@@ -84,6 +84,7 @@ async def _replace(connection: Connection, generation: Generation) -> None:
     order = curve_order(generation.key)
     added = await generations.append(connection, generation, right, order, PgParameters())
     base = UNORDERED if added else generation.base
+    await connection.execute("UPDATE generations SET mends = mends + 1 WHERE name = $1", generation.name)
     await generations.note(connection, await generations.counted(connection, replace(generation, base=base)))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from guotu.model.errors import StoreFailure
-from node.stores.postgis.connection import SCHEMA, Connection
+from node.stores.postgis.connection import MATERIALS_LOCK, SCHEMA, Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,46 @@ CREATE TABLE {SCHEMA}.states (
     PRIMARY KEY (dataset, version)
 );
 CREATE TABLE {SCHEMA}.garbage (table_name text PRIMARY KEY);
+""",  # noqa: S608 (the schema's name is a constant)
+    ),
+    Migration(
+        2,
+        "tables for others",
+        f"""\
+ALTER TABLE {SCHEMA}.generations ADD COLUMN mends bigint NOT NULL DEFAULT 0;
+ALTER TABLE {SCHEMA}.versions ADD COLUMN mark uuid NOT NULL DEFAULT gen_random_uuid();
+CREATE TABLE {SCHEMA}.materials (
+    dataset text PRIMARY KEY,
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    table_oid bigint NOT NULL,
+    layout text NOT NULL,
+    version bigint NOT NULL,
+    mark uuid NOT NULL,
+    mends bigint NOT NULL,
+    manifest text NOT NULL,
+    description text NOT NULL,
+    row_count bigint NOT NULL,
+    applied_at timestamptz NOT NULL,
+    UNIQUE (schema_name, table_name)
+);
+CREATE FUNCTION {SCHEMA}.refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    -- guotu's own session holds a lock by which it is known.
+    IF NOT EXISTS (
+        SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted AND objsubid = 1
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND (classid::bigint << 32) + objid::bigint = {MATERIALS_LOCK}
+    ) THEN
+        RAISE insufficient_privilege USING MESSAGE = format(
+            '表 %I.%I 由 guotu 维护，只读；要改数据请发布新版本 '
+            'the table is kept by guotu and is read-only: publish a new version to change its data',
+            TG_TABLE_SCHEMA, TG_TABLE_NAME
+        );
+    END IF;
+    RETURN NULL;
+END $$;
 """,  # noqa: S608 (the schema's name is a constant)
     ),
 )

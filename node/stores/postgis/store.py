@@ -39,8 +39,9 @@ class PostgisStore:
     One process works on guotu's schema. Each reader works on a snapshot of the database.
     """
 
-    def __init__(self, options: PostgisOptions) -> None:
-        self._database = Database(options)
+    def __init__(self, options: PostgisOptions, changed: Callable[[], None] = lambda: None) -> None:
+        """Set what is told, in the event loop, of each change that may have been made."""
+        self._database = Database(options, changed)
 
     async def open(self) -> None:
         """Connect, making guotu's schema if there is none; versions that a crash left staged are removed.
@@ -199,6 +200,9 @@ class PostgisStore:
 
         async def begin(connection: Connection, known: Catalogue) -> Reading:
             view, schema = known.view(dataset, version), schema_of(scan, collection)
+            if scan.near is not None:
+                # What the index finds is little work; handing whole rows from worker to worker takes longer.
+                await connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
             return Reading(scan_statements(view, collection, scan), schema, scan.crs, scan.limit)
 
         async for batch in self._database.stream(f"reading {dataset}@{version}", begin):

@@ -24,9 +24,11 @@ CELLS = "guotu_near"
 """Name by which a statement finds the cells."""
 _CELL = "cell"
 _ROW = 1 << 20
-_FINEST_DEG = 0.02
+_FINEST_DEG = 0.03
 _MOST_CELLS = 20_000
-_PARTS = 4
+_CELLS_A_BOX = 8
+"""If there are many boxes; the smallest touches four, however coarse the grid."""
+_PARTS = 8
 _NARROW = 0.999
 """Of a cell's side: what a narrow feature is at most, so that no rounding of a quotient matters."""
 
@@ -45,7 +47,7 @@ class Grid:
     def around(cls, boxes: Floats) -> Grid:
         """Return the grid for boxes (xmin, ymin, xmax, ymax in degrees, shape (n, 4)), as fine as keeps cells few."""
         side = max(_FINEST_DEG, float(np.mean(boxes[:, 2:] - boxes[:, :2])) / _PARTS)
-        while _count(boxes, side) > _MOST_CELLS:
+        while _count(boxes, side) > max(_MOST_CELLS, _CELLS_A_BOX * len(boxes)):
             side *= 2
         window = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
         return cls(1 / side, _cells(boxes, 1 / side), window)

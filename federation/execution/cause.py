@@ -1,0 +1,92 @@
+"""Why a member does not answer, and what that makes of the datasets behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from federation.execution.outcomes import outcome_of
+from guotu.model import errors
+from guotu.model.answer import Completeness, MemberOutcome, Outcome, Trailer
+from guotu.model.plan import ExpectedDataset, PlanStep
+from guotu.model.question import Scope
+
+LATE = "LATE"
+_RELIEVED = (
+    errors.Unavailable,
+    errors.DeadlineExceeded,
+    errors.Internal,
+    errors.UnknownDataset,
+    errors.UnknownVersion,
+)
+"""Errors after which a standby may answer: not where the member refused, or where the question is at fault."""
+_UNTOLD = (Outcome.TIMED_OUT, Outcome.UNREACHABLE, Outcome.FAILED, Outcome.STALE_REGISTRY)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why somebody else is asked in a member's place."""
+
+    outcome: Outcome
+    reason: str
+    detail: str
+
+    @classmethod
+    def of_error(cls, failure: errors.GuotuError, stale_registry: bool) -> Cause | None:
+        """Return the cause that an error is; None if nobody may take the member's place."""
+        if not isinstance(failure, _RELIEVED):
+            return None
+        return cls(outcome_of(failure, stale_registry), failure.reason, failure.english)
+
+    @classmethod
+    def of_trailer(cls, trailer: Trailer, step: PlanStep) -> Cause | None:
+        """Return why a member that answers for one dataset says that it could not; None if it could, or refused."""
+        if step.scope is not Scope.SELF or len(step.expected) != 1:
+            return None
+        for member in trailer.completeness.members:
+            if member.dataset == step.expected[0].dataset and member.outcome in _UNTOLD:
+                return cls(member.outcome, member.reason, member.detail)
+        return None
+
+    @classmethod
+    def of_missing(cls, step: PlanStep, stale_registry: bool) -> Cause:
+        """Return why a member that is not registered cannot be asked."""
+        outcome = Outcome.STALE_REGISTRY if stale_registry else Outcome.UNREACHABLE
+        return cls(outcome, step.reason, step.detail)
+
+    @classmethod
+    def lateness(cls, seconds: float) -> Cause:
+        """Return that a member has not begun to answer after so many seconds, more than it usually takes."""
+        return cls(Outcome.TIMED_OUT, LATE, f"no answer after {seconds:.2f} s")
+
+    def completeness(self, told: Completeness, step: PlanStep) -> Completeness:
+        """Return the outcomes of a member's datasets after others were asked: replicas, and what is still missing."""
+        found = {member.dataset: member for member in told.members}
+        return replace(told, members=tuple(self._outcomes(found, step)))
+
+    def _outcomes(self, found: dict[str, MemberOutcome], step: PlanStep) -> Iterator[MemberOutcome]:
+        for item in step.expected:
+            member = found.get(item.dataset)
+            if not item.keep:
+                continue
+            if member is not None and member.outcome.whole:
+                why = self.reason if self.reason == LATE else self.outcome
+                yield replace(member, reason=f"OWNER_{why}", detail=self.detail, via=member.replica)
+            elif member is not None and member.truncated:
+                yield member
+            else:
+                yield self._missing(item, step)
+
+    def _missing(self, item: ExpectedDataset, step: PlanStep) -> MemberOutcome:
+        owner = item.dataset.split("/")[0]
+        return MemberOutcome(
+            node=owner,
+            dataset=item.dataset,
+            outcome=self.outcome,
+            reason=self.reason,
+            detail=self.detail,
+            version=item.version,
+            advertised_rows=item.rows,
+            advertised_territory_m2=item.territory_m2,
+            via="" if step.node == owner else step.node,
+        )

@@ -1,0 +1,133 @@
+"""The members of an answer under way: how each step of its plan is opened."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import Protocol, Self
+
+import pyarrow as pa
+
+from federation.execution.answering import Answering
+from federation.execution.cause import Cause
+from federation.execution.deadline import Deadline
+from federation.execution.outcomes import STANDBY
+from federation.execution.punctuality import Punctuality
+from federation.execution.relief import Relief
+from guotu.model.answer import Frame, Header, Segment
+from guotu.model.errors import Internal
+from guotu.model.plan import Decision, Plan, PlanStep
+from guotu.model.ports import FeatureStore, PeerClient
+from guotu.model.question import CompletenessMode, Options, Scope
+
+
+class Work(Protocol):
+    """What a question asks of its members, and how their answers become the answer."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the schema of the answer."""
+
+    @property
+    def member_schema(self) -> pa.Schema:
+        """Return the schema of what members send."""
+
+    def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
+        """Begin to answer from a dataset that is held here."""
+
+    def ask(self, peers: PeerClient, step: PlanStep, options: Options, seconds: float) -> AsyncIterator[Frame]:
+        """Begin to ask a member for its part."""
+
+    def relay(self, options: Options, step: PlanStep) -> Self:
+        """Return the work of a node that is asked as the member of a step."""
+
+    def segments(self, answering: Answering) -> tuple[Segment, ...]:
+        """Return the runs of rows sent."""
+
+    def frames(self, answering: Answering) -> AsyncIterator[Frame]:
+        """Yield the rows of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Opens the steps of one plan."""
+
+    store: FeatureStore
+    peers: PeerClient
+    punctuality: Punctuality
+    work: Work
+    answering: Answering
+
+    def open(self, step: PlanStep) -> AsyncIterator[Frame]:
+        """Begin a step; whoever is asked answers for all of it, or its standbys do."""
+        own = self._own(step)
+        if not step.standbys:
+            return own()
+        answering = self.answering
+
+        def stand_in(cause: Cause) -> AsyncIterator[Frame]:
+            return self._stand_in(step, cause)
+
+        stale = answering.plan.stale_registry
+        return Relief(step, own, stand_in, answering.deadline, self.punctuality, stale).frames()
+
+    def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
+        if step.decision is Decision.LOCAL:
+            return lambda: self.work.here(self.store, step)
+        return lambda: self._asked(step)
+
+    async def _asked(self, step: PlanStep) -> AsyncIterator[Frame]:
+        """Ask a member and pass its frames on if its schema is ours; asking belongs to the member's own part."""
+        options = member_options(self.answering.options, step)
+        asked = self.work.ask(self.peers, step, options, self.answering.deadline.member_share())
+        async with aclosing(asked) as frames:  # type: ignore[type-var]
+            async for frame in frames:
+                if isinstance(frame, Header) and not frame.schema.equals(self.work.member_schema):
+                    raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
+                yield frame
+
+    async def _stand_in(self, step: PlanStep, cause: Cause) -> AsyncIterator[Frame]:
+        """Answer a member's part as it would: from the standbys of the datasets behind it."""
+        outer = self.answering
+        options = replace(outer.options, completeness=CompletenessMode.ALLOW_PARTIAL, dataset="")
+        work = self.work.relay(options, step)
+        plan = stand_in_plan(outer.plan, step)
+        inner = Answering(plan, options, outer.request_id, Deadline.after(outer.deadline.member_share()))
+        try:
+            inner.begin(replace(self, work=work, answering=inner).open)
+            yield inner.header(work.schema)
+            async for frame in work.frames(inner):
+                yield frame
+            told = inner.trailer(work.segments(inner))
+            yield replace(told, completeness=cause.completeness(told.completeness, step))
+        finally:
+            await inner.close()
+
+
+def member_options(options: Options, step: PlanStep) -> Options:
+    """A member is asked with the scope of its step, at the versions known here; a standby for the one dataset."""
+    return replace(options, scope=step.scope, cut=dict(step.versions), dataset=step.stands_for or options.dataset)
+
+
+def stand_in_plan(plan: Plan, step: PlanStep) -> Plan:
+    """Return the plan by which the standbys of a step answer: one step a dataset that has any."""
+    kept = {item.dataset: item for item in step.expected if item.keep}
+    steps = []
+    for dataset, group in groupby(step.standbys, key=attrgetter("dataset")):
+        first, *rest = group
+        steps.append(
+            PlanStep(
+                node=first.node,
+                decision=Decision.ASK if first.address else Decision.LOCAL,
+                reason=STANDBY,
+                detail=f"in place of {step.node}",
+                address=first.address,
+                scope=Scope.SELF,
+                expected=(kept[dataset],),
+                standbys=tuple(rest),
+            )
+        )
+    return replace(plan, steps=tuple(steps))

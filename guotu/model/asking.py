@@ -1,0 +1,68 @@
+"""Parts of questions, made of what people write: names, numbers, shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import shapely
+
+from guotu.model.errors import InvalidQuestion
+from guotu.model.question import Aggregate, AggregateFunction, CompletenessMode, Options, Scope, Selection, SortKey
+from guotu.model.records import Extent
+
+
+def selection(where: str, bbox: Sequence[float] | None, within: Any, division: str) -> Selection:
+    """Return the selection of a question.
+
+    Raises:
+        InvalidQuestion: the bbox has not four numbers.
+    """
+    extent = None
+    if bbox is not None:
+        if len(bbox) != 4:
+            raise InvalidQuestion(part="bbox", detail="xmin,ymin,xmax,ymax in degrees are needed")
+        extent = Extent(*(float(value) for value in bbox))
+    wkb = b"" if within is None else within if isinstance(within, bytes) else shapely.to_wkb(within)
+    return Selection(filter=where, bbox=extent, within=wkb, division=division)
+
+
+def sort_keys(names: Iterable[str]) -> tuple[SortKey, ...]:
+    """Return sort keys of names, "-" before one for descending order."""
+    return tuple(SortKey(name.removeprefix("-"), name.startswith("-")) for name in names)
+
+
+def options(scope: str, partial: bool, cut: Mapping[str, int] | None, dataset: str = "", version: int = 0) -> Options:
+    """Return the options of a question.
+
+    Raises:
+        InvalidQuestion: a version is given without its dataset.
+    """
+    mode = CompletenessMode.ALLOW_PARTIAL if partial else CompletenessMode.REQUIRE_ALL
+    if version and not dataset:
+        raise InvalidQuestion(part="version", detail=f"{version}: 须指明数据集 the dataset must be named with it")
+    pinned = {dataset: version} if version else {}
+    return Options(Scope(scope), mode, {**(cut or {}), **pinned}, dataset)
+
+
+def aggregates(
+    count: Sequence[str] | bool,
+    sum: Sequence[str],
+    min: Sequence[str],
+    max: Sequence[str],
+    avg: Sequence[str],
+) -> tuple[Aggregate, ...]:
+    """Return aggregate columns named after function and field; the count of rows if nothing is asked."""
+    wanted: list[Aggregate] = []
+    if count is True or not (count or sum or min or max or avg):
+        wanted.append(Aggregate(AggregateFunction.COUNT, "", "count"))
+    fields = {
+        AggregateFunction.COUNT: () if isinstance(count, bool) else count,
+        AggregateFunction.SUM: sum,
+        AggregateFunction.MIN: min,
+        AggregateFunction.MAX: max,
+        AggregateFunction.AVG: avg,
+    }
+    for function, names in fields.items():
+        wanted.extend(Aggregate(function, name, f"{function}_{name}") for name in names)
+    return tuple(wanted)

@@ -1,0 +1,1 @@
+"""Tables for others: which versions they show, and that they follow."""
