@@ -108,12 +108,11 @@ class PgCluster:
         lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
         with (self._folder / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(lines)
-        log = str(self._folder / "server.log")
-        self._run("pg_ctl", "-D", str(self._folder), "-w", "-t", str(_START_S), "-l", log, "start")
+        self.start()
         try:
             self.sql("CREATE EXTENSION postgis")
         except BaseException:
-            self._stop()
+            self._remove()
             raise
         return self
 
@@ -121,7 +120,26 @@ class PgCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop and remove it."""
-        self._stop()
+        self._remove()
+
+    def start(self) -> None:
+        """Start it on the data there is; return once it takes connections.
+
+        Raises:
+            RuntimeError: it did not start.
+        """
+        log = str(self._folder / "server.log")
+        self._run("pg_ctl", "-D", str(self._folder), "-w", "-t", str(_START_S), "-l", log, "start")
+
+    def stop(self) -> None:
+        """Stop it at once, as a power cut would; connections break and new ones are refused."""
+        self._run("pg_ctl", "-D", str(self._folder), "-m", "immediate", "stop")
+
+    def pids(self) -> list[int]:
+        """Return the ids of its processes, the first of which started the others."""
+        first = int((self._folder / "postmaster.pid").read_text(encoding="ascii").split()[0])
+        others = Path(f"/proc/{first}/task/{first}/children").read_text(encoding="ascii")
+        return [first, *map(int, others.split())]
 
     def sql(self, script: str, timeout: float = 3600.0) -> list[str]:
         """Run statements one after the other, each its own transaction unless it says otherwise.
@@ -202,8 +220,9 @@ class PgCluster:
         own = {"PGHOST": self._host, "PGPORT": self._port, "PGUSER": "postgres", "PGDATABASE": "postgres"}
         return {**os.environ, **own, "PGPASSWORD": self._password, "PGCLIENTENCODING": "UTF8"}
 
-    def _stop(self) -> None:
-        self._run("pg_ctl", "-D", str(self._folder), "-m", "immediate", "stop")
+    def _remove(self) -> None:
+        if (self._folder / "postmaster.pid").exists():
+            self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, program: str, *words: str) -> None:

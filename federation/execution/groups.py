@@ -46,11 +46,17 @@ def merge_groups(
     Raises:
         TooLarge: more than MAX_GROUPS groups.
     """
-    everything = pa.concat_tables([schema.empty_table(), *parts])
-    merged = _grouped(everything, group_by, aggregates) if group_by else _single(everything, aggregates)
+    merged = parts[0] if len(parts) == 1 else _merged(parts, group_by, aggregates, schema)
     if merged.num_rows > MAX_GROUPS:
         raise TooLarge(what="groups", size=merged.num_rows, limit=MAX_GROUPS)
     return sort_groups(merged.cast(schema), group_by)
+
+
+def _merged(
+    parts: Sequence[pa.Table], group_by: tuple[str, ...], aggregates: tuple[Aggregate, ...], schema: pa.Schema
+) -> pa.Table:
+    everything = pa.concat_tables([schema.empty_table(), *parts])
+    return _grouped(everything, group_by, aggregates) if group_by else _single(everything, aggregates)
 
 
 def _grouped(table: pa.Table, group_by: tuple[str, ...], aggregates: tuple[Aggregate, ...]) -> pa.Table:

@@ -20,6 +20,8 @@ from guotu.model.question import MAX_GROUPS, CompletenessMode, Overlay
 
 HELD_HERE = "HELD_HERE"
 """Why a replica answered: the node asked holds it."""
+_LARGE_BYTES = 64 << 10
+"""A batch from here on is digested in a thread; to go there costs as much as to digest some KiB."""
 _GROUPS = 16_384
 """Groups of a batch, at most."""
 
@@ -32,30 +34,45 @@ async def scan_frames(
     started, size = time.perf_counter(), 0
     digest = SegmentDigest(schema)
     rows = store.scan(expected.dataset, expected.version, collection, scan)
+    digesting: asyncio.Task[None] | None = None
     async with aclosing(rows) as batches:  # type: ignore[type-var]
         async for batch in batches:
-            digest.update(batch)
+            if digesting is not None:
+                await digesting
+            digesting = _digesting(digest, batch)
             size += batch.nbytes
             yield Batch(expected.dataset, batch)
-    yield _trailer(step.node, expected, digest, size, started)
+    if digesting is not None:
+        await digesting
+    segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
+    yield _trailer(step.node, expected, digest.rows, size, started, (segment,))
+
+
+def _digesting(digest: SegmentDigest, batch: pa.RecordBatch) -> asyncio.Task[None] | None:
+    """Digest a batch; a large one in a thread, while it is sent and the next one is read."""
+    if batch.nbytes >= _LARGE_BYTES:
+        return asyncio.create_task(asyncio.to_thread(digest.update, batch))
+    digest.update(batch)
+    return None
 
 
 async def group_frames(
-    store: FeatureStore, step: PlanStep, collection: Collection, grouping: Grouping, schema: pa.Schema
+    store: FeatureStore, step: PlanStep, collection: Collection, grouping: Grouping
 ) -> AsyncIterator[Frame]:
-    """Yield the groups of a dataset held here, the node's own or a replica, then a trailer."""
+    """Yield the groups of a dataset held here, the node's own or a replica, then a trailer.
+
+    There is no segment: groups are digested once they have been merged.
+    """
     (expected,) = step.expected
     started = time.perf_counter()
     groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
-    digest = SegmentDigest(schema)
     for batch in groups.to_batches():
-        digest.update(batch)
         yield Batch(expected.dataset, batch)
-    yield _trailer(step.node, expected, digest, groups.nbytes, started)
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
 
 
 async def overlay_frames(
-    store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, overlay: Overlay, schema: pa.Schema
+    store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, overlay: Overlay
 ) -> AsyncIterator[Frame]:
     """Yield the groups by zone of a dataset held here, the node's own or a replica, then a trailer.
 
@@ -72,14 +89,14 @@ async def overlay_frames(
     finally:
         tabulation.stop()  # the thread goes on where nobody waits for it any more
     groups = await asyncio.to_thread(tabulation.table)
-    digest = SegmentDigest(schema)
     for part in groups.to_batches(max_chunksize=_GROUPS):
-        digest.update(part)
         yield Batch(expected.dataset, part)
-    yield _trailer(step.node, expected, digest, groups.nbytes, started)
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
 
 
-def _trailer(node: str, expected: ExpectedDataset, digest: SegmentDigest, size: int, started: float) -> Trailer:
+def _trailer(
+    node: str, expected: ExpectedDataset, rows: int, size: int, started: float, segments: tuple[Segment, ...]
+) -> Trailer:
     elapsed_ms = (time.perf_counter() - started) * 1000
     owner, _ = split_dataset(expected.dataset)
     replica = owner != node
@@ -90,12 +107,11 @@ def _trailer(node: str, expected: ExpectedDataset, digest: SegmentDigest, size: 
         reason=HELD_HERE if replica else "",
         replica=node if replica else "",
         version=expected.version,
-        rows=digest.rows,
+        rows=rows,
         size_bytes=size,
         elapsed_ms=elapsed_ms,
         advertised_rows=expected.rows,
         advertised_territory_m2=expected.territory_m2,
     )
-    segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
     completeness = Completeness(CompletenessMode.ALLOW_PARTIAL, (member,))
-    return Trailer(completeness, digest.rows, size, b"", (segment,), elapsed_ms)
+    return Trailer(completeness, rows, size, b"", segments, elapsed_ms)

@@ -41,7 +41,7 @@ class OverlayWork:
 
     def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
         """Begin to answer from a dataset that is held here."""
-        return overlay_frames(store, step, self.collection, self.scan, self.overlay, self.member_schema)
+        return overlay_frames(store, step, self.collection, self.scan, self.overlay)
 
     def ask(self, peers: PeerClient, step: PlanStep, options: Options, seconds: float) -> AsyncIterator[Frame]:
         """Begin to ask a member about the zones that it may have a part in."""

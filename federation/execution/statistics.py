@@ -47,7 +47,7 @@ class Statistics:
 
     def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
         """Begin to answer from a dataset that is held here."""
-        return group_frames(store, step, self.collection, self.grouping, self.member_schema)
+        return group_frames(store, step, self.collection, self.grouping)
 
     def ask(self, peers: PeerClient, step: PlanStep, options: Options, seconds: float) -> AsyncIterator[Frame]:
         """Begin to ask a member for its part."""

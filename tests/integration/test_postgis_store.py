@@ -307,6 +307,16 @@ async def test_no_version_is_sorted_as_a_whole(store: PostgisStore, beside: Any)
         assert all(size < 1000 for size in sizes), plan
 
 
+async def test_columns_of_classes_have_an_index(store: PostgisStore, beside: Any) -> None:
+    rows = parcels(2000)
+    classes = pa.array([f"{number % 40:04}" for number in range(rows.num_rows)])
+    await load(store, rows.set_column(rows.schema.get_field_index("DLBM"), "DLBM", classes))
+    defined = await beside.fetch("SELECT indexdef FROM pg_indexes WHERE schemaname = 'guotu'")
+    indexed = {match[1] for (text,) in defined if (match := re.search(r'current_.*\("(\w+)"\)$', text))}
+
+    assert indexed == {"BSM", "DLBM"}
+
+
 async def test_whatever_bytes_a_geometry_has_they_come_back(store: PostgisStore) -> None:
     shapes = [
         shapely.to_wkb(shapely.from_wkt(text), byte_order=order, flavor=flavor, output_dimension=4)

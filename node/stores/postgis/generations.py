@@ -13,12 +13,16 @@ from guotu.model.collection import GEOMETRY
 from guotu.model.errors import StoreFailure
 from guotu.model.schema import HASH, PLACE
 from node.stores.postgis.catalogue import Generation, View
-from node.stores.postgis.connection import Connection
+from node.stores.postgis.connection import SCHEMA, Connection
 from node.stores.postgis.sql.dialect import bbox_sql
 from node.stores.postgis.sql.parameters import PgParameters
 from node.stores.postgis.sql.source import curve_order, rows_of
 from node.stores.postgis.sql.types import declared
 from node.stores.sql.identifiers import ROWS, SINCE, UNTIL, listed, quote
+
+_CLASS_VALUES = (8, 256)
+"""Of fewer values each is too large a part of the rows for an index to help."""
+_CLASS_BYTES = 16
 
 
 def new(dataset: str, key: str, columns: Mapping[str, str]) -> Generation:
@@ -64,6 +68,21 @@ async def finish_current(connection: Connection, generation: Generation) -> None
     """
     await _add_indexes(connection, generation.current, generation, "UNIQUE")
     await connection.execute(f"ANALYZE {quote(generation.current)}")
+    for name in await _classes(connection, generation):
+        await _index(connection, generation.current, quote(name), generation.key)
+
+
+async def _classes(connection: Connection, generation: Generation) -> list[str]:
+    """Return the columns of short texts with some dozens of values, as classes are: what many questions select by.
+
+    An index on one takes a hundredth of the table, and one value is a small part of it.
+    """
+    found = await connection.fetch(
+        "SELECT attname FROM pg_stats WHERE schemaname = $1 AND tablename = $2 "
+        "AND n_distinct BETWEEN $3 AND $4 AND avg_width <= $5 AND null_frac < 0.5 ORDER BY attname",
+        *(SCHEMA, generation.current, *_CLASS_VALUES, _CLASS_BYTES),
+    )
+    return [name for (name,) in found if generation.columns.get(name) == "text"]
 
 
 async def refuse_twins(connection: Connection, table: str, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Spatial relations as SQL: the bbox columns first, then the exact test.
+"""Spatial relations as SQL: the bbox columns first, then, where these do not decide, the exact test.
 
 In each exact test the literal comes first: engines prepare a constant there (an index over its edges), which for a
 literal of 10,000 vertices is fifty times faster than the other way round. A geometry without a point has the corners
@@ -7,6 +7,7 @@ NaN, which engines take for greater than any number: no relation holds but to be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import shapely
@@ -15,6 +16,7 @@ from guotu.model.collection import GEOMETRY
 from guotu.model.errors import InvalidFilter
 from guotu.model.expression import Spatial, SpatialRelation
 from guotu.model.schema import CORNERS
+from node.stores.sql.certain import Box, Certain, certain
 from node.stores.sql.identifiers import column
 from node.stores.sql.parameters import Parameters
 
@@ -53,28 +55,55 @@ def spatial_sql(dialect: SpatialDialect, spatial: Spatial, parameters: Parameter
     names |= {corner.lstrip("_"): column(corner) for corner in CORNERS}
     literal = f"ST_GeomFromWKB({parameters.bind(_write(shape), dialect.wkb)})"
     indexed = f"{dialect.indexed} AND " if dialect.indexed and not shapely.is_empty(shape) else ""
-    return _relation(spatial.relation, literal, _is_window(shape), indexed).format_map(names)
+    if _is_window(shape):
+        return _in_window(spatial.relation, literal, indexed).format_map(names)
+    # Every parameter that is bound must be used.
+    rectangles = Certain() if spatial.relation is SpatialRelation.CONTAINS else certain(shape)
+    inside = _in_any(rectangles.inside, dialect, parameters)
+    outside = _in_any(rectangles.outside, dialect, parameters)
+    return _relation(spatial.relation, literal, indexed, inside, outside).format_map(names)
 
 
-def _relation(relation: SpatialRelation, literal: str, window: bool, indexed: str) -> str:
+def _in_window(relation: SpatialRelation, literal: str, indexed: str) -> str:
+    """Return the template of a relation to a rectangle along the axes.
+
+    A feature whose bbox lies in the window needs no exact test; to lie within it, the bbox must stay off its edges,
+    since what runs along an edge only is not within.
+    """
+    return _relation(relation, literal, indexed, _WELL_INSIDE if relation is SpatialRelation.WITHIN else _INSIDE, "")
+
+
+def _relation(relation: SpatialRelation, literal: str, indexed: str, inside: str, outside: str) -> str:
     """Return the template of a relation.
 
-    A feature whose bbox lies in a window needs no exact test; to lie within it, the bbox must stay off its edges, since
-    what runs along an edge only is not within.
+    Whoever fulfils `inside` surely lies within the literal, whoever fulfils `outside` surely apart from it; either may
+    be empty: nobody does.
     """
-    intersects = f"ST_Intersects({literal}, {_FEATURE})"
+
+    def unless_certain(exact: str) -> str:
+        exact = f"(NOT ({outside}) AND {exact})" if outside else exact
+        return f"(({inside}) OR {exact})" if inside else exact
+
+    intersects = unless_certain(f"ST_Intersects({literal}, {_FEATURE})")
     match relation:
         case SpatialRelation.INTERSECTS:
-            exact = f"({_INSIDE} OR {intersects})" if window else intersects
-            return f"({indexed}{_TOUCHING} AND {exact})"
+            return f"({indexed}{_TOUCHING} AND {intersects})"
         case SpatialRelation.DISJOINT:
             return f"({_APART} OR NOT {intersects})"
         case SpatialRelation.WITHIN:
-            contains = f"ST_Contains({literal}, {_FEATURE})"
-            exact = f"({_WELL_INSIDE} OR {contains})" if window else contains
-            return f"({indexed}{_INSIDE} AND {exact})"
+            return f"({indexed}{_INSIDE} AND {unless_certain(f'ST_Contains({literal}, {_FEATURE})')})"
         case SpatialRelation.CONTAINS:
             return f"({indexed}{_AROUND} AND ST_Within({literal}, {_FEATURE}))"
+
+
+def _in_any(boxes: Sequence[Box], dialect: SpatialDialect, parameters: Parameters) -> str:
+    """Return the template of a bbox that lies in one of some rectangles; empty for none of these."""
+    return " OR ".join(_in_box(box, dialect, parameters) for box in boxes)
+
+
+def _in_box(box: Box, dialect: SpatialDialect, parameters: Parameters) -> str:
+    west, south, east, north = (parameters.bind(float(side), dialect.number) for side in box)
+    return f"({{xmin}} >= {west} AND {{xmax}} <= {east} AND {{ymin}} >= {south} AND {{ymax}} <= {north})"
 
 
 def _read(wkb: bytes) -> shapely.Geometry:
