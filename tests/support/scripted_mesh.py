@@ -108,7 +108,9 @@ class Mesh:
         held = {record.collection: record for record in records if record.node == node}
         copies = {item.dataset: dataset(item.node, item.version, len(item.rows)) for item in replicas}
         held_elsewhere = [
-            ReplicaRecord(copy.dataset, item.node, copy.version) for item in members for copy in item.holds
+            ReplicaRecord(copy.dataset, item.node, copy.version, digest="00" * 32)
+            for item in members
+            for copy in item.holds
         ]
         directory = FixedDirectory(view(names, records, stale, held_elsewhere))
         self.federation = Federation(
