@@ -10,7 +10,7 @@ import shapely
 from federation.planning.arrangement import Arrangement, expect
 from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
-from federation.planning.standbys import standbys_of
+from federation.planning.standbys import Standbys
 from federation.planning.topology import Topology
 from federation.planning.zoning import with_zones
 from federation.selection import BoundSelection, bind_selection
@@ -39,6 +39,7 @@ class Planner:
         self._directory = directory
         self._holdings = holdings
         self._replicas = replicas
+        self._standbys = Standbys(node)
         self._topology = Topology({})
         self._arrangements: dict[str, Arrangement] = {}
 
@@ -115,7 +116,7 @@ class Planner:
         if not kept:
             reasons = sorted({item.reason for item in expected})
             return PlanStep(node, Decision.PRUNE, "+".join(reasons), expected=expected)
-        standbys = standbys_of(node, expected, view, self._replicas(), self._node)
+        standbys = self._standbys.of(node, expected, view, self._replicas())
         record = view.nodes.get(node)
         if record is None:
             detail = "it is not registered at the moment (its lease has expired)"

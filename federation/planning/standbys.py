@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from guotu.model.division import split_dataset
 from guotu.model.plan import ExpectedDataset, Standby
@@ -13,24 +13,35 @@ _MOST = 3
 """Standbys that a plan names of each dataset."""
 
 
-def standbys_of(
-    member: str,
-    expected: Sequence[ExpectedDataset],
-    view: DirectoryView,
-    own: Mapping[str, DatasetRecord],
-    planner: str,
-) -> tuple[Standby, ...]:
-    """Return the standbys for what is kept of a member's part, by dataset: the planning node, then others by id.
+class Standbys:
+    """Names standbys for one planning node; those of a member's whole part are kept while nothing changed."""
 
-    A replica counts if it is whole, has come to the pinned version, and, where it is at the owner's head, has the
-    digest that the owner advertises: another history under the same numbers does not. Whether it still has an older
-    version is known to its holder alone. `own` are the planning node's whole replicas.
-    """
-    if not view.replicas and not own:
-        return ()
-    return tuple(
-        standby for item in expected if item.keep for standby in _of_one(member, item, view, own, planner)[:_MOST]
-    )
+    def __init__(self, planner: str) -> None:
+        self._planner = planner
+        self._kept: dict[tuple[str, str], tuple[tuple[object, ...], tuple[Standby, ...]]] = {}
+
+    def of(
+        self, member: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView, own: Mapping[str, DatasetRecord]
+    ) -> tuple[Standby, ...]:
+        """Return the standbys for what is kept of a member's part, by dataset: the planning node, then others by id.
+
+        A replica counts if it is whole, has come to the pinned version, and, where it is at the owner's head, has the
+        digest that the owner advertises: another history under the same numbers does not. Whether it still has an older
+        version is known to its holder alone. `own` are the planning node's whole replicas.
+        """
+        if not (view.replicas or own) or not expected:
+            return ()
+        place = member, split_dataset(expected[0].dataset)[1]
+        # None of these is ever changed: whoever has another has made it anew.
+        source = expected, view.replicas, view.nodes, view.datasets, own
+        kept = self._kept.get(place)
+        if kept is not None and all(one is other for one, other in zip(kept[0], source, strict=True)):
+            return kept[1]
+        wanted = [item for item in expected if item.keep]
+        found = tuple(standby for item in wanted for standby in _of_one(member, item, view, own, self._planner)[:_MOST])
+        if len(wanted) == len(expected):
+            self._kept[place] = source, found
+        return found
 
 
 def _of_one(

@@ -78,3 +78,26 @@ def test_the_node_itself_comes_first_then_others_by_id_three_at_most() -> None:
 def test_a_member_that_is_not_registered_has_standbys_too() -> None:
     step = city_step(GOOD, gone=("510100",))
     assert (step.decision, names(step)) == ("MISSING", ["520000"])
+
+
+def test_what_is_kept_of_a_plan_follows_the_directory() -> None:
+    nodes = ["510000", "510100", "520000"]
+    directory = FixedDirectory(view(nodes, OWNED, replicas=[GOOD]))
+    own = {OWNED[0].collection: OWNED[0]}
+    copies: dict[str, DatasetRecord] = {}
+    planner = Planner("510000", directory, lambda: own, lambda: copies)
+
+    def planned() -> list[str]:
+        plan, _ = planner.plan(Query("dltb"), PARCELS)
+        return names(next(step for step in plan.steps if step.node == "510100"))
+
+    assert planned() == planned() == ["520000"]
+    copies = {CITY: dataset("510100", version=4)}
+    assert planned() == ["510000", "520000"]
+    directory.present = view(nodes, OWNED)
+    assert planned() == ["510000"]
+    directory.present = view(nodes[:2], OWNED, replicas=[GOOD])
+    copies = {}
+    assert planned() == []
+    directory.present = view(nodes, [OWNED[0], dataset("510100", version=5)], replicas=[GOOD])
+    assert planned() == []
