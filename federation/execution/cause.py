@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from federation.execution.outcomes import outcome_of
+from federation.execution.outcomes import outcome_of, untold
 from guotu.model import errors
 from guotu.model.answer import Completeness, MemberOutcome, Outcome, Trailer
 from guotu.model.plan import ExpectedDataset, PlanStep
@@ -59,34 +58,18 @@ class Cause:
         """Return that a member has not begun to answer after so many seconds, more than it usually takes."""
         return cls(Outcome.TIMED_OUT, LATE, f"no answer after {seconds:.2f} s")
 
-    def completeness(self, told: Completeness, step: PlanStep) -> Completeness:
+    def completeness(self, told: Completeness, step: PlanStep, asker: str) -> Completeness:
         """Return the outcomes of a member's datasets after others were asked: replicas, and what is still missing."""
         found = {member.dataset: member for member in told.members}
-        return replace(told, members=tuple(self._outcomes(found, step)))
+        kept = [item for item in step.expected if item.keep]
+        return replace(told, members=tuple(self._outcome(item, found.get(item.dataset), step, asker) for item in kept))
 
-    def _outcomes(self, found: dict[str, MemberOutcome], step: PlanStep) -> Iterator[MemberOutcome]:
-        for item in step.expected:
-            member = found.get(item.dataset)
-            if not item.keep:
-                continue
-            if member is not None and member.outcome.whole:
-                why = self.reason if self.reason == LATE else self.outcome
-                yield replace(member, reason=f"OWNER_{why}", detail=self.detail, via=member.replica)
-            elif member is not None and member.truncated:
-                yield member
-            else:
-                yield self._missing(item, step)
-
-    def _missing(self, item: ExpectedDataset, step: PlanStep) -> MemberOutcome:
-        owner = item.dataset.split("/")[0]
-        return MemberOutcome(
-            node=owner,
-            dataset=item.dataset,
-            outcome=self.outcome,
-            reason=self.reason,
-            detail=self.detail,
-            version=item.version,
-            advertised_rows=item.rows,
-            advertised_territory_m2=item.territory_m2,
-            via="" if step.node == owner else step.node,
-        )
+    def _outcome(
+        self, item: ExpectedDataset, member: MemberOutcome | None, step: PlanStep, asker: str
+    ) -> MemberOutcome:
+        if member is not None and member.outcome.whole:
+            why = self.reason if self.reason == LATE else self.outcome
+            return replace(member, reason=f"OWNER_{why}", detail=self.detail, via=member.replica)
+        if member is not None and member.truncated:
+            return member
+        return untold(item, step, asker, (self.outcome, self.reason, self.detail))

@@ -102,14 +102,23 @@ class Members:
             async for frame in work.frames(inner):
                 yield frame
             told = inner.trailer(work.segments(inner))
-            yield replace(told, completeness=cause.completeness(told.completeness, step))
+            yield replace(told, completeness=cause.completeness(told.completeness, step, outer.plan.node))
         finally:
             await inner.close()
 
 
 def member_options(options: Options, step: PlanStep) -> Options:
-    """A member is asked with the scope of its step, at the versions known here; a standby for the one dataset."""
-    return replace(options, scope=step.scope, cut=dict(step.versions), dataset=step.stands_for or options.dataset)
+    """Return how a member is asked: with the scope of its step, at the versions known here; a standby for one dataset.
+
+    It reports its outcomes, and what they mean is decided here.
+    """
+    return replace(
+        options,
+        scope=step.scope,
+        completeness=CompletenessMode.ALLOW_PARTIAL,
+        cut=dict(step.versions),
+        dataset=step.stands_for or options.dataset,
+    )
 
 
 def stand_in_plan(plan: Plan, step: PlanStep) -> Plan:

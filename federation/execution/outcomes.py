@@ -87,24 +87,32 @@ def _via(member: MemberOutcome, result: StepResult, plan: Plan) -> MemberOutcome
 
 
 def _assumed(expected: ExpectedDataset, result: StepResult, plan: Plan) -> MemberOutcome:
-    node = expected.dataset.split("/")[0]
     outcome, reason, detail = _verdict(expected, result, plan)
     truncated = not outcome.whole and result.saw(expected.dataset)
     if truncated and result.failure is not None and outcome is not Outcome.TIMED_OUT:
         outcome, reason = Outcome.FAILED, LOST_MID_STREAM
+    return replace(
+        untold(expected, result.step, plan.node, (outcome, reason, detail)),
+        elapsed_ms=result.elapsed_ms,
+        truncated=truncated,
+        replica=result.standby(expected.dataset) if outcome is Outcome.REPLICA else "",
+    )
+
+
+def untold(expected: ExpectedDataset, step: PlanStep, asker: str, verdict: tuple[Outcome, str, str]) -> MemberOutcome:
+    """Return the outcome of a dataset that nobody told of; `verdict` is outcome, reason and detail."""
+    owner = expected.dataset.split("/")[0]
+    outcome, reason, detail = verdict
     return MemberOutcome(
-        node=node,
+        node=owner,
         dataset=expected.dataset,
         outcome=outcome,
         reason=reason,
         detail=detail,
         version=expected.version,
-        elapsed_ms=result.elapsed_ms,
         advertised_rows=expected.rows,
         advertised_territory_m2=expected.territory_m2,
-        truncated=truncated,
-        replica=result.standby(expected.dataset) if outcome is Outcome.REPLICA else "",
-        via="" if result.step.node in (node, plan.node) else result.step.node,
+        via="" if step.node in (owner, asker) else step.node,
     )
 
 

@@ -20,7 +20,7 @@ from guotu.model.collection import Collection
 from guotu.model.overlay import AREA, COUNT, SHARE, area_units, areas_of, overlay_schema, scanned_fields
 from guotu.model.plan import PlanStep
 from guotu.model.ports import FeatureStore, PeerClient, Scan
-from guotu.model.question import Aggregate, AggregateFunction, CompletenessMode, Options, Overlay
+from guotu.model.question import Aggregate, AggregateFunction, Options, Overlay
 from guotu.model.zones import ZONE, Zones
 
 _MERGED = (Aggregate(AggregateFunction.COUNT, "", COUNT), Aggregate(AggregateFunction.SUM, AREA, AREA))
@@ -52,8 +52,7 @@ class OverlayWork:
         return OverlayWork(self._member_overlay(options, step), self.collection, self._selection)
 
     def _member_overlay(self, options: Options, step: PlanStep) -> Overlay:
-        relaxed = replace(options, completeness=CompletenessMode.ALLOW_PARTIAL)
-        return replace(about(self.overlay, step), shares=False, options=relaxed)
+        return replace(about(self.overlay, step), shares=False, options=options)
 
     def segments(self, answering: Answering) -> tuple[Segment, ...]:
         """Return the one run of groups: they are always merged here."""

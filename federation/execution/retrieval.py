@@ -16,7 +16,7 @@ from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import Collection
 from guotu.model.plan import PlanStep
 from guotu.model.ports import FeatureStore, PeerClient, Scan
-from guotu.model.question import CompletenessMode, Options, Query, SortKey
+from guotu.model.question import Options, Query, SortKey
 from guotu.model.schema import arrow_schema, columns_of
 
 
@@ -39,7 +39,7 @@ class Retrieval:
         return scan_frames(store, step, self.collection, self.scan, self.member_schema)
 
     def ask(self, peers: PeerClient, step: PlanStep, options: Options, seconds: float) -> AsyncIterator[Frame]:
-        """Begin to ask a member; it reports its outcomes, and we decide what they mean."""
+        """Begin to ask a member for its part."""
         return peers.query(step.address, self._member_query(options), seconds)
 
     def relay(self, options: Options, _step: PlanStep) -> Retrieval:
@@ -47,8 +47,7 @@ class Retrieval:
         return Retrieval(self._member_query(options), self.collection, self._selection)
 
     def _member_query(self, options: Options) -> Query:
-        relaxed = replace(options, completeness=CompletenessMode.ALLOW_PARTIAL)
-        return replace(self._query, fields=self.scan.fields, options=relaxed)
+        return replace(self._query, fields=self.scan.fields, options=options)
 
     @property
     def _one_run(self) -> bool:

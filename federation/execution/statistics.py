@@ -16,7 +16,7 @@ from guotu.model.collection import Collection
 from guotu.model.grouping import grouping_schema
 from guotu.model.plan import PlanStep
 from guotu.model.ports import FeatureStore, Grouping, PeerClient
-from guotu.model.question import MAX_GROUPS, CompletenessMode, Options, Stats
+from guotu.model.question import MAX_GROUPS, Options, Stats
 
 
 async def parts_of(answering: Answering, schema: pa.Schema) -> list[pa.Table]:
@@ -58,8 +58,7 @@ class Statistics:
         return Statistics(self._member_stats(options), self.collection, self._selection)
 
     def _member_stats(self, options: Options) -> Stats:
-        relaxed = replace(options, completeness=CompletenessMode.ALLOW_PARTIAL)
-        return replace(self._stats, aggregates=self._lowered, options=relaxed)
+        return replace(self._stats, aggregates=self._lowered, options=options)
 
     def segments(self, answering: Answering) -> tuple[Segment, ...]:
         """Return the one run of groups: they are always merged here."""
