@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import grpc
 import pyarrow as pa
 
 from guotu.model.errors import TooLarge
 from guotu.model.records import Change, DatasetRecord, NodeRecord
 from guotu.v1 import admin_pb2, admin_pb2_grpc
 from guotu.wire.changes import change_from_proto
+from guotu.wire.connection import LocalClient, request_id
 from guotu.wire.feed import Feed
-from guotu.wire.local import LocalClient, request_id
 from guotu.wire.records import dataset_from_proto, node_from_proto
-from guotu.wire.status import error_of_call
 
 BATCH_BYTES = 1 << 20
 """Size that batches are cut to, in Arrow buffers."""
@@ -108,15 +106,9 @@ class AdminClient(LocalClient):
         feed = Feed(_requests(header, batches, deletes))
         stub = admin_pb2_grpc.AdminServiceStub(self._channel)
         call = stub.Publish(iter(feed), metadata=request_id())
-        try:
+        with self._streaming(call, feed):
             for response in call:
                 yield _frame(response)
-        except grpc.RpcError as failure:
-            if feed.failure is not None:
-                raise feed.failure from None
-            raise error_of_call(failure, self._address) from failure
-        finally:
-            call.cancel()
 
 
 def _requests(

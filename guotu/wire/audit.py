@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import pyarrow as pa
 
 from guotu.model.collection import Collection
@@ -14,9 +13,8 @@ from guotu.model.definition import collection_from_json
 from guotu.v1 import audit_pb2, audit_pb2_grpc
 from guotu.wire.admin import messages
 from guotu.wire.care import WorkProgress
+from guotu.wire.connection import LocalClient, request_id
 from guotu.wire.feed import Feed
-from guotu.wire.local import LocalClient, request_id
-from guotu.wire.status import error_of_call
 
 _OPEN_S = 60.0
 """Deadline of looking a version up, seconds; an audit has none."""
@@ -102,15 +100,9 @@ class AuditClient(LocalClient):
         """
         feed = Feed(_requests(header, batches))
         call = self._stub.Audit(iter(feed), metadata=request_id())
-        try:
+        with self._streaming(call, feed):
             for response in call:
                 yield from _frames(response)
-        except grpc.RpcError as failure:
-            if feed.failure is not None:
-                raise feed.failure from None
-            raise error_of_call(failure, self._address) from failure
-        finally:
-            call.cancel()
 
 
 def _requests(header: AuditHeader, batches: Iterable[pa.RecordBatch]) -> Iterator[audit_pb2.AuditRequest]:

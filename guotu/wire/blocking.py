@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-
-import grpc
 
 from guotu.model.answer import Frame, Trailer
 from guotu.model.collection import Collection
@@ -25,38 +22,25 @@ from guotu.v1 import (
     version_pb2_grpc,
 )
 from guotu.wire.answers import FrameReader, Response, trailer_from_proto
-from guotu.wire.endpoint import TlsFiles, blocking_channel
+from guotu.wire.connection import Connection, request_id
+from guotu.wire.endpoint import TlsFiles
 from guotu.wire.plans import plan_from_proto
 from guotu.wire.questions import explain_to_proto, overlay_to_proto, query_to_proto, scope_to_proto, stats_to_proto
 from guotu.wire.records import dataset_from_proto, node_from_proto
-from guotu.wire.request_id import METADATA_KEY, new_request_id
-from guotu.wire.status import error_of_call
 from guotu.wire.versions import version_from_proto
 
 
-class BlockingCalls:
+class BlockingCalls(Connection):
     """One node's services over one channel; every method raises the typed error that the node raised."""
 
     def __init__(self, address: str, tls: TlsFiles | None, timeout: float) -> None:
-        self._address = address
+        super().__init__(address, tls)
         self._timeout = timeout
-        self._channel = blocking_channel(address, tls)
-
-    def close(self) -> None:
-        """Close the channel; streams under way end."""
-        self._channel.close()
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
 
     def ask(self, question: Question, timeout: float | None) -> Iterator[Frame]:
         """Stream the frames of an answer; closing the iterator cancels the question."""
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
-        metadata = ((METADATA_KEY, new_request_id()),)
+        metadata = request_id()
         limit = timeout or self._timeout
         call: Iterator[Response]
         if isinstance(question, Query):
@@ -66,12 +50,9 @@ class BlockingCalls:
         else:
             call = stub.Aggregate(stats_to_proto(question), timeout=limit, metadata=metadata)
         reader = FrameReader()
-        try:
-            with self._errors():
-                for response in call:
-                    yield reader.read(response)
-        finally:
-            call.cancel()
+        with self._streaming(call):
+            for response in call:
+                yield reader.read(response)
 
     def explain(self, question: Question, analyze: bool, timeout: float | None) -> tuple[Plan, Trailer | None]:
         """Return the plan, and what happened if analysed."""

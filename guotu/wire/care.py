@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guotu.v1 import care_pb2, care_pb2_grpc
-from guotu.wire.local import LocalClient, request_id
+from guotu.wire.connection import LocalClient, request_id
 
 TIMEOUT = 3600.0
 """Deadline of a call in seconds; a verification has none."""
@@ -85,12 +85,9 @@ class CareClient(LocalClient):
         """
         request = care_pb2.VerifyRequest(dataset=dataset, repair=repair)
         call = self._stub.Verify(request, metadata=request_id())
-        try:
-            with self._errors():
-                for response in call:
-                    yield _verify_frame(response)
-        finally:
-            call.cancel()
+        with self._streaming(call):
+            for response in call:
+                yield _verify_frame(response)
 
     def pin(self, dataset: str, version: int, pinned: bool, reason: str = "") -> bool:
         """Pin a version, or let it go; tells whether that changed anything.

@@ -1,4 +1,4 @@
-"""A connection over a node's local socket, on which its operator's services are served."""
+"""A blocking connection to one node: how it ends, and what becomes of errors."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
 
-from guotu.wire.endpoint import blocking_channel
+from guotu.wire.endpoint import TlsFiles, blocking_channel
+from guotu.wire.feed import Feed
 from guotu.wire.request_id import METADATA_KEY, new_request_id
 from guotu.wire.status import error_of_call
 
 
-class LocalClient:
-    """A connection to one node's admin socket; calls that are under way end when it is closed."""
+class Connection:
+    """A connection to one node; calls that are under way end when it is closed."""
 
-    def __init__(self, socket: Path) -> None:
-        self._address = f"unix:{socket.absolute()}"
-        self._channel = blocking_channel(self._address)
+    def __init__(self, address: str, tls: TlsFiles | None = None) -> None:
+        self._address = address
+        self._channel = blocking_channel(address, tls)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -30,6 +31,10 @@ class LocalClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; closing it again changes nothing."""
         self._channel.close()
 
     @contextmanager
@@ -39,6 +44,25 @@ class LocalClient:
             yield
         except grpc.RpcError as failure:
             raise error_of_call(failure, self._address) from failure
+
+    @contextmanager
+    def _streaming(self, call: Any, feed: Feed[Any] | None = None) -> Iterator[None]:
+        """Read a stream; whoever stops reading cancels the call. What went wrong in `feed` is raised first."""
+        try:
+            yield
+        except grpc.RpcError as failure:
+            if feed is not None and feed.failure is not None:
+                raise feed.failure from None
+            raise error_of_call(failure, self._address) from failure
+        finally:
+            call.cancel()
+
+
+class LocalClient(Connection):
+    """A connection to one node's admin socket, on which its operator's services are served."""
+
+    def __init__(self, socket: Path) -> None:
+        super().__init__(f"unix:{socket.absolute()}")
 
 
 def request_id() -> tuple[tuple[str, str], ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import grpc
 import grpc.aio
@@ -13,8 +12,9 @@ import pyarrow as pa
 
 from guotu.model.errors import Internal
 from guotu.v1 import version_pb2, version_pb2_grpc
-from guotu.wire.endpoint import TlsFiles, blocking_channel
-from guotu.wire.request_id import METADATA_KEY, current_request_id, new_request_id
+from guotu.wire.connection import Connection, request_id
+from guotu.wire.endpoint import TlsFiles
+from guotu.wire.request_id import METADATA_KEY, current_request_id
 from guotu.wire.status import error_of_call
 
 MESSAGE_BYTES = 1 << 20
@@ -101,24 +101,13 @@ class PeerDiffs:
             call.cancel()
 
 
-class DiffClient:
-    """A blocking connection to one node."""
+class DiffClient(Connection):
+    """A blocking connection to one node. When it is closed, a difference under way ends."""
 
     def __init__(self, address: str, tls: TlsFiles | None, timeout: float) -> None:
         """Connect to "host:port"; `timeout` is the deadline of a difference, seconds."""
-        self._address = address
+        super().__init__(address, tls)
         self._timeout = timeout
-        self._channel = blocking_channel(address, tls)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection; a difference under way ends."""
-        self._channel.close()
 
     def diff(self, dataset: str, since: int, until: int) -> Iterator[DiffFrame]:
         """Yield a header, then batches; version 0 is the head. Closing the iterator cancels the call.
@@ -128,12 +117,8 @@ class DiffClient:
         """
         stub = version_pb2_grpc.VersionServiceStub(self._channel)
         request = version_pb2.DiffRequest(dataset=dataset, since=since, until=until)
-        call = stub.Diff(request, timeout=self._timeout, metadata=((METADATA_KEY, new_request_id()),))
+        call = stub.Diff(request, timeout=self._timeout, metadata=request_id())
         reader = DiffReader()
-        try:
+        with self._streaming(call):
             for response in call:
                 yield reader.read(response)
-        except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
-        finally:
-            call.cancel()

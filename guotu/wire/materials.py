@@ -8,7 +8,7 @@ from pathlib import Path
 from guotu.model.material import Materialized, MaterialStatus
 from guotu.v1 import material_pb2, material_pb2_grpc
 from guotu.wire.care import WorkProgress
-from guotu.wire.local import LocalClient, request_id
+from guotu.wire.connection import LocalClient, request_id
 
 TIMEOUT = 120.0
 """Deadline of a call in seconds; making a table has none."""
@@ -34,12 +34,9 @@ class MaterialsClient(LocalClient):
         """
         request = material_pb2.MaterializeRequest(dataset=dataset, into=into, check=check)
         call = self._stub.Materialize(request, metadata=request_id())
-        try:
-            with self._errors():
-                for response in call:
-                    yield _frame(response)
-        finally:
-            call.cancel()
+        with self._streaming(call):
+            for response in call:
+                yield _frame(response)
 
     def dematerialize(self, subject: str) -> MaterialStatus:
         """Drop a table, named "schema.table" or by its dataset; returns how it stood.

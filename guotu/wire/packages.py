@@ -10,7 +10,7 @@ import grpc
 
 from guotu.v1 import common_pb2, package_pb2, package_pb2_grpc
 from guotu.wire.care import WorkProgress
-from guotu.wire.local import LocalClient, request_id
+from guotu.wire.connection import LocalClient, request_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,9 @@ class PackagesClient(LocalClient):
         yield from self._frames(call)
 
     def _frames(self, call: grpc.Call) -> Iterator[WorkProgress | PackageSummary]:
-        try:
-            with self._errors():
-                for response in call:  # type: ignore[attr-defined]
-                    yield _frame(response)
-        finally:
-            call.cancel()
+        with self._streaming(call):
+            for response in call:  # type: ignore[attr-defined]
+                yield _frame(response)
 
 
 def _frame(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guotu.v1 import subscription_pb2, subscription_pb2_grpc
-from guotu.wire.local import LocalClient, request_id
+from guotu.wire.connection import LocalClient, request_id
 
 MAX_AREA_BYTES = 3 << 20
 """Largest area sent, WKB; a node takes requests of 4 MiB."""
