@@ -9,7 +9,7 @@ import click
 from node.cli import exit_codes
 from node.cli.examples import examples
 from node.cli.json_option import json_option, pass_session
-from node.cli.parameters import Assignment
+from node.cli.parameters import map_option
 from node.cli.session import Session
 from node.cli.table_option import table_options
 
@@ -31,13 +31,7 @@ _MOST_TOLD = 100_000
 @click.argument("target", metavar="[SCHEMA.]TABLE@NODE/COLLECTION[@VERSION]")
 @table_options
 @click.option("--key", default="", metavar="COLUMN", help="主键所在的列 column that holds the key")
-@click.option(
-    "--map",
-    "mapping",
-    type=Assignment(),
-    multiple=True,
-    help="列 OLD 作为字段 NEW，空则舍去，可重复 take column OLD as field NEW, leave it out if empty; repeatable",
-)
+@map_option
 @click.option("--crs", default="", help="坐标系，表未注明时给出 CRS where the table names none")
 @click.option("--repair", is_flag=True, help="如发布时一样修复无效图形 repair broken geometries, as the publish did")
 @click.option(

@@ -14,6 +14,7 @@ from node.cli import exit_codes
 from node.cli.asking import AskedOverlay
 from node.cli.examples import examples
 from node.cli.failure import report
+from node.cli.group_form import chosen_group_form, group_form_options
 from node.cli.json_option import json_option, pass_session
 from node.cli.question_options import overlay_options
 from node.cli.session import Session
@@ -34,15 +35,7 @@ if TYPE_CHECKING:
     ),
 )
 @overlay_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "parquet"]),
-    help="输出格式 form of the rows [default: by FILE's suffix, else table]",
-)
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="写入文件 write to FILE"
-)
+@group_form_options
 @json_option
 @pass_session
 def overlay(session: Session, asked: AskedOverlay, form: str | None, output: Path | None, as_json: bool) -> int:
@@ -55,13 +48,9 @@ def overlay(session: Session, asked: AskedOverlay, form: str | None, output: Pat
     has an area in common (at least 0.0001 m²). Areas are exact; tables also show hectares, half-up, and shares. Several
     --with are answered one after the other. All faults of the zones are told at once.
     """
-    from node.cli.export import chosen_format
-
-    chosen = chosen_format(form or "", output)
-    if chosen is not None and chosen.name not in ("csv", "parquet"):
-        raise click.UsageError("叠加结果写为 csv 或 parquet overlays are written as csv or parquet")
-    if as_json and chosen is not None and output is None:
-        raise click.UsageError("--json 与 --format 只取其一 give --json or --format, not both, without -o")
+    chosen = chosen_group_form(
+        form, output, as_json, "叠加结果写为 csv 或 parquet overlays are written as csv or parquet"
+    )
     if chosen is not None and len(asked.subjects) > 1:
         raise click.UsageError("写文件时只能有一个 --with a file takes the answer to one --with")
     with session.client() as mesh:

@@ -1,4 +1,4 @@
-"""Types of values on the command line."""
+"""Types of values on the command line, and the option that more than one command has of them."""
 
 from __future__ import annotations
 
@@ -56,6 +56,15 @@ class Assignment(click.ParamType[tuple[str, str]]):
         if not (old and mark):
             self.fail(f"{value!r}: 应为 must be OLD=NEW", param, ctx)
         return old, new
+
+
+map_option = click.option(
+    "--map",
+    "mapping",
+    type=Assignment(),
+    multiple=True,
+    help="列 OLD 作为字段 NEW，空则舍去，可重复 take column OLD as field NEW, leave it out if empty; repeatable",
+)
 
 
 class IsoDate(click.ParamType[str]):

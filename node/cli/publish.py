@@ -10,7 +10,7 @@ import click
 from node.cli import exit_codes
 from node.cli.examples import examples
 from node.cli.json_option import json_option, pass_session
-from node.cli.parameters import Assignment, IsoDate
+from node.cli.parameters import IsoDate, map_option
 from node.cli.session import Session
 from node.cli.table_option import table_options
 
@@ -66,13 +66,7 @@ _FILE = click.Path(exists=True, path_type=Path)
     metavar="COLUMN",
     help="增量中注明新增或变更的列 column of the changes that says insert or update [_op]",
 )
-@click.option(
-    "--map",
-    "mapping",
-    type=Assignment(),
-    multiple=True,
-    help="列 OLD 作为字段 NEW，空则舍去，可重复 take column OLD as field NEW, leave it out if empty; repeatable",
-)
+@map_option
 @click.option("--repair", is_flag=True, help="修复无效图形并报告 repair broken geometries, and report them")
 @click.option(
     "--force-bounds", is_flag=True, help="接受越出本区划的范围（有记录） accept bounds outside the division; recorded"

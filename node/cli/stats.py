@@ -9,6 +9,7 @@ import click
 from node.cli import exit_codes
 from node.cli.asking import AskedStats
 from node.cli.examples import examples
+from node.cli.group_form import chosen_group_form, group_form_options
 from node.cli.json_option import json_option, pass_session
 from node.cli.question_options import stats_options
 from node.cli.session import Session
@@ -24,15 +25,7 @@ from node.cli.session import Session
     ),
 )
 @stats_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "parquet"]),
-    help="输出格式 form of the groups [default: by FILE's suffix, else table]",
-)
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="写入文件 write to FILE"
-)
+@group_form_options
 @json_option
 @pass_session
 def stats(session: Session, asked: AskedStats, form: str | None, output: Path | None, as_json: bool) -> int:
@@ -41,14 +34,11 @@ def stats(session: Session, asked: AskedStats, form: str | None, output: Path | 
     合计为精确小数。表格中另列公顷（四舍五入两位） Sums are exact; tables also show m² as hectares, half-up.
     """
     from node.cli.deliver import deliver_file, deliver_json
-    from node.cli.export import chosen_format
     from node.cli.groups import deliver_groups
 
-    chosen = chosen_format(form or "", output)
-    if chosen is not None and chosen.name not in ("csv", "parquet"):
-        raise click.UsageError("统计结果写为 csv 或 parquet groups are written as csv or parquet")
-    if as_json and chosen is not None and output is None:
-        raise click.UsageError("--json 与 --format 只取其一 give --json or --format, not both, without -o")
+    chosen = chosen_group_form(
+        form, output, as_json, "统计结果写为 csv 或 parquet groups are written as csv or parquet"
+    )
     with session.client() as mesh:
         question = asked.question()
         with session.answer(mesh, question) as answer:
