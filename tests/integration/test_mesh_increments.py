@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,18 +18,15 @@ from guotu.wire.admin import AdminClient, PublishHeader, PublishResult
 from tests.support.layers import squares
 from tests.support.plots import FIELDS, NODE, ROWS, Desk, key, layer
 from tests.support.small_mesh import eventually
+from tests.support.version_mesh import running_mesh
 
 GONE = pa.record_batch({"BSM": [key(5)]})
 
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[LocalMesh]:
-    root = Path(tempfile.mkdtemp(prefix="gt-"))
-    made = LocalMesh(root, [NODE], {"registry.lease_ttl_s": 2})
-    made.start()
-    yield made
-    made.close()
-    shutil.rmtree(root)
+    with running_mesh([NODE], {"registry.lease_ttl_s": 2}) as made:
+        yield made
 
 
 @pytest.fixture

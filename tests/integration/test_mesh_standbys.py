@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pytest
 from demo.mesh import LocalMesh
 from tests.support.plots import NODE, Desk, key, layer
 from tests.support.small_mesh import eventually
-from tests.support.version_mesh import NATION, ask, operate, reaches
+from tests.support.version_mesh import NATION, ask, operate, reaches, running_mesh
 
 NEIGHBOUR = "520000"
 GROUPED = ("--group-by", "DLBM", "--sum", "MJ", "--count")
@@ -21,12 +19,8 @@ GROUPED = ("--group-by", "DLBM", "--sum", "MJ", "--count")
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[LocalMesh]:
-    root = Path(tempfile.mkdtemp(prefix="gt-"))
-    made = LocalMesh(root, [NODE, NEIGHBOUR, NATION], {"registry.lease_ttl_s": 2})
-    made.start()
-    yield made
-    made.close()
-    shutil.rmtree(root)
+    with running_mesh([NODE, NEIGHBOUR, NATION], {"registry.lease_ttl_s": 2}) as made:
+        yield made
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from tests.support.version_mesh import (
     operate,
     reaches,
     replica_of,
+    running_mesh,
     verify_sound,
     write_bulk,
 )
@@ -34,13 +33,9 @@ BLOCK = 4 << 20
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[LocalMesh]:
-    root = Path(tempfile.mkdtemp(prefix="gt-"))
     options = {"registry.lease_ttl_s": 2, "replication.bandwidth_mib_s": 2.0, "replication.fetches": 1}
-    made = LocalMesh(root, [NODE, NATION], options)
-    made.start()
-    yield made
-    made.close()
-    shutil.rmtree(root)
+    with running_mesh([NODE, NATION], options) as made:
+        yield made
 
 
 @pytest.fixture

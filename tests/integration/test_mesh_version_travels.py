@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 from demo.mesh import LocalMesh
 from tests.support.plots import FIELDS, NODE, ROWS, Desk, catalogue, key, layer
 from tests.support.small_mesh import eventually
-from tests.support.version_mesh import NATION, ask, operate, reaches, replica_of, verify_sound
+from tests.support.version_mesh import NATION, ask, operate, reaches, replica_of, running_mesh, verify_sound
 
 STRANGER = "510000"
 OPTIONS = {"registry.lease_ttl_s": 2}
@@ -21,12 +19,8 @@ OPTIONS = {"registry.lease_ttl_s": 2}
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[LocalMesh]:
-    root = Path(tempfile.mkdtemp(prefix="gt-"))
-    made = LocalMesh(root, [NODE, NATION], OPTIONS)
-    made.start()
-    yield made
-    made.close()
-    shutil.rmtree(root)
+    with running_mesh([NODE, NATION], OPTIONS) as made:
+        yield made
 
 
 def two_versions(desk: Desk) -> Desk:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from demo.mesh import LocalMesh
 from tests.support.layers import SOUTH, WEST, squares
 from tests.support.plots import NODE, Desk, key, layer
 from tests.support.small_mesh import eventually, run_guotu
-from tests.support.version_mesh import NATION, ask, operate, reaches, replica_of, verify_sound
+from tests.support.version_mesh import NATION, ask, operate, reaches, replica_of, running_mesh, verify_sound
 
 ROWS = 600
 """So many that a delta is small against them."""
@@ -29,12 +27,8 @@ OPTIONS = {"registry.lease_ttl_s": 2, "versions.keep": 2, "versions.grace_hours"
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[LocalMesh]:
-    root = Path(tempfile.mkdtemp(prefix="gt-"))
-    made = LocalMesh(root, [NODE, NATION], OPTIONS)
-    made.start()
-    yield made
-    made.close()
-    shutil.rmtree(root)
+    with running_mesh([NODE, NATION], OPTIONS) as made:
+        yield made
 
 
 @pytest.fixture

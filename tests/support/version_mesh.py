@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,16 @@ from tests.support.plots import Desk, key
 from tests.support.small_mesh import eventually
 
 NATION = "100000"
+
+
+@contextmanager
+def running_mesh(nodes: Sequence[str], options: Mapping[str, Any]) -> Iterator[LocalMesh]:
+    """Run nodes in a short folder, since unix sockets have short names; both are gone afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="gt-"))
+    with LocalMesh(root, nodes, options) as made:
+        made.start()
+        yield made
+    shutil.rmtree(root)
 
 
 def operate(mesh: LocalMesh, node: str, *arguments: str | Path, code: int = 0) -> Any:

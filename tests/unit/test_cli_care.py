@@ -22,13 +22,6 @@ def service() -> CannedCare:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    result = CliRunner().invoke(program, ["node", "init", "--id", "510000", "-o", str(tmp_path / "guotu.toml")])
-    assert result.exit_code == 0, result.stderr
-    return tmp_path / "guotu.toml"
-
-
-@pytest.fixture
 def node(service: CannedCare, config: Path) -> Iterator[CannedNode]:
     server = CannedNode(Script(), config.parent / "guotu-data" / "admin.sock", [service.add_to])
     yield server

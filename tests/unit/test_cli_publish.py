@@ -28,13 +28,6 @@ def script() -> Script:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    result = CliRunner().invoke(program, ["node", "init", "--id", "510000", "-o", str(tmp_path / "guotu.toml")])
-    assert result.exit_code == 0, result.stderr
-    return tmp_path / "guotu.toml"
-
-
-@pytest.fixture
 def node(script: Script, config: Path) -> Iterator[CannedNode]:
     server = CannedNode(script, config.parent / "guotu-data" / "admin.sock")
     yield server

@@ -37,13 +37,6 @@ def service() -> CannedSubscriptions:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    result = CliRunner().invoke(program, ["node", "init", "--id", "510000", "-o", str(tmp_path / "guotu.toml")])
-    assert result.exit_code == 0, result.stderr
-    return tmp_path / "guotu.toml"
-
-
-@pytest.fixture
 def node(script: Script, service: CannedSubscriptions, config: Path) -> Iterator[CannedNode]:
     server = CannedNode(script, config.parent / "guotu-data" / "admin.sock", [service.add_to])
     yield server

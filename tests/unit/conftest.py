@@ -1,0 +1,18 @@
+"""Fixtures that several unit suites share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from node.cli.program import program
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The configuration that `guotu node init` writes; the node does not run."""
+    result = CliRunner().invoke(program, ["node", "init", "--id", "510000", "-o", str(tmp_path / "guotu.toml")])
+    assert result.exit_code == 0, result.stderr
+    return tmp_path / "guotu.toml"
