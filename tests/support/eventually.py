@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,3 +17,12 @@ async def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
         assert time.monotonic() < deadline, f"not within {within} s"
         await asyncio.sleep(0.005)
     return value
+
+
+async def comes_to(wanted: object, look: Callable[[], Awaitable[object]]) -> bool:
+    """Tell whether what is looked at becomes what is wanted within 3 s, far less than a slow scan takes."""
+    for _ in range(300):
+        if await look() == wanted:
+            return True
+        await asyncio.sleep(0.01)
+    return False

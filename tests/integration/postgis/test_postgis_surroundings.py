@@ -18,19 +18,13 @@ from guotu.model.errors import DiskFull, StoreFailure
 from guotu.model.ports import Scan
 from node.stores.postgis.options import PostgisOptions
 from node.stores.postgis.store import PostgisStore
-from tests.support.databases import authority, cluster, database_of, remove_database
+from tests.support.databases import authority, cluster
 from tests.support.features import COLLECTION, parcels, stored_rows
 from tests.support.small_disk import SmallDisk
 from tests.support.stores import apply, fetch, load
 
 EVERYTHING = Scan(COLLECTION.column_names)
 SPACE = "small_disk"
-
-
-@pytest.fixture
-def options(tmp_path: Path) -> Iterator[PostgisOptions]:
-    yield PostgisOptions(database_of(tmp_path), connections=3, start_s=0.5)
-    remove_database(tmp_path)
 
 
 @pytest.fixture

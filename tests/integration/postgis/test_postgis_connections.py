@@ -1,0 +1,106 @@
+"""The connections of the PostGIS store: lost, cancelled, too slow, too few."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from guotu.model.errors import StoreFailure
+from guotu.model.expression import Like, Not, Or
+from guotu.model.ports import Scan
+from node.stores.postgis.options import PostgisOptions
+from node.stores.postgis.store import PostgisStore
+from tests.support.databases import cluster
+from tests.support.eventually import comes_to
+from tests.support.features import COLLECTION, drawn, parcels, removed, stored_rows
+from tests.support.stores import apply, fetch, load
+
+DATASET = "510000/tb"
+SLOW = Not(Or(tuple(Like("BSM", f"%x%{number}%\\y%") for number in range(400))))
+"""A filter that every row passes, and that takes seconds over many rows."""
+
+
+async def test_lost_connections_are_replaced(store: PostgisStore, options: PostgisOptions) -> None:
+    await load(store, parcels(100))
+    database = options.url.rpartition("/")[2]
+    for _ in range(3):
+        await asyncio.gather(*(fetch(store, COLLECTION, Scan(("BSM",))) for _ in range(3)))
+        # While that runs, this loop does not: the store has not heard of it when it asks again.
+        killed = cluster().sql(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            f"WHERE application_name = 'guotu' AND datname = '{database}'"
+        )
+        assert len(killed) >= 2
+        assert (await fetch(store, COLLECTION, Scan(("BSM",)))).num_rows == 100
+    await apply(store, removed(parcels(100)["BSM"].to_pylist()[:10]), 2)
+    assert (await fetch(store, COLLECTION, Scan(("BSM",)), version=2)).num_rows == 90
+
+
+async def test_a_connection_that_is_lost_while_staging_leaves_nothing(store: PostgisStore, beside: Any) -> None:
+    await load(store, parcels(100))
+
+    def rows() -> Any:
+        yield from stored_rows(parcels(3000)).to_batches(max_chunksize=500)
+        asyncio.run_coroutine_threadsafe(kill(), loop).result()
+        yield from stored_rows(parcels(3000)).to_batches(max_chunksize=500)
+
+    async def kill() -> None:
+        await beside.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'guotu' "
+            "AND datname = current_database() AND state = 'active'"
+        )
+
+    loop = asyncio.get_running_loop()
+    with pytest.raises(StoreFailure):
+        await store.stage(DATASET, 2, COLLECTION, rows)
+    assert [item.version for item in await store.versions()] == [1]
+    await load(store, parcels(200), 2)
+    assert (await fetch(store, COLLECTION, Scan(("BSM",)), version=2)).num_rows == 200
+
+
+async def active(beside: Any) -> int:
+    return int(
+        await beside.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'guotu' AND state <> 'idle' "
+            "AND datname = current_database() AND backend_type = 'client backend'"
+        )
+    )
+
+
+async def test_cancelling_ends_the_query_on_the_server(store: PostgisStore, beside: Any) -> None:
+    await store.stage(DATASET, 1, COLLECTION, drawn(stored_rows(parcels(50_000)), rows=20_000))
+    await store.activate(DATASET, 1)
+    scan = asyncio.create_task(fetch(store, COLLECTION, Scan(("BSM",), filter=SLOW)))
+    assert await comes_to(1, lambda: active(beside))
+    await asyncio.sleep(0.1)
+    assert not scan.done()
+    scan.cancel()
+    await asyncio.wait([scan])
+    assert await comes_to(0, lambda: active(beside))
+
+
+async def test_a_read_that_takes_too_long_is_ended_and_says_so(options: PostgisOptions) -> None:
+    store = PostgisStore(replace(options, statement_timeout_s=0.2))
+    await store.open()
+    await store.stage(DATASET, 1, COLLECTION, drawn(stored_rows(parcels(50_000)), rows=20_000))
+    await store.activate(DATASET, 1)
+    with pytest.raises(StoreFailure, match="statement_timeout_s"):
+        await fetch(store, COLLECTION, Scan(("BSM",), filter=SLOW))
+    assert (await fetch(store, COLLECTION, Scan(("BSM",), limit=5))).num_rows == 5
+    await store.close()
+
+
+async def test_more_readers_than_connections_are_told(options: PostgisOptions) -> None:
+    store = PostgisStore(replace(options, wait_s=0.2))
+    await store.open()
+    await load(store, parcels(30_000))
+    held = [store.scan(DATASET, 1, COLLECTION, Scan(COLLECTION.column_names)) for _ in range(options.connections)]
+    for rows in held:
+        await anext(rows)
+    with pytest.raises(StoreFailure, match=r"store\.connections"):
+        await fetch(store, COLLECTION, Scan(("BSM",)))
+    for rows in held:
+        await rows.aclose()  # type: ignore[attr-defined]
+    assert (await fetch(store, COLLECTION, Scan(("BSM",)))).num_rows == 30_000
+    await store.close()
