@@ -74,8 +74,8 @@ class OverlayWork:
 
 
 def about(overlay: Overlay, step: PlanStep) -> Overlay:
-    """Return an overlay with the zones of a step alone."""
-    return overlay if step.zones is None else replace(overlay, zones=overlay.zones.take(step.zones))
+    """Return an overlay with what a step's member has to know of the zones alone."""
+    return overlay if step.zones is None else replace(overlay, zones=overlay.zones.part(step.zones))
 
 
 def _ordered(groups: pa.Table, zones: Zones) -> pa.Table:
@@ -86,7 +86,9 @@ def _ordered(groups: pa.Table, zones: Zones) -> pa.Table:
 
 def _with_shares(groups: pa.Table, overlay: Overlay, schema: pa.Schema) -> pa.Table:
     """Add the share of each zone's own area; without group columns, a row for each zone that nothing meets, too."""
-    zones, units = overlay.zones, area_units(overlay.zones.shapes)
+    zones = overlay.zones
+    units = np.zeros(len(zones), np.int64)
+    np.add.at(units, zones.owners, area_units(zones.shapes))
     if not overlay.group_by:
         groups = _every_zone(groups, zones)
     own = areas_of(units).take(pc.index_in(groups[ZONE], zones.names).combine_chunks())

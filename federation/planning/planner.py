@@ -53,10 +53,10 @@ class Planner:
         started = time.perf_counter()
         selection = bind_selection(question.selection, collection)
         view = self._directory.view()
-        zones = shapely.STRtree(question.zones.shapes) if isinstance(question, Overlay) else None
+        zones = shapely.STRtree(question.zones.pieces.shapes) if isinstance(question, Overlay) else None
         steps = self._steps(question, view, Prunable.of(selection, zones))
-        if zones is not None:
-            steps = with_zones(steps, zones, view.datasets.get(collection.id, _NO_DATASETS))
+        if isinstance(question, Overlay) and zones is not None:
+            steps = with_zones(steps, question.zones, zones, view.datasets.get(collection.id, _NO_DATASETS))
         plan = Plan(
             node=self._node,
             collection=collection.id,

@@ -23,7 +23,7 @@ from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.division import prefix_length
 from guotu.model.errors import InvalidQuestion, TooLarge
 from guotu.model.grouping import division_level, grouping_schema
-from guotu.model.pieces import cut_up, robust
+from guotu.model.pieces import robust
 from guotu.model.zones import ZONE, Objects, Zones
 
 COUNT, AREA, SHARE = "count", "area_m2", "share"
@@ -100,9 +100,9 @@ class Overlayer:
     """Lays features over the same zones, batch by batch."""
 
     def __init__(self, zones: Zones) -> None:
-        self._zones = zones.shapes.copy()
-        shapely.prepare(self._zones)
-        self._pieces, self._zone_of = cut_up(self._zones)
+        self._count = len(zones)
+        self._pieces, self._zone_of = zones.pieces.shapes, zones.pieces.owners
+        shapely.prepare(self._pieces)
         self._trees = [(start, shapely.STRtree(self._pieces[start:end])) for start, end in self._runs()]
 
     def common(self, shapes: Objects) -> Iterator[Common]:
@@ -113,14 +113,11 @@ class Overlayer:
         own = np.full(len(shapes), _UNKNOWN)
         for feature, piece in self._near(shapes):
             # One number for each pair of a feature and a zone; a pair may have several pieces of the zone.
-            pairs, of_pair = np.unique(feature * len(self._zones) + self._zone_of[piece], return_inverse=True)
-            features, zones = np.divmod(pairs, len(self._zones))
-            inside, crossing = self._placed(shapes[features], zones)
-            number = np.full(len(pairs), -1)
-            number[crossing] = np.arange(len(crossing))
-            cut = np.flatnonzero(number[of_pair] >= 0)
+            pairs, of_pair = np.unique(feature * self._count + self._zone_of[piece], return_inverse=True)
+            features, zones = np.divmod(pairs, self._count)
+            inside, cut = self._placed(shapes[feature], piece, of_pair, len(pairs))
             cuts = robust(shapely.intersection, self._pieces[piece[cut]], shapes[feature[cut]])
-            of_crossing = number[of_pair[cut]]
+            crossing, of_crossing = np.unique(of_pair[cut], return_inverse=True)
             left = shapely.area(shapes[features[crossing]])
             lost = left - _sums(of_crossing, shapely.area(cuts), len(crossing))
             inside[crossing] = np.abs(lost) <= left * _NOTHING
@@ -132,7 +129,7 @@ class Overlayer:
 
     def _runs(self) -> Iterator[tuple[int, int]]:
         """Yield runs of pieces that are looked through together; the pieces of a zone stand in one."""
-        first = np.searchsorted(self._zone_of, np.arange(len(self._zones)))
+        first = np.searchsorted(self._zone_of, np.arange(self._count))
         starts = first[np.unique(first // _TREE_PIECES, return_index=True)[1]].tolist()
         yield from zip(starts, [*starts[1:], len(self._pieces)], strict=True)
 
@@ -152,11 +149,15 @@ class Overlayer:
                 yield feature[done:end], piece[done:end]
                 done = end
 
-    def _placed(self, shapes: Objects, zones: Ints) -> tuple[Mask, Ints]:
-        """Return which of some pairs of features and zones lie well inside, and the numbers of those that may cross."""
-        inside = robust(shapely.contains_properly, self._zones[zones], shapes).astype(np.bool_)
-        unsure = np.flatnonzero(~inside)
-        meet = robust(shapely.intersects, self._zones[zones[unsure]], shapes[unsure]).astype(np.bool_)
+    def _placed(self, shapes: Objects, piece: Ints, of_pair: Ints, count: int) -> tuple[Mask, Ints]:
+        """Return which pairs of a feature and a zone lie well inside, shape (count,), and the places to be cut.
+
+        `shapes` are met by the box of the `piece` beside them; `of_pair` tells the pair that each place is of.
+        """
+        inside = np.zeros(count, np.bool_)
+        inside[of_pair[robust(shapely.contains_properly, self._pieces[piece], shapes).astype(np.bool_)]] = True
+        unsure = np.flatnonzero(~inside[of_pair])
+        meet = robust(shapely.intersects, self._pieces[piece[unsure]], shapes[unsure]).astype(np.bool_)
         return inside, unsure[meet]
 
 

@@ -56,7 +56,7 @@ class PlanStep:
     plan: Plan | None = None
     """The member's own plan; only in explanations."""
     zones: tuple[int, ...] | None = None
-    """Numbers, from 0 on, of the zones that the member is asked about; None for all, or if there are none."""
+    """Numbers, from 0 on, of the pieces of zones that the member is asked about; None for all, or if there are none."""
     standbys: tuple[Standby, ...] = ()
     """Who may answer for datasets that are kept, should the member not; by dataset, the first choice first."""
 

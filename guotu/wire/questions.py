@@ -171,6 +171,7 @@ def overlay_to_proto(overlay: model.Overlay) -> query_pb2.OverlayRequest:
         collection=overlay.collection,
         selection=_selection_to_proto(overlay.selection),
         zones=overlay.zones.encoded(),
+        pieces=not overlay.zones.whole,
         group_by=overlay.group_by,
         shares=overlay.shares,
         options=_options_to_proto(overlay.options),
@@ -186,7 +187,7 @@ def overlay_from_proto(request: query_pb2.OverlayRequest) -> model.Overlay:
     """
     return model.Overlay(
         collection=request.collection,
-        zones=decoded(request.zones),
+        zones=decoded(request.zones, request.pieces),
         group_by=tuple(request.group_by),
         selection=_selection_from_proto(request.selection),
         shares=request.shares,

@@ -13,7 +13,7 @@ from guotu.model.errors import InvalidQuestion
 
 if TYPE_CHECKING:
     from guotu.model.question import Options, Overlay, Query, Selection, Stats
-    from node.cli.zones import ZoneFile
+    from node.cli.zones import GivenZones
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class AskedStats:
 class AskedOverlay:
     """An overlay as given: the same question to one or more collections or datasets."""
 
-    zones: ZoneFile
+    zones: GivenZones
     subjects: tuple[str, ...]
     asked: Asked
     """Its subject is that of the question at hand."""
@@ -154,7 +154,7 @@ class AskedOverlay:
     def questions(self) -> list[Overlay]:
         """Return the questions, in the order of the subjects; reads the file of the zones once.
 
-        Raises: as `ZoneFile.read`, `Asked.selection` and `Asked.options`.
+        Raises: as `GivenZones.read`, `Asked.selection` and `Asked.options`.
         """
         from guotu.model.question import Overlay
 

@@ -76,7 +76,14 @@ _STATS = (
 
 
 _OVERLAY = (
-    click.argument("zones", type=click.Path(exists=True, path_type=Path), metavar="ZONES"),
+    click.argument("zones", type=click.Path(exists=True, path_type=Path), metavar="[ZONES]", required=False),
+    click.option(
+        "--zone",
+        "drawn",
+        multiple=True,
+        metavar="[NAME=]WKT|GEOJSON|@FILE",
+        help="手绘分区，可重复；度，经度在前，或按 --crs a drawn zone; repeatable; degrees, lon/lat, or --crs",
+    ),
     click.option(
         "--with",
         "subjects",
@@ -92,7 +99,7 @@ _OVERLAY = (
     ),
     click.option("--layer", help="分区文件中的图层 layer of the file of zones [唯一者 the only one]"),
     click.option("--encoding", help="分区文件的文字编码 encoding of its texts [文件所示 as the file says]"),
-    click.option("--crs", help="分区文件未注明时的坐标系 CRS of the zones where their file names none"),
+    click.option("--crs", help="分区未注明时的坐标系 CRS of zones that name none"),
     _GROUP_BY,
 )
 
@@ -138,7 +145,8 @@ def overlay_options(function: F) -> Callable[..., Any]:
     @functools.wraps(function)
     def command(
         *args: Any,
-        zones: Path,
+        zones: Path | None,
+        drawn: tuple[str, ...],
         subjects: tuple[str, ...],
         zone_field: str | None,
         layer: str | None,
@@ -147,9 +155,11 @@ def overlay_options(function: F) -> Callable[..., Any]:
         group_by: Any,
         **given: Any,
     ) -> Any:
-        from node.cli.zones import ZoneFile
+        from node.cli.drawn import Drawn
+        from node.cli.zones import GivenZones, ZoneFile
 
-        file = ZoneFile(zones, zone_field, layer, encoding, crs)
-        return function(*args, asked=AskedOverlay(file, subjects, _asked(given), group_by), **given)
+        file = None if zones is None else ZoneFile(zones, zone_field, layer, encoding, crs)
+        found = GivenZones(file, tuple(Drawn(text, crs or "") for text in drawn))
+        return function(*args, asked=AskedOverlay(found, subjects, _asked(given), group_by), **given)
 
     return _stack(command, _OVERLAY + _COMMON)

@@ -129,7 +129,7 @@ def test_a_member_is_sent_the_zones_that_meet_what_it_advertises(
     steps = [
         PlanStep("510100", decision, "MAY_MATCH", expected=(expecting,)) for decision in (Decision.ASK, Decision.LOCAL)
     ]
-    asked, local = with_zones(steps, shapely.STRtree(AREAS), {"510100/dltb": record})  # type: ignore[dict-item]
+    asked, local = with_zones(steps, ZONES, shapely.STRtree(AREAS), {"510100/dltb": record})  # type: ignore[dict-item]
     assert asked.zones == zones
     assert ("2 of 3 zones" in asked.detail) == (zones is not None)
     assert local == steps[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import geopandas as gpd
@@ -11,7 +12,8 @@ import shapely
 
 from demo.questions import around_chengdu, write_polygon
 from guotu.model.errors import InvalidQuestion, TooLarge
-from node.cli.zones import ZoneFile
+from node.cli.drawn import Drawn
+from node.cli.zones import GivenZones, ZoneFile
 
 SQUARES = shapely.box([104.0, 104.5], 30, [104.4, 104.9], 30.5)
 FRAME = gpd.GeoDataFrame(
@@ -19,11 +21,15 @@ FRAME = gpd.GeoDataFrame(
 )
 
 
-def zone_file(path: Path, field: str | None = None, **told: str) -> ZoneFile:
-    return ZoneFile(path, field, told.get("layer"), told.get("encoding"), told.get("crs"))
+def zone_file(path: Path, field: str | None = None, **told: str) -> GivenZones:
+    return GivenZones(ZoneFile(path, field, told.get("layer"), told.get("encoding"), told.get("crs")))
 
 
-def refusal(file: ZoneFile) -> str:
+def drawn(*texts: str, crs: str = "") -> GivenZones:
+    return GivenZones(None, tuple(Drawn(text, crs) for text in texts))
+
+
+def refusal(file: GivenZones) -> str:
     with pytest.raises(InvalidQuestion) as refused:
         file.read()
     assert refused.value.facts["part"] == "ZONES"
@@ -94,13 +100,58 @@ def test_faults_of_names_and_shapes_come_together(tmp_path: Path) -> None:
         assert f"no. {number}" in detail
 
 
+POLYGON = "POLYGON ((104 30, 104.4 30, 104.4 30.5, 104 30.5, 104 30))"
+GEOJSON = {"type": "Polygon", "coordinates": [[[104.5, 30], [104.9, 30], [104.9, 30.5], [104.5, 30.5], [104.5, 30]]]}
+FEATURES = {
+    "type": "FeatureCollection",
+    "features": [
+        {"type": "Feature", "properties": {"名称": "丙"}, "geometry": GEOJSON},
+        {"type": "Feature", "properties": {}, "id": 9, "geometry": GEOJSON},
+        {"type": "Feature", "properties": None, "geometry": GEOJSON},
+    ],
+}
+
+
+def test_drawn_zones_are_wkt_or_geojson_with_names_or_without(tmp_path: Path) -> None:
+    (tmp_path / "a=b.geojson").write_text(json.dumps(FEATURES), encoding="utf-8")
+    zones = drawn(
+        f"甲={POLYGON}", POLYGON, json.dumps(GEOJSON), f"乙={json.dumps(GEOJSON)}", f"@{tmp_path}/a=b.geojson"
+    ).read()
+    assert zones.names.to_pylist() == ["甲", "2", "3", "乙", "丙", "9", "7"]
+    assert shapely.equals(zones.shapes, SQUARES[[0, 0, 1, 1, 1, 1, 1]]).all()
+    named = drawn(f"丁=@{tmp_path}/a=b.geojson").read()
+    assert named.names.to_pylist() == ["丁 1", "丁 2", "丁 3"]
+
+
+def test_drawn_zones_follow_those_of_a_file_and_may_be_of_another_crs(tmp_path: Path) -> None:
+    path = tmp_path / "zones.gpkg"
+    FRAME.to_file(path)
+    moved = gpd.GeoSeries(SQUARES[:1], crs="EPSG:4490").to_crs("EPSG:4544").to_wkt()[0]
+    both = GivenZones(ZoneFile(path, "名称", None, None, None), (Drawn(moved, "EPSG:4544"),)).read()
+    assert both.names.to_pylist() == ["甲地", "乙地", "3"]
+    assert both.boxes[2] == pytest.approx(shapely.bounds(SQUARES[0]), abs=1e-6)
+    older = json.loads(shapely.to_geojson(shapely.from_wkt(moved)))
+    older["crs"] = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::4544"}}
+    assert drawn(json.dumps(older)).read().boxes[0] == pytest.approx(shapely.bounds(SQUARES[0]), abs=1e-6)
+    assert "NONE" in refusal(drawn(POLYGON, crs="NONE:1"))
+
+
+def test_faults_of_drawn_zones_are_told_together(tmp_path: Path) -> None:
+    bad = ["nothing", "{", "[]", f"@{tmp_path}/absent.wkt", '{"type": "Feature", "geometry": null}', "POINT (104 30)"]
+    detail = refusal(drawn(POLYGON, *bad))
+    for told in ("'nothing'", "'{'", "'[]'", "absent.wkt", "no. 2", "no. 3", "polygon is needed", "no shape"):
+        assert told in detail, told
+    assert "no zone" in refusal(drawn())
+    assert "no zone" not in refusal(drawn("nothing"))
+
+
 def test_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = gpd.GeoDataFrame(geometry=np.repeat(SQUARES, 20), crs="EPSG:4490")
     frame.to_file(tmp_path / "zones.gpkg")
-    monkeypatch.setattr("node.cli.zones.MAX_ZONES", 39)
+    monkeypatch.setattr("node.cli.zones.MAX_ZONES_IN_ALL", 39)
     with pytest.raises(TooLarge, match=r"zones\.gpkg"):
         zone_file(tmp_path / "zones.gpkg").read()
-    monkeypatch.setattr("node.cli.zones.MAX_ZONES", 40)
-    monkeypatch.setattr("node.cli.zones.MAX_ZONE_BYTES", 1000)
+    monkeypatch.setattr("node.cli.zones.MAX_ZONES_IN_ALL", 40)
+    monkeypatch.setattr("node.cli.zones.MAX_ZONE_BYTES_IN_ALL", 1000)
     with pytest.raises(TooLarge, match=r"zones\.gpkg"):
         zone_file(tmp_path / "zones.gpkg").read()
