@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from federation.execution.groups import lower
+from federation.selection import bind_selection
 from guotu.model.collection import GEOMETRY, Collection, GeometryType
 from guotu.model.crs import MESH_CRS, authority_code, resolve_crs
 from guotu.model.division import split_dataset
@@ -18,11 +19,15 @@ from guotu.model.question import (
     MAX_LIMIT,
     MAX_SORT_KEYS,
     AggregateFunction,
+    Cut,
+    LayerOverlay,
     Options,
     Overlay,
     Query,
     Question,
+    Selection,
     Stats,
+    ZoneSource,
 )
 from guotu.model.schema import columns_of
 
@@ -91,13 +96,54 @@ def check_overlay(overlay: Overlay, collection: Collection) -> None:
         UnknownField: a field does not exist.
     """
     _bounded("group_by", len(overlay.group_by), MAX_GROUP_COLUMNS)
+    _check_areal(collection)
+    overlay_schema(collection, overlay.group_by, overlay.shares)
+    _check_cut(overlay.left_to, collection)
+    check_options(overlay.options, collection)
+
+
+def check_layer_overlay(overlay: LayerOverlay, collection: Collection) -> None:
+    """Check a layer overlay, but for what its zones are taken from.
+
+    Raises:
+        InvalidQuestion: an option is out of its bounds, or the collection has no areas.
+        UnknownField: a field does not exist.
+    """
+    _bounded("group_by", len(overlay.group_by) + len(overlay.zones.group_by), MAX_GROUP_COLUMNS)
+    _check_areal(collection)
+    overlay_schema(collection, overlay.group_by, shares=False)
+    _check_cut(overlay.left_to, collection)
+    check_options(overlay.options, collection)
+
+
+def check_zone_source(source: ZoneSource, zones: Collection) -> None:
+    """Check what zones are taken from; `zones` is its collection.
+
+    Raises:
+        InvalidQuestion: an option is out of its bounds, or the collection has no areas.
+        InvalidFilter, TooLarge: the filter is not valid.
+        UnknownField: a field does not exist.
+    """
+    _check_areal(zones)
+    overlay_schema(zones, source.group_by, shares=False)
+    bind_selection(Selection(filter=source.filter), zones)
+    check_options(Options(dataset=source.dataset), zones)
+    _check_cut(source.cut, zones)
+
+
+def _check_cut(cut: Cut, collection: Collection) -> None:
+    """Check versions of datasets of one collection."""
+    check_options(Options(cut=cut), collection)
+    for dataset in cut:
+        check_options(Options(dataset=dataset), collection)
+
+
+def _check_areal(collection: Collection) -> None:
     if collection.geometry is not GeometryType.POLYGON:
         detail = (
             f"{collection.id} 须为面图层 is not a layer of polygons ({collection.geometry}); count with stats --within"
         )
         raise InvalidQuestion(part="collection", detail=detail)
-    overlay_schema(collection, overlay.group_by, overlay.shares)
-    check_options(overlay.options, collection)
 
 
 def check_question(question: Question, collection: Collection) -> None:
@@ -109,6 +155,8 @@ def check_question(question: Question, collection: Collection) -> None:
             check_stats(question, collection)
         case Overlay():
             check_overlay(question, collection)
+        case LayerOverlay():
+            check_layer_overlay(question, collection)
 
 
 def check_options(options: Options, collection: Collection) -> None:

@@ -6,17 +6,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pyarrow as pa
 
+from federation.execution.owned import KeyRows, Owned
 from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
 from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest
 from guotu.model.division import split_dataset
-from guotu.model.overlay import Tabulation
 from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.ports import FeatureStore, Grouping, Scan
 from guotu.model.question import MAX_GROUPS, CompletenessMode, Overlay
+from guotu.model.tabulation import Tabulation
+from guotu.model.zones import Zones
 
 HELD_HERE = "HELD_HERE"
 """Why a replica answered: the node asked holds it."""
@@ -72,26 +75,47 @@ async def group_frames(
 
 
 async def overlay_frames(
-    store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, overlay: Overlay
+    store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, overlay: Overlay, key_rows: KeyRows
 ) -> AsyncIterator[Frame]:
-    """Yield the groups by zone of a dataset held here, the node's own or a replica, then a trailer.
-
-    Features are read and laid over the zones side by side, a batch at a time.
-    """
+    """Yield the groups by zone of a dataset held here, the node's own or a replica, then a trailer."""
     (expected,) = step.expected
     started = time.perf_counter()
-    tabulation = await asyncio.to_thread(Tabulation, overlay.zones, collection, overlay.group_by, MAX_GROUPS)
+    owned = Owned(expected.dataset, collection, overlay.left_to, key_rows)
+    scan = replace(scan, fields=owned.columns(scan.fields))
+    found = await tabulated(store, expected, collection, scan, overlay.zones, overlay.group_by, owned)
+    for notice in owned.notices:
+        yield notice
+    async for frame in groups_frames(step, await asyncio.to_thread(found.table), started):
+        yield frame
+
+
+async def groups_frames(step: PlanStep, groups: pa.Table, started: float) -> AsyncIterator[Frame]:
+    """Yield the groups of a dataset held here, then a trailer; `started` as `time.perf_counter()`."""
+    (expected,) = step.expected
+    for part in groups.to_batches(max_chunksize=_GROUPS):
+        yield Batch(expected.dataset, part)
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
+
+
+async def tabulated(
+    store: FeatureStore,
+    expected: ExpectedDataset,
+    collection: Collection,
+    scan: Scan,
+    zones: Zones,
+    group_by: tuple[str, ...],
+    owned: Owned,
+) -> Tabulation:
+    """Return a dataset's own features laid over zones; read and laid over side by side, a batch at a time."""
+    tabulation = await asyncio.to_thread(Tabulation, zones, collection, group_by, MAX_GROUPS)
     rows = store.scan(expected.dataset, expected.version, collection, scan)
     try:
         async with aclosing(rows) as batches:  # type: ignore[type-var]
             async for batch in batches:
-                await asyncio.to_thread(tabulation.add, batch)
+                await asyncio.to_thread(tabulation.add, await owned.own(batch))
     finally:
         tabulation.stop()  # the thread goes on where nobody waits for it any more
-    groups = await asyncio.to_thread(tabulation.table)
-    for part in groups.to_batches(max_chunksize=_GROUPS):
-        yield Batch(expected.dataset, part)
-    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
+    return tabulation
 
 
 def _trailer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from federation.filter.phrase import phrase
 from federation.selection import BoundSelection
 from guotu.model.plan import Decision, PlanStep
-from guotu.model.question import Overlay, Query, Question
+from guotu.model.question import LayerOverlay, Overlay, Query, Question
 
 
 def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...]:
@@ -19,6 +19,10 @@ def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...
     phrases.append(f"group by {', '.join(question.group_by) or '()'}")
     if isinstance(question, Overlay):
         return (f"overlay with {len(question.zones)} zones", *phrases, "partials count, area")
+    if isinstance(question, LayerOverlay):
+        source = question.zones
+        zones = [f"overlay with {source.collection}", *([f"zones with {source.filter}"] if source.filter else [])]
+        return (*zones, f"zones by {', '.join(source.group_by) or '()'}", *phrases, "partials count, area")
     partials = [f"{item.function}({item.field or '*'})" for item in question.aggregates]
     phrases.append(f"partials {', '.join(partials)}")
     return tuple(phrases)

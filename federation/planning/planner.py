@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import shapely
 
@@ -12,15 +13,15 @@ from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
 from federation.planning.standbys import Standbys
 from federation.planning.topology import Topology
-from federation.planning.zoning import with_zones
+from federation.planning.zoning import advertised_grounds, with_zones
 from federation.selection import BoundSelection, bind_selection
 from guotu.model.collection import Collection
 from guotu.model.division import dataset_id, split_dataset
-from guotu.model.errors import UnknownDataset
+from guotu.model.errors import InvalidQuestion, UnknownDataset
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.ports import Directory, DirectoryView
-from guotu.model.question import Cut, Options, Overlay, Question, Scope
-from guotu.model.records import DatasetRecord
+from guotu.model.question import Cut, LayerOverlay, Options, Overlay, Question, Scope, ZoneSource
+from guotu.model.records import DatasetRecord, Extent
 
 Holdings = Callable[[], Mapping[str, DatasetRecord]]
 """The node's own datasets by collection id: its own truth, ahead of the registry."""
@@ -53,7 +54,7 @@ class Planner:
         started = time.perf_counter()
         selection = bind_selection(question.selection, collection)
         view = self._directory.view()
-        zones = shapely.STRtree(question.zones.pieces.shapes) if isinstance(question, Overlay) else None
+        zones = self._zone_grounds(question, view)
         steps = self._steps(question, view, Prunable.of(selection, zones))
         if isinstance(question, Overlay) and zones is not None:
             steps = with_zones(steps, question.zones, zones, view.datasets.get(collection.id, _NO_DATASETS))
@@ -67,8 +68,51 @@ class Planner:
             stale_registry=view.stale,
             directory_as_of_ms=view.as_of_ms,
             planning_ms=(time.perf_counter() - started) * 1000,
+            zones=question.zones.cut if isinstance(question, LayerOverlay) else {},
         )
         return plan, selection
+
+    def pinned(self, source: ZoneSource, options: Options) -> ZoneSource:
+        """Return where zones are taken from, with a cut: of all datasets in the directory, as neighbours have a part.
+
+        With the scope SELF only what the node has itself.
+
+        Raises:
+            UnknownDataset: the one dataset is not known.
+            InvalidQuestion: nobody has a dataset of the collection.
+        """
+        if source.cut:
+            return source
+        known = {
+            record.dataset: record for record in self._holdings().values() if record.collection == source.collection
+        }
+        if options.scope is Scope.SUBTREE:
+            known = {**self._directory.view().datasets.get(source.collection, _NO_DATASETS), **known}
+        if source.dataset:
+            if source.dataset not in known:
+                raise UnknownDataset(dataset=source.dataset)
+            known = {source.dataset: known[source.dataset]}
+        if not known:
+            detail = f"没有数据集 nobody has a dataset of {source.collection}"
+            raise InvalidQuestion(part="zones", detail=detail)
+        return replace(source, cut={name: options.cut.get(name, known[name].version) for name in sorted(known)})
+
+    def extent(self, expected: ExpectedDataset) -> Extent | None:
+        """Return where the features of a dataset held here lie; None if it is not the version that is advertised."""
+        owner, collection = split_dataset(expected.dataset)
+        held = self._holdings().get(collection) if owner == self._node else self._replicas().get(expected.dataset)
+        return held.extent if held is not None and held.version == expected.version else None
+
+    def _zone_grounds(self, question: Question, view: DirectoryView) -> shapely.STRtree | None:
+        """Return polygons of which every feature of an overlay's answer meets one; None if there is no such bound."""
+        match question:
+            case Overlay():
+                return shapely.STRtree(question.zones.pieces.shapes)
+            case LayerOverlay():
+                return advertised_grounds(
+                    question.zones.cut, view.datasets.get(question.zones.collection, _NO_DATASETS)
+                )
+        return None
 
     def _steps(self, question: Question, view: DirectoryView, prunable: Prunable) -> tuple[PlanStep, ...]:
         cut = question.options.cut

@@ -26,13 +26,14 @@ from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.errors import NodeUnavailable
 from guotu.model.grouping import grouping_schema
-from guotu.model.overlay import Tabulation, scanned_fields
+from guotu.model.overlay import layer_schema, scanned_fields
 from guotu.model.plan import Plan
 from guotu.model.ports import Grouping, Scan
 from guotu.model.question import (
     Aggregate,
     AggregateFunction,
     CompletenessMode,
+    LayerOverlay,
     Overlay,
     Query,
     Question,
@@ -41,6 +42,7 @@ from guotu.model.question import (
     Stats,
 )
 from guotu.model.schema import arrow_schema
+from guotu.model.tabulation import Tabulation
 from tests.support.federation_parts import PARCELS
 
 Row = dict[str, Any]
@@ -174,6 +176,9 @@ class Member:
             return self.scanned(scan)
         if isinstance(question, Overlay):
             return self.overlaid(question)
+        if isinstance(question, LayerOverlay):
+            schema = layer_schema(self.collection, question.zones.group_by, self.collection, question.group_by)
+            return schema.empty_table()
         return self.aggregated(Grouping(question.group_by, question.aggregates))
 
     def scanned(self, scan: Scan) -> pa.Table:
@@ -224,7 +229,7 @@ class ScriptedPeers:
     def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
         return self._ask(address, question, timeout)
 
-    def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
+    def overlay(self, address: str, question: Overlay | LayerOverlay, timeout: float | None) -> AsyncIterator[Frame]:
         return self._ask(address, question, timeout)
 
     def _ask(self, address: str, question: Question, timeout: float | None) -> AsyncIterator[Frame]:
