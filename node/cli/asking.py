@@ -12,7 +12,7 @@ from guotu.model.division import is_division, split_dataset
 from guotu.model.errors import InvalidQuestion
 
 if TYPE_CHECKING:
-    from guotu.model.question import Options, Overlay, Query, Selection, Stats
+    from guotu.model.question import LayerOverlay, Options, Overlay, Query, Selection, Stats, ZoneSource
     from node.cli.zones import GivenZones
 
 
@@ -145,26 +145,49 @@ class AskedStats:
 class AskedOverlay:
     """An overlay as given: the same question to one or more collections or datasets."""
 
-    zones: GivenZones
+    zones: GivenZones | GivenSource
     subjects: tuple[str, ...]
     asked: Asked
     """Its subject is that of the question at hand."""
     group_by: tuple[str, ...]
 
-    def questions(self) -> list[Overlay]:
-        """Return the questions, in the order of the subjects; reads the file of the zones once.
+    def questions(self) -> list[Overlay | LayerOverlay]:
+        """Return the questions, in the order of the subjects; reads the zones once.
 
-        Raises: as `GivenZones.read`, `Asked.selection` and `Asked.options`.
+        Raises: as `GivenZones.read`, `GivenSource.read`, `Asked.selection` and `Asked.options`.
         """
-        from guotu.model.question import Overlay
+        from guotu.model.question import LayerOverlay, Overlay
+        from guotu.model.zones import Zones
 
         zones = self.zones.read()
-        made = []
+        made: list[Overlay | LayerOverlay] = []
         for subject in self.subjects:
             asked = replace(self.asked, subject=subject)
             selection, options = asked.selection(), asked.options()
-            made.append(Overlay(asked.collection, zones, self.group_by, selection, options=options))
+            if isinstance(zones, Zones):
+                made.append(Overlay(asked.collection, zones, self.group_by, selection, options=options))
+            else:
+                made.append(LayerOverlay(asked.collection, zones, self.group_by, selection, options))
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSource:
+    """Zones that are the features of a collection, as given: `COLLECTION|DATASET[@CQL2]`."""
+
+    text: str
+    group_by: tuple[str, ...]
+
+    def read(self) -> ZoneSource:
+        """Return where the zones come from.
+
+        Raises:
+            InvalidQuestion: the dataset's name is none.
+        """
+        from guotu.model.asking import zone_source
+
+        name, _, where = self.text.partition("@")
+        return zone_source(name, self.group_by, where)
 
 
 def read_cut(path: Path, option: str = "--cut") -> dict[str, int]:
