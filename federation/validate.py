@@ -22,6 +22,7 @@ from guotu.model.question import (
     Overlay,
     Query,
     Question,
+    Selection,
     Stats,
 )
 from guotu.model.schema import columns_of
@@ -102,6 +103,7 @@ def check_overlay(overlay: Overlay, collection: Collection) -> None:
 
 def check_question(question: Question, collection: Collection) -> None:
     """Check a question of any kind; raises as the check of its kind."""
+    _check_boundary(question.selection, collection)
     match question:
         case Query():
             check_query(question, collection)
@@ -109,6 +111,15 @@ def check_question(question: Question, collection: Collection) -> None:
             check_stats(question, collection)
         case Overlay():
             check_overlay(question, collection)
+
+
+def _check_boundary(selection: Selection, collection: Collection) -> None:
+    if not selection.boundary:
+        return
+    if selection.within:
+        raise InvalidQuestion(part="boundary", detail="a polygon is given too; give one of both")
+    if not collection.has_geometry:
+        raise InvalidQuestion(part="boundary", detail=f"{collection.id} has no geometry")
 
 
 def check_options(options: Options, collection: Collection) -> None:

@@ -78,6 +78,11 @@ class Selection:
     """Features that lie within this polygon: WKB, EPSG:4490, lon/lat; empty for none."""
     division: str = ""
     """Features of this division, by the collection's division field; empty for none."""
+    boundary: str = ""
+    """Features that lie within this division, a code or a name, by the boundary that the mesh holds of it.
+
+    The node that is asked first puts the polygon in its place.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def _selection_to_proto(selection: model.Selection) -> query_pb2.Selection:
         bbox=None if box is None else common_pb2.Extent(xmin=box.xmin, ymin=box.ymin, xmax=box.xmax, ymax=box.ymax),
         within_wkb=selection.within,
         division=selection.division,
+        boundary=selection.boundary,
     )  # fmt: skip
 
 
@@ -92,6 +93,7 @@ def _selection_from_proto(selection: query_pb2.Selection) -> model.Selection:
         bbox=None if box is None else Extent(box.xmin, box.ymin, box.xmax, box.ymax),
         within=selection.within_wkb,
         division=selection.division,
+        boundary=selection.boundary,
     )
 
 

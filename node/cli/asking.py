@@ -25,6 +25,7 @@ class Asked:
     where: str
     bbox: tuple[float, ...] | None
     within: str
+    boundary: str
     scope: str
     partial: bool
     versions: tuple[str, ...]
@@ -50,8 +51,8 @@ class Asked:
         from node.cli.within import polygon_of
 
         if not self.within or is_division(self.within):
-            return selection(self.where, self.bbox, None, self.within)
-        return selection(self.where, self.bbox, polygon_of(Path(self.within)), "")
+            return selection(self.where, self.bbox, None, self.within, self.boundary)
+        return selection(self.where, self.bbox, polygon_of(Path(self.within)), "", self.boundary)
 
     def options(self) -> Options:
         """Return scope, completeness, cut and dataset; a bare version number is that of the one dataset asked.

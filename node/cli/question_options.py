@@ -26,6 +26,13 @@ _COMMON = (
         help="面图层文件，或六位行政区划代码 a file of polygons, or a six-digit division code",
     ),
     click.option(
+        "--within-division",
+        "boundary",
+        default="",
+        metavar="CODE|NAME",
+        help="某行政区划界线之内，界线取自其所属节点 within a division's boundary, as its owner publishes it",
+    ),
+    click.option(
         "--scope",
         type=click.Choice(["self", "subtree"]),
         default="subtree",
@@ -104,7 +111,7 @@ def _stack(function: Callable[..., Any], decorators: tuple[Callable[..., Any], .
 
 
 def _asked(given: dict[str, Any]) -> Asked:
-    names = ("where", "bbox", "within", "scope", "partial", "versions", "cut")
+    names = ("where", "bbox", "within", "boundary", "scope", "partial", "versions", "cut")
     return Asked(given.pop("subject", ""), **{name: given.pop(name) for name in names})
 
 
