@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pyarrow as pa
 
+from federation.execution.settling import settled
 from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
 from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest
@@ -33,6 +35,7 @@ async def scan_frames(
     (expected,) = step.expected
     started, size = time.perf_counter(), 0
     digest = SegmentDigest(schema)
+    scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
     rows = store.scan(expected.dataset, expected.version, collection, scan)
     digesting: asyncio.Task[None] | None = None
     async with aclosing(rows) as batches:  # type: ignore[type-var]
@@ -65,6 +68,7 @@ async def group_frames(
     """
     (expected,) = step.expected
     started = time.perf_counter()
+    grouping = replace(grouping, filter=await settled(grouping.filter, store, expected, collection))
     groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
     for batch in groups.to_batches():
         yield Batch(expected.dataset, batch)
@@ -81,6 +85,7 @@ async def overlay_frames(
     (expected,) = step.expected
     started = time.perf_counter()
     tabulation = await asyncio.to_thread(Tabulation, overlay.zones, collection, overlay.group_by, MAX_GROUPS)
+    scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
     rows = store.scan(expected.dataset, expected.version, collection, scan)
     try:
         async with aclosing(rows) as batches:  # type: ignore[type-var]

@@ -21,6 +21,7 @@ from guotu.model.expression import (
     Or,
     Scalar,
     Spatial,
+    WithinDistance,
 )
 
 _MAX_VALUES = 5
@@ -44,6 +45,8 @@ def phrase(expression: Expression) -> str:
             return f"{_name(field)} IS NULL"
         case Spatial(relation, wkb):
             return f"{relation.upper()}(geometry, {_geometry(wkb)})"
+        case WithinDistance(wkb, metres):
+            return f"S_DWITHIN(geometry, {_geometry(wkb)}, {metres!r})"
         case And(parts):
             return " AND ".join(_grouped(part) for part in parts) or "TRUE"
         case Or(parts):

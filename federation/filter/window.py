@@ -5,7 +5,8 @@ from __future__ import annotations
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from guotu.model.expression import Always, And, Expression, Or, Spatial, SpatialRelation
+from guotu.model.expression import Always, And, Expression, Or, Spatial, SpatialRelation, WithinDistance
+from guotu.model.surroundings import surroundings
 
 
 def window_of(expression: Expression | None) -> BaseGeometry | None:
@@ -16,6 +17,8 @@ def window_of(expression: Expression | None) -> BaseGeometry | None:
     match expression:
         case Spatial(relation, wkb) if relation is not SpatialRelation.DISJOINT:
             return shapely.from_wkb(wkb)
+        case WithinDistance(wkb, metres):
+            return surroundings(wkb, metres).outer
         case And(parts):
             windows = [window for part in parts if (window := window_of(part)) is not None]
             return _tightest(windows)

@@ -1,4 +1,4 @@
-"""Within a division's boundary, as the mesh itself holds it, through real processes."""
+"""Within a division's boundary, as the mesh itself holds it, and within a distance, through real processes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pytest
 import shapely
 
 from demo.mesh import LocalMesh
+from guotu.model.answer import Outcome
+from guotu.model.distance import Distances
 from guotu.model.errors import UnknownBoundary
 from tests.support.small_mesh import DATA, owner_of, run_guotu
 
@@ -43,6 +45,21 @@ def test_questions_within_it_can_be_repeated(mesh: LocalMesh) -> None:
         again = client.query("landcover", boundary="510100", fields=["bsm"], cut=answer.cut)
         assert again.digest == answer.digest
         assert again.cut == answer.cut
+
+
+def test_within_a_distance_in_metres(mesh: LocalMesh) -> None:
+    rows = pq.read_table(DATA / "landcover_2019.parquet", columns=["bsm", "adcode", "geometry"]).to_pylist()
+    held = [row for row in rows if owner_of(str(row["adcode"]))]
+    shapes = shapely.from_wkb([row["geometry"] for row in held])
+    metres = Distances(shapely.Point(105.3, 29.9)).of(shapes)
+    near = {row["bsm"] for row, distance in zip(held, metres, strict=True) if distance <= 30_000}
+    with mesh.client("100000") as client:
+        answer = client.query("landcover", where="S_DWITHIN(geometry, POINT(105.3 29.9), 30000)", fields=["bsm"])
+        assert set(answer.table()["bsm"].to_pylist()) == near
+        outcomes = {member.dataset: member.outcome for member in answer.completeness.members}
+        assert outcomes["510100/landcover"] is Outcome.PRUNED
+        counted = client.stats("landcover", count=True, where="S_DWITHIN(geometry, POINT(105.3 29.9), 30000)")
+        assert counted.table()["count"].to_pylist() == [len(near)]
 
 
 def test_the_command_line_says_where_it_is_from(mesh: LocalMesh) -> None:
