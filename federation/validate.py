@@ -15,6 +15,7 @@ from guotu.model.question import (
     MAX_AGGREGATES,
     MAX_FIELDS,
     MAX_GROUP_COLUMNS,
+    MAX_GROUPS,
     MAX_LIMIT,
     MAX_SORT_KEYS,
     AggregateFunction,
@@ -81,6 +82,10 @@ def check_stats(stats: Stats, collection: Collection) -> None:
         if not item.field and item.function is not AggregateFunction.COUNT:
             raise InvalidQuestion(part="aggregates", detail=f"{item.function} needs a field")
     grouping_schema(collection, stats.group_by, stats.aggregates)
+    if not 0 <= stats.top <= MAX_GROUPS:
+        raise InvalidQuestion(part="top", detail=f"1 to {MAX_GROUPS}, or none; not {stats.top}")
+    if stats.top and not stats.group_by:
+        raise InvalidQuestion(part="top", detail="须有分组 group columns are needed")
     check_options(stats.options, collection)
 
 

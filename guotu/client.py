@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from guotu.answering import Answer
+from guotu.inquiries import Inquiries
 from guotu.model.answer import Frame, Trailer
 from guotu.model.asking import aggregates, options, selection, sort_keys
 from guotu.model.boundary import Boundary
@@ -43,7 +44,7 @@ DEFAULT_TIMEOUT = 60.0
 """Deadline of a question in seconds."""
 
 
-class Client:
+class Client(Inquiries):
     """A connection to one node, from which the whole mesh can be asked."""
 
     def __init__(self, calls: BlockingCalls) -> None:
@@ -133,6 +134,7 @@ class Client:
         min: Sequence[str] = (),
         max: Sequence[str] = (),
         avg: Sequence[str] = (),
+        top: int = 0,
         where: str = "",
         bbox: Sequence[float] | None = None,
         within: Any = None,
@@ -151,6 +153,8 @@ class Client:
             group_by: fields, or the levels "province", "prefecture", "county".
             count: True for the count of rows (also when nothing else is asked), or fields whose values are counted.
             sum, min, max, avg: fields. Sums are exact decimals.
+            top: only so many groups, those with the greatest values of the first aggregate; 0 for all, in the order of
+                the group columns.
 
         The rest is as in `query`. Columns are named "count", "sum_FIELD", "count_FIELD" and so on.
         """
@@ -160,6 +164,7 @@ class Client:
             group_by=tuple(group_by),
             selection=selection(where, bbox, within, division, boundary),
             options=options(scope, partial, cut, dataset, version),
+            top=top,
         )
         return self.ask(question, timeout)
 

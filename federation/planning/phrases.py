@@ -5,7 +5,7 @@ from __future__ import annotations
 from federation.filter.phrase import phrase
 from federation.selection import BoundSelection
 from guotu.model.plan import Decision, PlanStep
-from guotu.model.question import Overlay, Query, Question
+from guotu.model.question import Overlay, Query, Question, Stats
 
 
 def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...]:
@@ -30,6 +30,8 @@ def _sort_phrase(query: Query) -> list[str]:
 
 def merge_phrase(question: Question, steps: tuple[PlanStep, ...]) -> str:
     """Return what this node does with the members' answers."""
+    if isinstance(question, Stats) and question.top:
+        return f"merge groups, keep the {question.top} greatest by {question.aggregates[0].alias}"
     if not isinstance(question, Query):
         return "merge groups"
     if question.sort:

@@ -118,6 +118,8 @@ class Stats:
     group_by: tuple[str, ...] = ()
     selection: Selection = Selection()
     options: Options = Options()
+    top: int = 0
+    """Only so many groups, those with the greatest values of the first aggregate; 0 for all, by the group columns."""
 
 
 @dataclass(frozen=True, slots=True)

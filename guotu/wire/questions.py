@@ -139,6 +139,7 @@ def stats_to_proto(stats: model.Stats) -> query_pb2.AggregateRequest:
         group_by=stats.group_by,
         aggregates=aggregates,
         options=_options_to_proto(stats.options),
+        top=stats.top,
     )
 
 
@@ -154,6 +155,7 @@ def stats_from_proto(request: query_pb2.AggregateRequest) -> model.Stats:
         group_by=tuple(request.group_by),
         aggregates=tuple(_aggregate_from_proto(item) for item in request.aggregates),
         options=_options_from_proto(request.options),
+        top=request.top,
     )
 
 

@@ -120,6 +120,7 @@ class AskedStats:
     least: tuple[str, ...]
     greatest: tuple[str, ...]
     averaged: tuple[str, ...]
+    top: int = 0
 
     def question(self) -> Stats:
         """Return the question.
@@ -139,6 +140,7 @@ class AskedStats:
             group_by=self.group_by,
             selection=self.asked.selection(),
             options=self.asked.options(),
+            top=self.top,
         )
 
 

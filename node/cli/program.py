@@ -19,6 +19,7 @@ from node.cli.collections import collections
 from node.cli.datasets import datasets
 from node.cli.dematerialize import dematerialize
 from node.cli.diff import diff
+from node.cli.distinct import distinct
 from node.cli.examples import examples
 from node.cli.explain import explain
 from node.cli.failure import report, report_os_error
@@ -128,8 +129,8 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 
 for _command in (
-    node, nodes, collections, datasets, versions, diff, query, stats, overlay, explain, publish, audit, catalogue,
-    subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
+    node, nodes, collections, datasets, versions, diff, query, stats, distinct, overlay, explain,
+    publish, audit, catalogue, subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
     materialize, materialized, dematerialize, store,
 ):  # fmt: skip
     program.add_command(_command)

@@ -63,6 +63,13 @@ _GROUP_BY = click.option(
     default="",
     help="分组字段或 province/prefecture/county group by fields or division levels",
 )
+_TOP = click.option(
+    "--top",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="只取首个聚合值最大的 N 组 only the N groups with the greatest values of the first aggregate [全部 all]",
+)
 _STATS = (
     _GROUP_BY,
     click.option(
@@ -79,6 +86,13 @@ _STATS = (
     click.option("--min", "least", type=NameList(), default="", metavar="F", help="最小值 least"),
     click.option("--max", "greatest", type=NameList(), default="", metavar="F", help="最大值 greatest"),
     click.option("--avg", "averaged", type=NameList(), default="", metavar="F", help="平均值 mean"),
+    _TOP,
+)
+_DISTINCT = (
+    click.argument("fields", type=NameList(), metavar="FIELD[,FIELD…]"),
+    click.option(
+        "--top", type=click.IntRange(min=0), default=0, metavar="N", help="只取最多的 N 个 the N most frequent"
+    ),
 )
 
 
@@ -130,13 +144,32 @@ def stats_options(function: F) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(
-        *args: Any, group_by: Any, counted: Any, summed: Any, least: Any, greatest: Any, averaged: Any, **given: Any
+        *args: Any,
+        group_by: Any,
+        counted: Any,
+        summed: Any,
+        least: Any,
+        greatest: Any,
+        averaged: Any,
+        top: int,
+        **given: Any,
     ) -> Any:
         names = tuple(name for part in counted for name in part or ("",))
-        asked = AskedStats(_asked(given), group_by, names, summed, least, greatest, averaged)
+        asked = AskedStats(_asked(given), group_by, names, summed, least, greatest, averaged, top)
         return function(*args, asked=asked, **given)
 
     return _stack(command, (_SUBJECT, *_COMMON, *_STATS))
+
+
+def distinct_options(function: F) -> Callable[..., Any]:
+    """Give a command the options of a question for distinct values; it is called with `asked: AskedStats`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, fields: Any, top: int, **given: Any) -> Any:
+        asked = AskedStats(_asked(given), fields, ("",), (), (), (), (), top)
+        return function(*args, asked=asked, **given)
+
+    return _stack(command, (_SUBJECT, *_DISTINCT, *_COMMON))
 
 
 def overlay_options(function: F) -> Callable[..., Any]:

@@ -45,7 +45,12 @@ _OPTIONS = st.builds(
     st.dictionaries(st.sampled_from(["510000/dltb", "510100-ch/dltb"]), st.integers(0, 2**63 - 1)),
 )
 _SELECTIONS = st.builds(
-    Selection, _NAMES, st.none() | st.builds(Extent, _DEGREES, _DEGREES, _DEGREES, _DEGREES), st.binary(), _NAMES
+    Selection,
+    _NAMES,
+    st.none() | st.builds(Extent, _DEGREES, _DEGREES, _DEGREES, _DEGREES),
+    st.binary(),
+    _NAMES,
+    _NAMES,
 )
 _QUERIES = st.builds(
     Query,
@@ -64,6 +69,7 @@ _STATS = st.builds(
     group_by=st.lists(_NAMES).map(tuple),
     selection=_SELECTIONS,
     options=_OPTIONS,
+    top=st.integers(0, 2**63 - 1),
 )
 _ZONES = st.lists(st.tuples(_ZONE_NAMES, _DEGREES), min_size=1, max_size=4, unique_by=lambda item: item[0]).map(
     lambda items: zones_of([name for name, _ in items], shapely.box(0, 0, [abs(x) / 2 + 1 for _, x in items], 2))
