@@ -11,6 +11,7 @@ from federation.boundaries import Boundaries
 from federation.execution.answering import Answering
 from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
+from federation.execution.neighbours import Neighbours
 from federation.execution.overlays import OverlayWork, about
 from federation.execution.punctuality import Punctuality
 from federation.execution.retrieval import Retrieval
@@ -24,7 +25,7 @@ from guotu.model.collection import Collection
 from guotu.model.errors import GuotuError, Internal, UnknownCollection
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
-from guotu.model.question import Cut, Options, Overlay, Query, Question, Stats
+from guotu.model.question import Cut, Nearest, Options, Overlay, Query, Question, Stats
 
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
@@ -166,6 +167,8 @@ class Federation:
 
 def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:
     match question:
+        case Query(nearest=Nearest()):
+            return Neighbours(question, collection, selection)
         case Query():
             return Retrieval(question, collection, selection)
         case Stats():

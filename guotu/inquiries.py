@@ -1,4 +1,4 @@
-"""Questions that the client makes of the plain ones: distinct values and their like."""
+"""More questions of the client: distinct values, the nearest features and their like."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
+import shapely
+
 from guotu.answering import Answer
 from guotu.model.asking import options, selection
-from guotu.model.question import Aggregate, AggregateFunction, Options, Question, Selection, Stats
+from guotu.model.crs import MESH_CRS
+from guotu.model.errors import InvalidQuestion
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    Nearest,
+    Options,
+    Query,
+    Question,
+    Selection,
+    Stats,
+)
 
 _COUNT = (Aggregate(AggregateFunction.COUNT, "", "count"),)
 
@@ -50,6 +63,52 @@ class Inquiries(ABC):
         selected, chosen = _parts(given)
         question = Stats(collection, _COUNT, tuple(fields), selected, chosen, top)
         return self.ask(question, given.get("timeout"))
+
+    def nearest(
+        self,
+        collection: str,
+        place: Any,
+        k: int = 10,
+        *,
+        max_distance: float = 0.0,
+        fields: Sequence[str] = (),
+        crs: str = MESH_CRS,
+        **given: Unpack[Given],
+    ) -> Answer:
+        """Return the features that are nearest to a place, the nearest first, equal ones by key.
+
+        Args:
+            collection: id, for example "dltb".
+            place: (longitude, latitude) in degrees, or a shapely geometry or WKB; EPSG:4490, lon/lat.
+            k: how many, 1 to 10,000.
+            max_distance: only features at most so many metres away, up to 1,000,000; 0 for any distance.
+            fields: columns to return besides; all if empty.
+            crs: CRS of returned geometries.
+            given: as in `Client.query`.
+
+        Rows begin with "distance_m", metres on the ellipsoid of CGCS2000, 0 where feature and place meet; see
+        `guotu.model.distance`.
+        """
+        selected, chosen = _parts(given)
+        near = Nearest(_wkb_of(place), float(max_distance))
+        question = Query(collection, selected, tuple(fields), limit=k, crs=crs, options=chosen, nearest=near)
+        return self.ask(question, given.get("timeout"))
+
+
+def _wkb_of(place: Any) -> bytes:
+    """Return a place, (longitude, latitude) or a geometry or WKB, as WKB.
+
+    Raises:
+        InvalidQuestion: it is none of these.
+    """
+    if isinstance(place, bytes):
+        return place
+    try:
+        shape = place if isinstance(place, shapely.Geometry) else shapely.Point(*map(float, place))
+    except (TypeError, ValueError, shapely.errors.ShapelyError) as failure:
+        detail = f"(longitude, latitude) or a geometry is needed: {failure}"
+        raise InvalidQuestion(part="nearest", detail=detail) from failure
+    return bytes(shapely.to_wkb(shape, byte_order=1))
 
 
 def _parts(given: Given) -> tuple[Selection, Options]:

@@ -21,7 +21,7 @@ def window_of(expression: Expression | None) -> BaseGeometry | None:
             return surroundings(wkb, metres).outer
         case And(parts):
             windows = [window for part in parts if (window := window_of(part)) is not None]
-            return _tightest(windows)
+            return tightest(windows)
         case Or(parts) if parts:
             alternatives = [window_of(part) for part in parts]
             # A collection, not a union: overlaying would round coordinates, and the bound would not be one any more.
@@ -31,7 +31,7 @@ def window_of(expression: Expression | None) -> BaseGeometry | None:
     return None
 
 
-def _tightest(windows: list[BaseGeometry]) -> BaseGeometry | None:
+def tightest(windows: list[BaseGeometry]) -> BaseGeometry | None:
     """Of several windows that all must be met, the smallest one bounds; a feature may meet two that are apart."""
     if not windows:
         return None

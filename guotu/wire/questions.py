@@ -107,6 +107,9 @@ def query_to_proto(query: model.Query) -> query_pb2.QueryRequest:
         limit=query.limit,
         crs=query.crs,
         options=_options_to_proto(query.options),
+        nearest=None
+        if query.nearest is None
+        else query_pb2.Nearest(wkb=query.nearest.wkb, within_m=query.nearest.within_m),
     )
 
 
@@ -124,6 +127,7 @@ def query_from_proto(request: query_pb2.QueryRequest) -> model.Query:
         limit=request.limit,
         crs=request.crs or MESH_CRS,
         options=_options_from_proto(request.options),
+        nearest=model.Nearest(request.nearest.wkb, request.nearest.within_m) if request.HasField("nearest") else None,
     )
 
 

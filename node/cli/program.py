@@ -26,6 +26,7 @@ from node.cli.failure import report, report_os_error
 from node.cli.gc import gc
 from node.cli.materialize import materialize
 from node.cli.materialized import materialized
+from node.cli.nearest import nearest
 from node.cli.node import node
 from node.cli.nodes import nodes
 from node.cli.overlay import overlay
@@ -129,7 +130,7 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 
 for _command in (
-    node, nodes, collections, datasets, versions, diff, query, stats, distinct, overlay, explain,
+    node, nodes, collections, datasets, versions, diff, query, nearest, stats, distinct, overlay, explain,
     publish, audit, catalogue, subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
     materialize, materialized, dematerialize, store,
 ):  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from node.cli.asking import Asked, AskedOverlay, AskedQuery, AskedStats
+from node.cli.asking import Asked, AskedNearest, AskedOverlay, AskedQuery, AskedStats
 from node.cli.parameters import Box, NameList
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,11 +51,26 @@ _COMMON = (
         "--cut", type=_FILE, metavar="FILE", help="切面文件，如以前的回答 a file with a cut, such as an earlier answer"
     ),
 )
+_FIELDS = click.option("--fields", type=NameList(), default="", help="返回的字段 fields to return [全部 all]")
+_CRS = click.option("--crs", default="EPSG:4490", show_default=True, help="返回坐标系 CRS of the geometries")
 _QUERY = (
-    click.option("--fields", type=NameList(), default="", help="返回的字段 fields to return [全部 all]"),
+    _FIELDS,
     click.option("--sort", type=NameList(), default="", metavar="a,-b", help="排序，- 为降序 sort, - for descending"),
     click.option("--limit", type=click.IntRange(min=0), help="最多行数，0 不限 most rows, 0 for no limit"),
-    click.option("--crs", default="EPSG:4490", show_default=True, help="返回坐标系 CRS of the geometries"),
+    _CRS,
+)
+_NEAREST = (
+    click.argument("place", nargs=-1, required=True, metavar="LON LAT|WKT|FILE"),
+    click.option("--k", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="几个 how many"),
+    click.option(
+        "--max-distance",
+        type=click.FloatRange(0, 1_000_000),
+        default=0.0,
+        metavar="METRES",
+        help="只取这么多米以内的 only features at most so far away [不限 any distance]",
+    ),
+    _FIELDS,
+    _CRS,
 )
 _GROUP_BY = click.option(
     "--group-by",
@@ -137,6 +152,19 @@ def query_options(function: F) -> Callable[..., Any]:
         return function(*args, asked=AskedQuery(_asked(given), fields, sort, limit, crs), **given)
 
     return _stack(command, (_SUBJECT, *_COMMON, *_QUERY))
+
+
+def nearest_options(function: F) -> Callable[..., Any]:
+    """Give a command the options of a question for the nearest features; it is called with `asked: AskedNearest`."""
+
+    @functools.wraps(function)
+    def command(
+        *args: Any, place: tuple[str, ...], count: int, max_distance: float, fields: Any, crs: str, **given: Any
+    ) -> Any:
+        asked = AskedNearest(_asked(given), place, count, max_distance, fields, crs)
+        return function(*args, asked=asked, **given)
+
+    return _stack(command, (_SUBJECT, *_NEAREST, *_COMMON))
 
 
 def stats_options(function: F) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Within a division's boundary, as the mesh itself holds it, and within a distance, through real processes."""
+"""Within a division's boundary, as the mesh itself holds it, and what is near of a place, through real processes."""
 
 from __future__ import annotations
 
@@ -60,6 +60,27 @@ def test_within_a_distance_in_metres(mesh: LocalMesh) -> None:
         assert outcomes["510100/landcover"] is Outcome.PRUNED
         counted = client.stats("landcover", count=True, where="S_DWITHIN(geometry, POINT(105.3 29.9), 30000)")
         assert counted.table()["count"].to_pylist() == [len(near)]
+
+
+def test_the_nearest_features(mesh: LocalMesh) -> None:
+    rows = pq.read_table(DATA / "landcover_2019.parquet", columns=["bsm", "adcode", "geometry"]).to_pylist()
+    held = [row for row in rows if owner_of(str(row["adcode"]))]
+    metres = Distances(shapely.Point(105.3, 29.9)).of(shapely.from_wkb([row["geometry"] for row in held]))
+    every = sorted((float(far), row["bsm"]) for far, row in zip(metres, held, strict=True))
+    with mesh.client("100000") as client:
+        answer = client.nearest("landcover", (105.3, 29.9), 40, fields=["bsm"])
+        found = [(row["distance_m"], row["bsm"]) for row in answer.table().to_pylist()]
+        assert found == every[:40]
+        close = client.nearest("landcover", (105.3, 29.9), 10_000, fields=["bsm"], max_distance=20_000)
+        reasons = {member.dataset: member.reason for member in close.completeness.members}
+        assert reasons["510100/landcover"] == "OUTSIDE_WINDOW"
+        assert close.table().num_rows == sum(far <= 20_000 for far, _ in every)
+        again = client.nearest("landcover", (105.3, 29.9), 40, fields=["bsm"], cut=answer.cut)
+        assert again.digest == answer.digest
+    at = mesh.nodes["100000"].address
+    explained = run_guotu("explain", "nearest", "landcover", "105.3", "29.9", "--analyze", node=at)
+    assert "merge by distance" in explained.out
+    assert "nearest to Point[105.3000, 29.9000" in explained.out
 
 
 def test_the_command_line_says_where_it_is_from(mesh: LocalMesh) -> None:

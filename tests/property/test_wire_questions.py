@@ -12,6 +12,7 @@ from guotu.model.question import (
     Aggregate,
     AggregateFunction,
     CompletenessMode,
+    Nearest,
     Options,
     Overlay,
     Query,
@@ -61,6 +62,7 @@ _QUERIES = st.builds(
     limit=st.integers(-(2**63), 2**63 - 1),
     crs=st.sampled_from(["EPSG:4490", "EPSG:4547"]),
     options=_OPTIONS,
+    nearest=st.none() | st.builds(Nearest, st.binary(), st.floats(0, 1e6)),
 )
 _STATS = st.builds(
     Stats,
