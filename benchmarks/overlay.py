@@ -17,7 +17,7 @@ from benchmarks.environment import environment
 from benchmarks.fdw.national import National, as_table
 from benchmarks.narrator import Narrator
 from benchmarks.overlaying.engines import DUCKDB, MESH, POSTGIS, everything_in_duckdb, everything_in_postgis, load_zones
-from benchmarks.overlaying.zone_sets import PLAIN, ZoneSet, require_close, zone_sets
+from benchmarks.overlaying.zone_sets import PLAIN, STRAIGHT, ZoneSet, require_close, summed, zone_sets
 from benchmarks.owners import MESH_NODES, OWNERS, owned_parcels
 from benchmarks.parcels import DEFAULT_TOTAL
 from benchmarks.processor import own_cpu_ms

@@ -11,24 +11,30 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from federation.boundaries import Boundaries
 from federation.execution.answering import Answering
 from federation.execution.deadline import Deadline
 from federation.execution.layers import LayerWork
 from federation.execution.members import Members, Work, member_options
+from federation.execution.neighbours import Neighbours
 from federation.execution.overlays import OverlayWork, about
 from federation.execution.punctuality import Punctuality
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
 from federation.planning.planner import Planner
+from federation.selection import BoundSelection
 from federation.validate import check_question, check_zone_source
 from guotu.model.answer import Batch, Frame, MemberOutcome, Trailer
+from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.errors import GuotuError, Internal, UnknownCollection
 from guotu.model.ownership import left_to
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
 from guotu.model.question import (
+    Cut,
     LayerOverlay,
+    Nearest,
     Options,
     Overlay,
     Query,
@@ -56,7 +62,9 @@ class Federation:
         peers: PeerClient,
         request_id: Callable[[], str],
         observe: Observer,
+        boundaries: Boundaries,
     ) -> None:
+        self._boundaries = boundaries
         self._planner = planner
         self._catalogue = catalogue
         self._store = store
@@ -83,43 +91,56 @@ class Federation:
         """Lay features over zones within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
+    async def boundary(self, division: str, cut: Cut, timeout: float) -> Boundary:
+        """Return the boundary of a division, by its code or name, within `timeout` seconds.
+
+        Raises:
+            InvalidQuestion, UnknownBoundary, IncompleteAnswer: as `Boundaries.resolve`.
+        """
+        return await self._boundaries.resolve(division, cut, timeout, self.query)
+
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
-        plan, work = self._prepared(question, timeout)
-        async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
+        deadline = Deadline.after(timeout)
+        asked, plan, selection = await self._planned(question, deadline)
+        work = self._work(asked, plan, selection, deadline)
+        async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
             async for frame in frames:
                 yield frame
 
-    def _prepared(self, question: Question, timeout: float) -> tuple[Plan, Work]:
-        """Check and plan a question; return the plan and what is asked of its members.
-
-        Raises: as `explain`.
-        """
+    async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
+        """Return a question with the boundary of its division in that one's place, its plan and its selection."""
         collection = self._collection(question.collection)
         check_question(question, collection)
         if isinstance(question, LayerOverlay):
-            question = self._pinned(question)
+            check_zone_source(question.zones, self._collection(question.zones.collection))
+            question = replace(question, zones=self._planner.pinned(question.zones, question.options))
+        if not question.selection.boundary:
+            return question, *self._planner.plan(question, collection)
+        found = await self.boundary(question.selection.boundary, question.options.cut, deadline.remaining())
+        question = replace(question, selection=replace(question.selection, boundary="", within=found.wkb))
         plan, selection = self._planner.plan(question, collection)
+        source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
+        phrase = f"within {found.code} {found.name} ({source})"
+        return question, replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down)), selection
+
+    def _work(self, question: Question, plan: Plan, selection: BoundSelection, deadline: Deadline) -> Work:
+        collection = self._collection(question.collection)
         match question:
+            case Query(nearest=Nearest()):
+                return Neighbours(question, collection, selection)
             case Query():
-                return plan, Retrieval(question, collection, selection)
+                return Retrieval(question, collection, selection)
             case Stats():
-                return plan, Statistics(question, collection, selection)
+                return Statistics(question, collection, selection)
             case Overlay():
-                key_rows = partial(self._key_rows, collection, Deadline.after(timeout))
-                return plan, OverlayWork(_shared_out(question, plan), collection, selection, key_rows)
+                key_rows = partial(self._key_rows, collection, deadline)
+                return OverlayWork(_shared_out(question, plan), collection, selection, key_rows)
             case LayerOverlay():
-                zones, deadline = self._collection(question.zones.collection), Deadline.after(timeout)
+                zones = self._collection(question.zones.collection)
                 zone_rows = partial(self._zone_rows, question.zones, deadline)
                 key_rows = partial(self._key_rows, collection, deadline)
                 question = _shared_out(question, plan)
-                return plan, LayerWork(
-                    question, collection, zones, selection, self._planner.extent, zone_rows, key_rows
-                )
-
-    def _pinned(self, question: LayerOverlay) -> LayerOverlay:
-        zones = self._collection(question.zones.collection)
-        check_zone_source(question.zones, zones)
-        return replace(question, zones=self._planner.pinned(question.zones, question.options))
+                return LayerWork(question, collection, zones, selection, self._planner.extent, zone_rows, key_rows)
 
     def _zone_rows(
         self,
@@ -153,8 +174,10 @@ class Federation:
                 if isinstance(frame, Batch):
                     yield frame.rows
 
-    async def _answer(self, plan: Plan, options: Options, timeout: float, work: Work) -> AsyncGenerator[Frame, None]:
-        answering = Answering(plan, options, self._request_id(), Deadline.after(timeout))
+    async def _answer(
+        self, plan: Plan, options: Options, deadline: Deadline, work: Work
+    ) -> AsyncGenerator[Frame, None]:
+        answering = Answering(plan, options, self._request_id(), deadline)
         members = Members(self._store, self._peers, self._punctuality, work, answering)
         try:
             answering.begin(members.open)
@@ -179,11 +202,10 @@ class Federation:
 
         Raises:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
+            UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
         """
-        if isinstance(question, LayerOverlay):
-            question = self._pinned(question)
-        plan, _ = self._prepared(question, timeout)
         deadline = Deadline.after(timeout)
+        question, plan, _ = await self._planned(question, deadline)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
         return replace(plan, steps=tuple(steps))
 
