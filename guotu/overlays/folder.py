@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -143,7 +144,7 @@ class JobFolder:
 
     def _write(self, name: str, data: bytes) -> None:
         target = self.path / name
-        unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+        unfinished = target.with_name(f"{target.name}.{secrets.token_hex(4)}.tmp")
         with unfinished.open("wb") as file:
             file.write(data)
             file.flush()

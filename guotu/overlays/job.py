@@ -8,9 +8,10 @@ job that was broken off, whenever and how often, gives the same rows and the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from threading import Event
 from typing import Any
 
 import pyarrow as pa
@@ -73,6 +74,7 @@ class OverlayJob:
         self._ask = ask
         self._folder = folder
         self._lost: dict[str, MemberOutcome] = {}
+        self._stopped = Event()
         self._pinned = folder.pinned(self._document()) or self._begin(heads)
 
     def _document(self) -> dict[str, Any]:
@@ -87,7 +89,7 @@ class OverlayJob:
         options = self._question.options
         names = [options.dataset] if options.dataset else sorted(heads)
         datasets = {name: options.cut.get(name, heads.get(name, 0)) for name in names}
-        if not all(datasets.values()):
+        if not datasets or not all(datasets.values()):
             detail = f"没有数据集 nobody has a dataset of it: {', '.join(names) or self._question.collection}"
             raise InvalidQuestion(part="--with", detail=detail)
         first = replace(self._question, options=replace(options, dataset=next(iter(datasets))))
@@ -120,6 +122,7 @@ class OverlayJob:
         pairs, resumed = sum(_pairs(part.rows) for part in finished), len(finished)
         done, total = resumed, len(parts)
         yield JobProgress(done, total, None, resumed, pairs)
+        self._stopped.clear()
         pool = ThreadPoolExecutor(AT_ONCE, "overlay")
         try:
             for future in _completed(pool, self._member, open_members):
@@ -127,6 +130,7 @@ class OverlayJob:
                 done, pairs = done + 1, pairs + _pairs(rows)
                 yield JobProgress(done, total, member, resumed, pairs)
         finally:
+            self._stopped.set()  # what is under way ends with its next frame
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _member(self, dataset: str) -> tuple[MemberOutcome, pa.Table]:
@@ -137,10 +141,13 @@ class OverlayJob:
         batches: list[pa.RecordBatch] = []
         trailer: Trailer | None = None
         try:
-            for frame in self._ask(asked):
-                if isinstance(frame, Batch):
-                    batches.append(frame.rows)
-                trailer = frame if isinstance(frame, Trailer) else trailer
+            with closing(self._ask(asked)) as frames:  # type: ignore[type-var]
+                for frame in frames:
+                    if self._stopped.is_set():
+                        raise CancelledError
+                    if isinstance(frame, Batch):
+                        batches.append(frame.rows)
+                    trailer = frame if isinstance(frame, Trailer) else trailer
         except Incomplete:
             batches = []
         except DeadlineExceeded as failure:

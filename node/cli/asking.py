@@ -13,7 +13,8 @@ from guotu.model.errors import InvalidQuestion
 
 if TYPE_CHECKING:
     from guotu.model.question import LayerOverlay, Options, Overlay, Query, Selection, Stats, ZoneSource
-    from node.cli.zones import GivenZones
+    from guotu.model.zones import Zones
+    from node.cli.zones import FindBoundary, GivenZones
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,23 +185,25 @@ class AskedOverlay:
     """Its subject is that of the question at hand."""
     group_by: tuple[str, ...]
 
-    def questions(self) -> list[Overlay | LayerOverlay]:
-        """Return the questions, in the order of the subjects; reads the zones once.
+    def questions(self, boundary: FindBoundary) -> list[Overlay | LayerOverlay]:
+        """Return the questions, in the order of the subjects; reads the zones once, divisions by `boundary`.
 
         Raises: as `GivenZones.read`, `GivenSource.read`, `Asked.selection` and `Asked.options`.
         """
-        from guotu.model.question import LayerOverlay, Overlay
-        from guotu.model.zones import Zones
+        from guotu.model.question import LayerOverlay, Overlay, ZoneSource
 
-        zones = self.zones.read()
+        if isinstance(self.zones, GivenSource):
+            zones: Zones | ZoneSource = self.zones.read()
+        else:
+            zones = self.zones.read(boundary, replace(self.asked, subject=self.subjects[0]).options().cut)
         made: list[Overlay | LayerOverlay] = []
         for subject in self.subjects:
             asked = replace(self.asked, subject=subject)
             selection, options = asked.selection(), asked.options()
-            if isinstance(zones, Zones):
-                made.append(Overlay(asked.collection, zones, self.group_by, selection, options=options))
-            else:
+            if isinstance(zones, ZoneSource):
                 made.append(LayerOverlay(asked.collection, zones, self.group_by, selection, options))
+            else:
+                made.append(Overlay(asked.collection, zones, self.group_by, selection, options=options))
         return made
 
 

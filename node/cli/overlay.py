@@ -76,7 +76,7 @@ def overlay(
         raise click.UsageError("--resume 须有 --zones-from 与一个 --with is for --zones-from with one --with")
     with session.client() as mesh:
         asking = Asking(session, mesh, chosen, output, resume)
-        questions = asked.questions()
+        questions = asked.questions(mesh.boundary)
         if as_json and len(questions) > 1:
             return asking.array(questions)
         return worst(asking.one(question, as_json) for question in questions)

@@ -124,6 +124,13 @@ _OVERLAY = (
         help="手绘分区，可重复；度，经度在前，或按 --crs a drawn zone; repeatable; degrees, lon/lat, or --crs",
     ),
     click.option(
+        "--division",
+        "divisions",
+        multiple=True,
+        metavar="CODE|NAME",
+        help="以行政区划界线为分区，可重复 a division's boundary, as its owner publishes it, as a zone; repeatable",
+    ),
+    click.option(
         "--with",
         "subjects",
         multiple=True,
@@ -240,7 +247,7 @@ def overlay_options(function: F) -> Callable[..., Any]:
         if zones_by:
             raise click.UsageError("--zones-by 须有 is for --zones-from")
         if zones is None:
-            raise click.UsageError("须有分区 zones are needed: ZONES, --zone, --zones-from")
+            raise click.UsageError("须有分区 zones are needed: ZONES, --zone, --division, --zones-from")
         return function(*args, asked=AskedOverlay(zones, subjects, _asked(given), group_by), **given)
 
     return _stack(command, _OVERLAY + _COMMON)
@@ -251,11 +258,11 @@ def _given_zones(given: dict[str, Any]) -> GivenZones | None:
     from node.cli.drawn import Drawn
     from node.cli.zones import GivenZones, ZoneFile
 
-    path, drawn = given.pop("zones"), given.pop("drawn")
+    path, drawn, divisions = given.pop("zones"), given.pop("drawn"), given.pop("divisions")
     field, layer, encoding, crs = (given.pop(name) for name in ("zone_field", "layer", "encoding", "crs"))
-    if path is None and not drawn:
+    if path is None and not drawn and not divisions:
         if any(value is not None for value in (field, layer, encoding, crs)):
             raise click.UsageError("--zone-field, --layer, --encoding, --crs 须有 are for ZONES")
         return None
     file = None if path is None else ZoneFile(path, field, layer, encoding, crs)
-    return GivenZones(file, tuple(Drawn(text, crs or "") for text in drawn))
+    return GivenZones(file, tuple(Drawn(text, crs or "") for text in drawn), divisions)

@@ -1,7 +1,8 @@
-"""Zones as given: files of polygons in any format and CRS that layers are published from, and drawn polygons."""
+"""Zones as given: files of polygons in any format and CRS that layers are published from, drawn ones, divisions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +13,21 @@ import pyarrow.compute as pc
 import shapely
 
 from guotu.model.collection import GEOMETRY, Collection, Family, Field, FieldType, GeometryType
-from guotu.model.errors import InvalidQuestion, TooLarge
+from guotu.model.errors import InvalidQuestion, NotFound, TooLarge
 from guotu.model.zones import MAX_ZONE_BYTES_IN_ALL, MAX_ZONES_IN_ALL, ZONE, Zones, told, zone_faults, zones_of
+from node.cli.console import say
 from node.cli.drawn import Drawn, Named
 
 if TYPE_CHECKING:
+    from guotu.model.boundary import Boundary
+    from guotu.model.question import Cut
     from node.ingest.source import LayerSource
 
 _PART = "ZONES"
+
+
+FindBoundary = Callable[[str, "Cut"], "Boundary"]
+"""Returns the boundary of a division, by its code or name, at a cut; as `guotu.client.Client.boundary`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +36,42 @@ class GivenZones:
 
     file: ZoneFile | None
     drawn: tuple[Drawn, ...] = ()
+    divisions: tuple[str, ...] = ()
+    """Codes or names; their zones are named by their codes."""
 
-    def read(self) -> Zones:
+    def read(self, boundary: FindBoundary, cut: Cut) -> Zones:
         """Return the zones, EPSG:4490; those without a name are numbered by their place among all, from 1 on.
+
+        Tells (on stderr) at which versions boundaries of divisions were found.
 
         Raises:
             InvalidQuestion: there is none, something cannot be read, or zones have faults; all of them are told.
             TooLarge: there are too many, or they are too large.
+            Unavailable, Incomplete, DeadlineExceeded: who holds a boundary does not answer.
         """
         found, faults = self.file.zones() if self.file is not None else ([], [])
-        unread = bool(faults) and not found
         for drawn in self.drawn:
             try:
                 found += drawn.zones()
             except ValueError as failure:
                 faults.append(f"--zone {failure}")
-                unread = True
+        for division in self.divisions:
+            try:
+                found.append(_bounded(boundary(division, cut)))
+            except (InvalidQuestion, NotFound) as failure:
+                faults.append(f"--division {division}: {failure.chinese} {failure.english}")
         names = [str(number) if name is None else name for number, (name, _) in enumerate(found, start=1)]
-        shapes = np.array([shape for _, shape in found], object)
-        if found or not unread:
-            faults += zone_faults(names, shapes)
+        if found or not faults:
+            faults += zone_faults(names, np.array([shape for _, shape in found], object))
         if faults:
             raise InvalidQuestion(part=_PART, detail=told(faults))
-        return zones_of(names, shapes)
+        return zones_of(names, np.array([shape for _, shape in found], object))
+
+
+def _bounded(found: Boundary) -> Named:
+    versions = ", ".join(f"{dataset}@{version}" for dataset, version in sorted(found.cut.items()))
+    say(f"分区 zone {found.code} {found.name}: {versions}")
+    return found.code, shapely.from_wkb(found.wkb)
 
 
 @dataclass(frozen=True, slots=True)
