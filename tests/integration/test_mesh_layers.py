@@ -80,6 +80,13 @@ def test_the_command_line_gives_the_same_member_by_member(mesh: LocalMesh, expec
     assert (other.code, other.json["error"]["facts"]["part"]) == (2, "--resume")
 
 
+def test_it_is_explained(mesh: LocalMesh) -> None:
+    ran = run_guotu("explain", *WORDS, "--analyze", "--json", node=mesh.address("100000"))
+    assert ran.code == 0, ran.err
+    assert ran.json["plan"]["pushed_down"][:2] == ["overlay with county", "zones by adcode"]
+    assert ran.json["analysis"]["completeness"]["complete"]
+
+
 class Breaks:
     """Asks a mesh, and fails like a lost connection at the third question: two members are finished by then."""
 
