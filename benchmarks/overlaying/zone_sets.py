@@ -22,12 +22,12 @@ from guotu.model.zones import ZONE, Zones, zones_of
 
 PLAIN, STRAIGHT = "plain", "straight edges"
 _EDGE_DEG = 0.0005
-"""Longest edge of a zone, about 50 m: engines take an edge as a geodesic, the survey as straight in degrees, which is
-the same to a tenth of a millimetre then. Of a parcel's edge of 500 m it is square metres: so answers are compared by
-areas whose edges are straight, and measured as an engine's user would ask."""
+"""Longest edge of what areas are compared by, about 50 m: engines take an edge as a geodesic, the survey as straight in
+degrees, which is the same to a tenth of a millimetre then. Of an edge of some km it is many square metres."""
 _LEAST_M2 = 0.00005
 """What two polygons have in common counts from here, as in guotu."""
 _PPM, _LEAST_DIFFERENCE_M2 = 1e-6, 0.02
+_REGION_POINTS = 2000
 _KEY = (ZONE, "DLBM")
 
 
@@ -58,15 +58,14 @@ def _plots(seed: int) -> NDArray[np.object_]:
 
 
 def _region(seed: int) -> NDArray[np.object_]:
-    angle = np.linspace(0, 2 * np.pi, 4000, endpoint=False)
-    radius = 0.7 + 0.02 * np.random.default_rng([seed, 52]).random(4000)
+    angle = np.linspace(0, 2 * np.pi, _REGION_POINTS, endpoint=False)
+    radius = 0.7 + 0.02 * np.random.default_rng([seed, 52]).random(_REGION_POINTS)
     ring = np.stack([106.2 + radius * np.cos(angle), 29.2 + radius * np.sin(angle)], axis=1)
     return np.array([shapely.Polygon(ring)], object)
 
 
 def _zone_set(collection: Collection, name: str, shapes: NDArray[np.object_]) -> ZoneSet:
-    fine = np.asarray(shapely.segmentize(shapes, _EDGE_DEG))
-    zones = zones_of([f"{number:04d}" for number in range(len(fine))], fine)
+    zones = zones_of([f"{number:04d}" for number in range(len(shapes))], shapes)
     question = Overlay(collection.id, zones, ("DLBM",), shares=False)
     return ZoneSet(name, question, _duckdb_sums(), _duckdb_cuts(), _postgis(name, question, zones))
 
