@@ -33,6 +33,7 @@ from node.replication import Replication, announce_to, make_replication
 from node.rpc.gate import Gate
 from node.rpc.server import Services
 from node.stores.opening import make_material_tables, make_store
+from node.turns import Turns
 from registry.catalogue import DirectoryCatalogue
 from registry.directory import EtcdDirectory
 from registry.etcd import Etcd
@@ -46,6 +47,9 @@ from sync.publish import Publisher
 from sync.retention import Retention
 from sync.signing import NodeKey
 from sync.versions import Versions
+
+_WAITING_TRANSFERS, _TRANSFER_WAIT_S = 1024, 60.0
+"""How many ranges of objects wait for their turn at most, and how long."""
 
 
 @dataclass(slots=True)
@@ -80,6 +84,7 @@ class Parts:
     carriers: GrpcPeers
     metrics: Metrics
     readiness: Readiness
+    turns: Turns
     services: Services
 
 
@@ -171,7 +176,8 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         tolerance_deg=config.ingest.bounds_tolerance_deg,
     )
     grpc = config.grpc
-    gate = Gate(node, readiness, metrics, grpc.default_timeout_s, grpc.max_concurrent_questions)
+    turns = Turns(node, grpc.max_concurrent_questions, grpc.max_waiting_questions)
+    gate = Gate(node, readiness, metrics, grpc.default_timeout_s, turns)
     services = Services(
         gate=gate,
         readiness=readiness,
@@ -197,7 +203,14 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
             data.scratch / "audit",
             config.ingest.bounds_tolerance_deg,
         ),
-        transfer_gate=Gate(node, readiness, metrics, grpc.default_timeout_s, config.replication.fetches * 4),
+        operator_gate=Gate(node, readiness, metrics, grpc.default_timeout_s),
+        transfer_gate=Gate(
+            node,
+            readiness,
+            metrics,
+            grpc.default_timeout_s,
+            Turns(node, config.replication.fetches * 4, _WAITING_TRANSFERS, _TRANSFER_WAIT_S),
+        ),
         metrics=metrics,
         record=lambda: identity.record,
     )
@@ -219,6 +232,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         carriers,
         metrics,
         readiness,
+        turns,
         services,
     )
 

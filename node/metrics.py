@@ -17,6 +17,7 @@ from guotu.model.material import MaterialStatus
 from guotu.model.ports import DirectoryView
 from guotu.model.records import DatasetRecord
 from node.replication import ReplicationNumbers
+from node.turns import Turns
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -64,6 +65,10 @@ class Metrics:
     def watch_replicas(self, numbers: Callable[[], ReplicationNumbers]) -> None:
         """Report replicas whenever they are read."""
         self.registry.register(_ReplicaCollector(numbers))
+
+    def watch_turns(self, turns: Turns) -> None:
+        """Report questions under way, waiting and turned away whenever they are read."""
+        self.registry.register(_TurnCollector(turns))
 
     def watch_materials(self, statuses: Callable[[], Sequence[MaterialStatus]]) -> None:
         """Report tables for others whenever they are read."""
@@ -123,6 +128,20 @@ class _ReplicaCollector(Collector):
         yield _labelled(
             "guotu_replica_lag_seconds", "How long each replica has been behind", "dataset", numbers.lag_seconds
         )
+
+
+class _TurnCollector(Collector):
+    """Numbers of the questions at scrape time."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    def collect(self) -> Iterable[Metric]:
+        yield _gauge("guotu_questions_running", "Questions under way", self._turns.running)
+        yield _gauge("guotu_questions_waiting", "Questions that wait for their turn", self._turns.waiting)
+        refused = CounterMetricFamily("guotu_questions_refused", "Questions told to come back later")
+        refused.add_metric([], self._turns.refused)
+        yield refused
 
 
 class _MaterialCollector(Collector):

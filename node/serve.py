@@ -134,6 +134,7 @@ def _serve_metrics(parts: Parts, life: AsyncExitStack) -> str:
     """Serve /metrics if it is wanted; returns its address."""
     parts.metrics.watch_state(parts.directory.view, lambda: parts.membership.registered, parts.holdings.records)
     parts.metrics.watch_replicas(parts.replication.numbers)
+    parts.metrics.watch_turns(parts.turns)
     parts.metrics.watch_materials(parts.materials.status)
     if not parts.config.metrics.listen:
         return ""

@@ -60,10 +60,18 @@ class GrpcSection:
     )
     max_concurrent_questions: int = option(
         32,
-        zh="同时回答的问题数上限，超出者排队。",
-        en="Most questions answered at once; more wait.",
+        zh="同时回答的问题数上限，超出者排队，各调用方轮流。",
+        en="Most questions answered at once; more wait, and callers take turns.",
         minimum=1,
         maximum=1024,
+    )
+    max_waiting_questions: int = option(
+        128,
+        zh="排队的问题数上限；超出者，及排队 5 秒仍未轮到者，被告知正忙与何时重试。",
+        en="Most questions that wait; more, and those that have waited for 5 s, are told that the node is busy and "
+        "when to come back.",
+        minimum=0,
+        maximum=100_000,
     )
     default_timeout_s: float = option(
         60.0,

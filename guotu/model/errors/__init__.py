@@ -12,6 +12,7 @@ when it is raised and travel with it over the wire, so that the far side raises 
     ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable
     ├── Incomplete: IncompleteAnswer, NobodyAnswered
     ├── DeadlineExceeded
+    ├── Overloaded
     ├── Refused: VersionRefused, UntrustedKey
     └── Internal: CorruptObject, StoreFailure (DiskFull)
 
@@ -46,7 +47,7 @@ from guotu.model.errors.given import (
 )
 from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered
 from guotu.model.errors.internal import CorruptObject, DiskFull, Internal, StoreFailure
-from guotu.model.errors.limits import DeadlineExceeded, TooLarge
+from guotu.model.errors.limits import DeadlineExceeded, Overloaded, TooLarge
 from guotu.model.errors.refused import Refused, UntrustedKey, VersionRefused
 from guotu.model.errors.root import Fact, GuotuError
 from guotu.model.errors.unavailable import (
@@ -83,6 +84,7 @@ __all__ = [
     "NodeNotReady",
     "NodeUnavailable",
     "NotFound",
+    "Overloaded",
     "PackageGap",
     "PublishConflict",
     "Refused",
