@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 
 from guotu.model.errors import Overloaded
 
+_WAIT_SHARE = 0.4
+"""Of a question's deadline that it waits at most: who asks it takes half of it without a sign of life for silence."""
 _LEAST_RETRY_S, _MOST_RETRY_S = 0.1, 10.0
 _WEIGHT = 0.1
 """Of the newest question in the usual time of one."""
@@ -56,7 +58,7 @@ class Turns:
         Raises:
             Overloaded: too many wait, or this one has waited too long.
         """
-        await self._take(caller, min(seconds, self._longest_wait_s))
+        await self._take(caller, min(seconds * _WAIT_SHARE, self._longest_wait_s))
         began = self._clock()
         try:
             yield

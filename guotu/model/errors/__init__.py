@@ -9,7 +9,8 @@ when it is raised and travel with it over the wire, so that the far side raises 
     ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion, UnknownObject
     ├── TooLarge
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
-    ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable
+    ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable,
+    │   CircuitOpen
     ├── Incomplete: IncompleteAnswer, NobodyAnswered
     ├── DeadlineExceeded
     ├── Overloaded
@@ -51,6 +52,7 @@ from guotu.model.errors.limits import DeadlineExceeded, Overloaded, TooLarge
 from guotu.model.errors.refused import Refused, UntrustedKey, VersionRefused
 from guotu.model.errors.root import Fact, GuotuError
 from guotu.model.errors.unavailable import (
+    CircuitOpen,
     DatabaseUnavailable,
     NodeNotReady,
     NodeUnavailable,
@@ -59,6 +61,7 @@ from guotu.model.errors.unavailable import (
 )
 
 __all__ = [
+    "CircuitOpen",
     "Conflict",
     "CorruptObject",
     "DatabaseUnavailable",
