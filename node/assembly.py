@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
 from federation.planning.planner import Planner
@@ -20,7 +20,9 @@ from node.care import CareDesk, areas_of, needs_by, refetch_by
 from node.clock import SystemClock
 from node.config.sections import NodeConfig, RegistrySection, TlsSection
 from node.data_directory import DataDirectory
+from node.draining import DrainDesk
 from node.holdings import Holdings
+from node.identity import Identity
 from node.materials.desk import MaterialDesk
 from node.materials.heads import Heads
 from node.membership import Membership
@@ -50,17 +52,6 @@ from sync.versions import Versions
 
 _WAITING_TRANSFERS, _TRANSFER_WAIT_S = 1024, 60.0
 """How many ranges of objects wait for their turn at most, and how long."""
-
-
-@dataclass(slots=True)
-class Identity:
-    """What the node registers; the addresses are known once its servers are bound."""
-
-    record: NodeRecord
-
-    def bound(self, address: str, metrics_address: str) -> None:
-        """Take the addresses."""
-        self.record = replace(self.record, address=address, metrics_address=metrics_address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +154,8 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         node=node,
     )
     planner = Planner(node, directory, holdings.records, holdings.replicas)
-    federation = Federation(planner, catalogue, store, peers, current_request_id, metrics.observe_member)
+    nearest = config.federation.prefer == "nearest"
+    federation = Federation(planner, catalogue, store, peers, current_request_id, metrics.observe_member, nearest)
     desk = PublishDesk(
         node=node,
         catalogue=catalogue,
@@ -189,6 +181,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         public_key=key.public_bytes,
         peers=peers,
         desk=desk,
+        draining=DrainDesk(identity, data.draining, membership.change, turns, holdings, directory),
         differences=Differences(objects, store),
         objects=objects,
         replicator=replicator,
@@ -250,4 +243,5 @@ def _record(
         started_ms=clock.now_ms(),
         public_key=key.public_bytes,
         store=config.store.kind,
+        draining=data.draining.exists(),
     )

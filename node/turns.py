@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from guotu.model.errors import Overloaded
 
@@ -40,6 +40,8 @@ class Turns:
         self._clock = clock
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
         self._usual_s = _LEAST_RETRY_S
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.running = 0
         self.refused = 0
         """Since the start, how many were told to come back later."""
@@ -66,9 +68,16 @@ class Turns:
             self._usual_s += _WEIGHT * (self._clock() - began - self._usual_s)
             self._release()
 
+    async def idle(self, seconds: float) -> None:
+        """Return once no question is under way, at the latest after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+
     async def _take(self, caller: str, seconds: float) -> None:
         if self.running < self._at_once:
             self.running += 1
+            self._idle.clear()
             return
         if self.waiting >= self._most_waiting:
             self._make_room(caller)
@@ -119,7 +128,9 @@ class Turns:
                 place.set_result(None)
                 return
         self.running -= 1
-        self.idle_since = self._clock()
+        if not self.running:
+            self.idle_since = self._clock()
+            self._idle.set()
 
     def _overloaded(self) -> Overloaded:
         self.refused += 1

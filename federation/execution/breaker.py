@@ -62,13 +62,17 @@ class Breaker:
         if now < self._rest_until:
             raise Overloaded(node=self.node, retry_s=round(self._rest_until - now, 2))
         if self.state is State.HALF_OPEN or (self.state is State.OPEN and now < self._probe_at):
-            detail = "?" if self.why is None else self.why.english
-            raise CircuitOpen(node=self.node, detail=detail.rstrip("."))
+            raise self.refusal()
         self._retries = min(self._retries + _RETRY_SHARE, _RETRY_BURST)
         if self.state is State.CLOSED:
             return False
         self.state = State.HALF_OPEN
         return True
+
+    def refusal(self) -> CircuitOpen:
+        """Return the error that stands for a circuit that is not closed."""
+        detail = "" if self.why is None else self.why.english
+        return CircuitOpen(node=self.node, detail=detail.rstrip("."))
 
     def answered(self) -> None:
         """Note that the member gave a sign of life."""

@@ -13,7 +13,7 @@ from guotu.model.question import Scope
 LATE = "LATE"
 DRAINING = "DRAINING"
 FARTHER = "FARTHER"
-_TOLD = (LATE, DRAINING, FARTHER, errors.Overloaded.reason)
+_TOLD = (LATE, DRAINING, FARTHER, errors.Overloaded.reason, errors.CircuitOpen.reason)
 """Reasons that say more than the outcome does."""
 _RELIEVED = (
     errors.Unavailable,

@@ -66,10 +66,9 @@ class Punctuality:
     def doubt(self, address: str) -> Cause | None:
         """Return why a member failed a moment ago; None if it did not."""
         record = self._of(address)
-        if self._clock() < record.doubted_until:
-            return record.doubt
-        failing = record.breaker.state is not State.CLOSED and record.breaker.why is not None
-        return Cause.of_error(record.breaker.why, False) if failing and record.breaker.why else None
+        if record.breaker.state is not State.CLOSED:
+            return Cause.of_error(record.breaker.refusal(), False)
+        return record.doubt if self._clock() < record.doubted_until else None
 
     def breaker(self, node: str, address: str) -> Breaker:
         """Return the circuit breaker of a member."""

@@ -219,6 +219,19 @@ class StoreSection:
 
 
 @dataclass(frozen=True, slots=True)
+class FederationSection:
+    """[federation]."""
+
+    prefer: str = option(
+        "owner",
+        zh="数据集有副本时先问谁：owner（所有者），或 nearest（近者：本节点的副本，再按实测往返时间；答案相同）。",
+        en="Whom to ask first where a dataset has replicas: owner, or nearest (this node's own replica, then by "
+        "measured round trip; the answer is the same).",
+        choices=("owner", "nearest"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class IngestSection:
     """[ingest]."""
 
@@ -263,5 +276,6 @@ class NodeConfig:
     objects: ObjectsSection = section(ObjectsSection, zh="版本对象", en="Objects of versions")
     replication: ReplicationSection = section(ReplicationSection, zh="复制", en="Replication")
     versions: VersionsSection = section(VersionsSection, zh="版本", en="Versions")
+    federation: FederationSection = section(FederationSection, zh="联合回答", en="Federation")
     ingest: IngestSection = section(IngestSection, zh="入库检查", en="Import")
     log: LogSection = section(LogSection, zh="日志", en="Log")

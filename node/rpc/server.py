@@ -43,6 +43,7 @@ from guotu.wire.endpoint import MAX_QUESTION_BYTES, TlsFiles, add_health_and_ref
 from guotu.wire.peers import GrpcPeers
 from node.audit import AuditDesk
 from node.care import CareDesk
+from node.draining import DrainDesk
 from node.holdings import Holdings
 from node.materials.desk import MaterialDesk
 from node.metrics import Metrics
@@ -86,6 +87,7 @@ class Services:
     public_key: bytes
     peers: GrpcPeers
     desk: PublishDesk
+    draining: DrainDesk
     differences: Differences
     objects: ObjectStore
     replicator: Replicator
@@ -158,7 +160,9 @@ async def start_admin_server(services: Services, socket: Path) -> grpc.aio.Serve
         OSError: the socket cannot be made.
     """
     server = new_server()
-    servicer = AdminServicer(services.operator_gate, services.desk, services.record, services.holdings)
+    servicer = AdminServicer(
+        services.operator_gate, services.desk, services.record, services.holdings, services.draining
+    )
     admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
     subscriptions = SubscriptionServicer(services.operator_gate, services.replicator, services.directory)
     subscription_pb2_grpc.add_SubscriptionServiceServicer_to_server(subscriptions, server)

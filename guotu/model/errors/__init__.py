@@ -10,7 +10,7 @@ when it is raised and travel with it over the wire, so that the far side raises 
     ├── TooLarge
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
     ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable,
-    │   CircuitOpen
+    │   CircuitOpen, NodeDraining
     ├── Incomplete: IncompleteAnswer, NobodyAnswered
     ├── DeadlineExceeded
     ├── Overloaded
@@ -54,6 +54,7 @@ from guotu.model.errors.root import Fact, GuotuError
 from guotu.model.errors.unavailable import (
     CircuitOpen,
     DatabaseUnavailable,
+    NodeDraining,
     NodeNotReady,
     NodeUnavailable,
     RegistryUnavailable,
@@ -84,6 +85,7 @@ __all__ = [
     "InvalidQuestion",
     "InvalidTable",
     "NobodyAnswered",
+    "NodeDraining",
     "NodeNotReady",
     "NodeUnavailable",
     "NotFound",

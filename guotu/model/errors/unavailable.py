@@ -61,3 +61,13 @@ class CircuitOpen(Unavailable):
     en = "node {node} did not answer lately ({detail}) and is not asked for some seconds."
     remedy_zh = "请稍后重试；恢复后数秒内自动再问。"
     remedy_en = "Try again shortly; it is asked again within seconds of its return."
+
+
+class NodeDraining(Unavailable):
+    """A node that is being drained does not publish. Facts: node."""
+
+    reason = "NODE_DRAINING"
+    zh = "节点 {node} 正在移交（排空），暂不发布。"
+    en = "node {node} is being drained and does not publish."
+    remedy_zh = "维护完成后运行 guotu node resume，再发布。"
+    remedy_en = "Run guotu node resume once its maintenance is over, then publish."
