@@ -1,0 +1,133 @@
+"""A reader that stalls in a big answer: nobody on the way goes on reading ahead for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from federation.planning.planner import Planner
+from federation.service import Federation
+from guotu.model.collection import Collection
+from guotu.model.ports import FeatureStore, Scan
+from guotu.model.question import Query
+from guotu.model.records import DatasetRecord
+from guotu.v1 import query_pb2, query_pb2_grpc
+from guotu.wire.endpoint import async_channel, bind, new_server
+from guotu.wire.peers import GrpcPeers
+from guotu.wire.questions import query_to_proto
+from guotu.wire.request_id import current_request_id
+from node.metrics import Metrics
+from node.readiness import Readiness, State
+from node.rpc.gate import Gate
+from node.rpc.query import QueryServicer
+from node.turns import Turns
+from tests.support.federation_parts import PARCELS, FixedCatalogue, FixedDirectory, dataset, view
+
+BATCHES = 200
+"""Of about 1 MiB each."""
+AHEAD = 40
+"""How many may lie on the way: in HTTP/2's windows, in two queues of four, in the hands of each part."""
+FIELDS = ("BSM", "DLMC")
+
+
+class EndlessStore:
+    """The part of `guotu.model.ports.FeatureStore` that scans, over rows that are made as they are drawn."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+        self.closed = asyncio.Event()
+
+    async def scan(
+        self, dataset: str, version: int, collection: Collection, scan: Scan
+    ) -> AsyncIterator[pa.RecordBatch]:
+        text = pa.array(np.random.default_rng(1).bytes(512).hex() for _ in range(1024))
+        keys = pa.array(f"{number:018d}" for number in range(1024))
+        try:
+            while self.drawn < BATCHES:
+                self.drawn += 1
+                yield pa.record_batch([keys, text], pa.schema([("BSM", pa.string()), ("DLMC", pa.string())]))
+        finally:
+            self.closed.set()
+
+
+class Chain:
+    """A node that holds the rows, and one that is asked for them: real servers in this process."""
+
+    def __init__(self) -> None:
+        self.store = EndlessStore()
+        self._life = AsyncExitStack()
+        self._nodes = dict(view(["510000", "510100"], []).nodes)
+
+    async def __aenter__(self) -> Chain:
+        for node in ("510100", "510000"):
+            own = {"dltb": dataset("510100", rows=BATCHES * 1024)} if node == "510100" else {}
+            port = await self._serve(node, own)
+            self._nodes[node] = replace(self._nodes[node], address=f"127.0.0.1:{port}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._life.aclose()
+
+    async def _serve(self, node: str, own: dict[str, DatasetRecord]) -> int:
+        peers, metrics, readiness = GrpcPeers(), Metrics(), Readiness(node)
+        readiness.state = State.READY
+        known = replace(view([], [dataset("510100", rows=BATCHES * 1024)]), nodes=self._nodes)
+        store: FeatureStore = self.store  # type: ignore[assignment]
+        planner = Planner(node, FixedDirectory(known), lambda: own)
+        federation = Federation(
+            planner, FixedCatalogue(PARCELS), store, peers, current_request_id, metrics.observe_member
+        )
+        server = new_server()
+        servicer = QueryServicer(Gate(node, readiness, metrics, 60.0, Turns(node, 4, 4)), federation, metrics)
+        query_pb2_grpc.add_QueryServiceServicer_to_server(servicer, server)
+        port = bind(server, "127.0.0.1:0")
+        await server.start()
+        self._life.push_async_callback(peers.close)
+        self._life.push_async_callback(server.stop, 1.0)
+        return port
+
+    async def ask(self, node: str) -> AsyncIterator[query_pb2.QueryResponse]:
+        async with async_channel(self._nodes[node].address) as channel:
+            call = query_pb2_grpc.QueryServiceStub(channel).Query(query_to_proto(Query("dltb", fields=FIELDS)))
+            try:
+                async for response in call:
+                    yield response
+            finally:
+                call.cancel()
+
+    async def settled(self) -> int:
+        """Wait until no more rows are drawn; returns how many batches have been."""
+        before = -1
+        while before != self.store.drawn:
+            before = self.store.drawn
+            await asyncio.sleep(0.5)
+        return before
+
+
+@pytest.mark.parametrize("asked", ["510100", "510000"], ids=["owner", "relay"])
+async def test_rows_are_drawn_as_they_are_read(asked: str) -> None:
+    async with Chain() as chain:
+        answer = chain.ask(asked)
+        while (await anext(answer)).WhichOneof("frame") != "batch":
+            pass
+        assert await chain.settled() <= AHEAD
+        rows = 1024 + sum([response.batch.rows async for response in answer])
+        assert (rows, chain.store.drawn) == (BATCHES * 1024, BATCHES)
+
+
+async def test_who_stalls_and_goes_away_leaves_nothing_behind() -> None:
+    async with Chain() as chain:
+        answer = chain.ask("510000")
+        while (await anext(answer)).WhichOneof("frame") != "batch":
+            pass
+        await chain.settled()
+        await answer.aclose()  # type: ignore[attr-defined]
+        async with asyncio.timeout(20):
+            await chain.store.closed.wait()
+        assert chain.store.drawn <= AHEAD
