@@ -50,7 +50,9 @@ def _in_child(before: list[str], seed: int, given: argparse.Namespace) -> int:
     folder = Path(tempfile.mkdtemp(prefix="gt-"))
     words = ["--seed", str(seed), "--seconds", str(given.seconds), "--out", str(given.out), _ONE, str(folder)]
     words += [] if before else ["--relays"]
-    child = subprocess.Popen([*before, sys.executable, "-m", "tests.robustness", *words])
+    # It starts programs while other threads ask: gRPC's own handlers of a fork are not made for that.
+    environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
+    child = subprocess.Popen([*before, sys.executable, "-m", "tests.robustness", *words], env=environment)
     try:
         return child.wait()
     except KeyboardInterrupt:

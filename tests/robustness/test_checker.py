@@ -90,6 +90,11 @@ def pruned(entry: Entry) -> None:
     entry["rows"] = [row for row in entry["rows"] if row[0] != LAST]
 
 
+def pruned_without_cut(entry: Entry) -> None:
+    pruned(entry)
+    del entry["cut"][BY_NODE[LAST].dataset]
+
+
 def unmarked(entry: Entry) -> None:
     entry["members"][-1] = unreachable(LAST)
     entry["rows"] = [row for row in entry["rows"] if row[0] != LAST]
@@ -114,7 +119,8 @@ def unknown_version(entry: Entry) -> None:
         (lambda entry: entry["rows"].append(entry["rows"][0]), "an answer equals the model"),
         (mixed, "an answer equals the model"),
         (forgotten, "every member is named"),
-        (pruned, "who is pruned has nothing"),
+        (pruned, "an answer equals the model"),
+        (pruned_without_cut, "who is pruned has nothing"),
         (unmarked, "a partial answer is marked"),
         (another_version, "no answer mixes versions"),
         (not_as_pinned, "no answer mixes versions"),

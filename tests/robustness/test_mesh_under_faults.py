@@ -1,4 +1,4 @@
-"""One short run of the whole mesh under faults, each kind once, in a process of its own; see docs/reference/robustness.md."""
+"""One short run of the whole mesh under faults; see docs/reference/robustness.md."""
 
 from __future__ import annotations
 

@@ -140,6 +140,11 @@ def _fails_as_it_may(entry: Entry) -> Iterator[Breach]:
         yield Breach("a question fails as it may", f"{_named(entry)}: {error} though it may be partial, or is whole")
 
 
+def _may_have_nothing(entry: Entry, node: str) -> bool:
+    """Tell whether a node has no part in a question at any version: only where it looks at one field."""
+    return entry["question"] in ("window", "overlay") and node not in (entry["subject"], NATION)
+
+
 def _named(entry: Entry) -> str:
     mode = "partial" if entry["partial"] else "all"
     return f"{entry['number']} ({entry['question']} of {entry['subject']} at {entry['entry']}, {mode})"
@@ -159,9 +164,15 @@ class _Judge:
         members = {member[0]: member for member in entry["members"]}
         whole = {node: member[3] for node, member in members.items() if member[1] in WHOLE}
         yield from self._members(entry, members, whole)
-        plots = self._plots(whole)
+        # Who was left out as having nothing stands for what it has in the cut: then nothing may be missing.
+        pruned = {
+            node: entry["cut"][BY_NODE[node].dataset]
+            for node, member in members.items()
+            if member[1] == "PRUNED" and BY_NODE[node].dataset in entry["cut"]
+        }
+        plots = self._plots(whole | pruned)
         if plots is None:
-            yield Breach("no version is made up", f"{_named(entry)}: {whole}")
+            yield Breach("no version is made up", f"{_named(entry)}: {whole | pruned}")
             return
         lost = {node: member[3] for node, member in members.items() if member[5]}
         yield from self._rows(entry, KINDS[entry["question"]], plots, lost)
@@ -179,16 +190,12 @@ class _Judge:
             if {entry["cut"].get(BY_NODE[node].dataset, version), pinned} != {version}:
                 yield Breach("no answer mixes versions", f"{_named(entry)}: {node}@{version}, cut {entry['cut']}")
         for node, member in members.items():
-            if member[1] == "PRUNED" and not self._may_be_pruned(entry, node):
+            if (
+                member[1] == "PRUNED"
+                and BY_NODE[node].dataset not in entry["cut"]
+                and not _may_have_nothing(entry, node)
+            ):
                 yield Breach("who is pruned has nothing", f"{_named(entry)}: {node} {member[2]}")
-
-    def _may_be_pruned(self, entry: Entry, node: str) -> bool:
-        kind, subject = KINDS[entry["question"]], entry["subject"]
-        if kind.name in ("count", "classes", "provinces", "all", "sorted", "top", "filter"):
-            return False
-        if kind.name == "overlay":
-            return node not in (subject, NATION)
-        return bool(node != subject)
 
     def _plots(self, whole: dict[str, int]) -> list[Plot] | None:
         """Return the rows of some versions; None if there never was one of them."""
