@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -63,7 +63,7 @@ class Plot:
     def _luck(self) -> int:
         return zlib.crc32(f"{self.node}/{self.number}/{self.attempt}".encode())
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Return the value of BSM."""
         return f"{NUMBER[self.node]:06d}{self.number:012d}"
@@ -73,7 +73,7 @@ class Plot:
         """Return the value of DLBM."""
         return CLASSES[self._luck % 3]
 
-    @property
+    @cached_property
     def size(self) -> Decimal:
         """Return the value of MJ."""
         return Decimal(self._luck // 3 % 100_000) / 100
@@ -102,7 +102,7 @@ def corner(node: str) -> tuple[float, float]:
     return 98.0 + 0.5 * NUMBER[node], 28.0
 
 
-def areas_m2(plots: list[Plot]) -> list[Decimal]:
+def areas_m2(plots: Sequence[Plot]) -> list[Decimal]:
     """Return the ellipsoidal area of each plot, half up to 0.0001 m²."""
     boxes = np.array([plot.box for plot in plots]).reshape(-1, 4)
     found = ellipsoidal_area_m2(shapely.box(*boxes.T))
@@ -115,6 +115,7 @@ class Contents:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._layers: dict[str, list[Layer]] = {node: [] for node in NODES}
+        self._plots: dict[tuple[str, int], list[Plot]] = {}
 
     def layer(self, node: str, attempt: int) -> Layer:
         """Return what an attempt publishes; an empty layer for attempt 0."""
@@ -127,7 +128,10 @@ class Contents:
 
     def plots(self, node: str, attempt: int) -> list[Plot]:
         """Return the rows of a layer, by key."""
-        return [Plot(node, number, written) for number, written in sorted(self.layer(node, attempt).items())]
+        if (node, attempt) not in self._plots:
+            layer = sorted(self.layer(node, attempt).items())
+            self._plots[node, attempt] = [Plot(node, number, written) for number, written in layer]
+        return self._plots[node, attempt]
 
     def _next(self, node: str, attempt: int, before: Layer | None) -> Layer:
         if before is None:

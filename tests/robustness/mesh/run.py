@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from guotu.client import Client
-from guotu.model.errors import GuotuError
 from guotu.wire.subscriptions import SubscriptionsClient
 from tests.robustness.mesh.asker import Asked, Asker
 from tests.robustness.mesh.contents import Contents
@@ -159,12 +157,10 @@ class Run:
             with self._client(owner) as client:
                 found = {item.version: attempt_of(item.message) for item in client.versions(f"{owner}/{COLLECTION}")}
             self._recorder.note("final", owner=owner, subject=f"versions of {owner}", versions=found)
-        stop = threading.Event()
         asker = self._asker("last")
         for kind in KINDS.values():
             with self._client(NATION) as client:
                 asker.ask(Asked(NATION, kind, NATION, False, 30.0, {}), client)
-        stop.set()
 
     def _conditions(self) -> dict[str, Callable[[], str]]:
         """Return what must hold in the end: each tells what is still wrong, nothing if nothing is."""
@@ -217,6 +213,3 @@ def perform(order: Order, root: Path, record: Path, say: Callable[[str], None]) 
             Run(order, mesh, recorder, say).run()
     finally:
         recorder.close()
-
-
-_FAILURES = (GuotuError, AssertionError, RuntimeError, OSError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def make_schedule(seed: int, seconds: float, relayed: Sequence[str], hosts: bool
 
     Args:
         seed: any number.
-        seconds: how long faults may begin; each kind has its turn once, then chance decides.
+        seconds: how long faults begin, or longer, until each kind had its turn; what is left of it chance fills.
         relayed: nodes in front of which there is a relay.
         hosts: whether hosts can be parted.
         disks: whether disks can be filled.
@@ -104,19 +105,34 @@ def make_schedule(seed: int, seconds: float, relayed: Sequence[str], hosts: bool
         order.append(luck.choice(list(kinds)))
     events: list[Event] = []
     free: dict[str, float] = {}
-    for place, kind in enumerate(order):
+    for place in itertools.count():
+        if not order:
+            break
         at = place * gap + luck.uniform(0, gap / 2)
-        targets, amount = _free_target(kinds[kind], luck, free, at)
-        if not targets:
+        found = _first_possible(order, kinds, luck, free, at)
+        if found is None:
             continue
+        kind, targets, amount = found
         lasts = luck.uniform(SHORTEST_S, LONGEST_S)
         events.append(Event(round(at, 2), kind, targets, round(lasts, 2), amount))
         free |= dict.fromkeys(_hit(targets), at + lasts + _REST_S)
     return events
 
 
+def _first_possible(
+    order: list[str], kinds: dict[str, Choose], luck: random.Random, free: dict[str, float], at: float
+) -> tuple[str, tuple[str, ...], int] | None:
+    """Take the first kind for which there is a target; the others wait for their turn."""
+    for kind in order:
+        targets, amount = _free_target(kinds[kind], luck, free, at)
+        if targets:
+            order.remove(kind)
+            return kind, targets, amount
+    return None
+
+
 def _free_target(choose: Choose, luck: random.Random, free: dict[str, float], at: float) -> tuple[tuple[str, ...], int]:
-    """Choose targets that nothing else befalls; none if there is none, as for the only database there is."""
+    """Choose targets that nothing else befalls; none if there is none."""
     for _ in range(40):
         targets, amount = choose(luck)
         if all(free.get(name, 0.0) <= at for name in _hit(targets)):
