@@ -32,7 +32,8 @@ def answered(kind: str = "all", number: str = "1", partial: bool = False, **lost
     ]
     return {
         "kind": "ask", "number": number, "entry": ENTRY, "question": kind, "subject": ENTRY, "partial": partial,
-        "timeout": 1.0, "took": 0.5, "late": 0.0, "pinned": {}, "cut": {BY_NODE[node].dataset: 2 for node in OWNERS},
+        "timeout": 1.0, "took": 0.5, "late": 0.0, "pinned": {}, "alone": False,
+        "cut": {BY_NODE[node].dataset: 2 for node in OWNERS},
         "complete": not lost, "stale": False, "members": members, "digest": "aa", "alien": [],
         "rows": KINDS[kind].answer(plots, ENTRY),
     }  # fmt: skip
@@ -158,6 +159,14 @@ def test_a_part_of_an_answer_is_no_answer_where_all_is_required() -> None:
 def test_lateness_of_the_asking_process_is_allowed_for() -> None:
     entry = answered() | {"took": 1.3, "late": 0.26}
     assert laws(entry) == set()
+
+
+def test_a_dataset_alone_has_one_member() -> None:
+    entry = answered()
+    last = [member for member in entry["members"] if member[0] == LAST]
+    rows = [row for row in entry["rows"] if row[0] == LAST]
+    assert laws(entry | {"subject": LAST, "alone": True, "members": last, "rows": rows}) == set()
+    assert laws(entry | {"subject": LAST, "alone": True}) == {"every member is named"}
 
 
 def test_two_digests_of_one_cut_are_found() -> None:

@@ -6,15 +6,14 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from guotu.answering import Answer
 from guotu.client import Client
 from guotu.model.answer import Completeness
 from guotu.model.errors import GuotuError
 from tests.robustness.mesh.contents import plots_of
-from tests.robustness.mesh.family import NODES, subtree
+from tests.robustness.mesh.family import BY_NODE, NODES, subtree
 from tests.robustness.mesh.heartbeat import Heartbeat
 from tests.robustness.mesh.questions import ORDERED, Kind, any_kind, row_of
 from tests.robustness.mesh.record import Recorder
@@ -33,12 +32,14 @@ class Asked:
     partial: bool
     timeout: float
     cut: dict[str, int]
+    alone: bool = False
+    """Whether it is about the subject's dataset alone, which any node may be asked for."""
 
     def facts(self) -> dict[str, Any]:
         """Return it as the record has it."""
         return {
             "entry": self.entry, "question": self.kind.name, "subject": self.subject, "partial": self.partial,
-            "timeout": self.timeout, "pinned": self.cut,
+            "timeout": self.timeout, "pinned": self.cut, "alone": self.alone,
         }  # fmt: skip
 
 
@@ -73,16 +74,19 @@ class Asker:
         if self._earlier and self._luck.random() < 0.16:
             return self._earlier.pop(self._luck.randrange(len(self._earlier)))
         entry = NODES[0] if self._luck.random() < 0.4 else self._luck.choice(NODES)
-        subject = self._luck.choice(subtree(entry))
+        alone = self._luck.random() < 0.12
+        subject = self._luck.choice(NODES if alone else subtree(entry))
         partial = self._luck.random() < 0.6
-        return Asked(entry, any_kind(self._luck), subject, partial, self._luck.choice(_TIMEOUTS), {})
+        return Asked(entry, any_kind(self._luck), subject, partial, self._luck.choice(_TIMEOUTS), {}, alone)
 
     def ask(self, asked: Asked, client: Client) -> None:
         """Ask it and write down what came of it."""
         self._number += 1
         number = f"{self._name}-{self._number}"
         self._recorder.note("asked", number=number, **asked.facts())
-        question = asked.kind.ask(asked.subject, {"scope": "subtree", "partial": asked.partial, "cut": asked.cut})
+        dataset = BY_NODE[asked.subject].dataset if asked.alone else ""
+        given = {"scope": "subtree", "partial": asked.partial, "cut": asked.cut, "dataset": dataset}
+        question = asked.kind.ask(asked.subject, given)
         found: dict[str, Any] = {}
         began = time.monotonic()
         try:
@@ -101,17 +105,11 @@ class Asker:
         if "error" not in found:
             found["rows"], found["alien"] = _rows(asked.kind, [batch.rows for batch in batches])
             if found["complete"] and not asked.cut:
-                self._earlier.append(
-                    Asked(asked.entry, asked.kind, asked.subject, asked.partial, asked.timeout, _whole(answer))
-                )
+                self._earlier.append(replace(asked, cut=dict(answer.cut)))
                 del self._earlier[:-30]
         self._recorder.note(
             "ask", number=number, at=round(began, 3), took=round(took, 4), late=round(late, 4), **asked.facts(), **found
         )
-
-
-def _whole(answer: Answer) -> dict[str, int]:
-    return dict(answer.cut)
 
 
 def _told(completeness: Completeness) -> dict[str, Any]:

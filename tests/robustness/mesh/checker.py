@@ -117,7 +117,13 @@ def _digests_agree(asks: Sequence[Entry]) -> Iterator[Breach]:
     seen: dict[Any, Entry] = {}
     for entry in asks:
         if entry.get("complete") and "digest" in entry:
-            key = (entry["entry"], entry["question"], entry["subject"], tuple(sorted(entry["cut"].items())))
+            key = (
+                entry["entry"],
+                entry["question"],
+                entry["subject"],
+                entry["alone"],
+                tuple(sorted(entry["cut"].items())),
+            )
             first = seen.setdefault(key, entry)
             if first["digest"] != entry["digest"]:
                 yield Breach("the same question on the same cut has one digest", f"{first['number']}, {_named(entry)}")
@@ -147,7 +153,8 @@ def _may_have_nothing(entry: Entry, node: str) -> bool:
 
 def _named(entry: Entry) -> str:
     mode = "partial" if entry["partial"] else "all"
-    return f"{entry['number']} ({entry['question']} of {entry['subject']} at {entry['entry']}, {mode})"
+    alone = " alone" if entry["alone"] else ""
+    return f"{entry['number']} ({entry['question']} of {entry['subject']}{alone} at {entry['entry']}, {mode})"
 
 
 class _Judge:
@@ -178,7 +185,7 @@ class _Judge:
         yield from self._rows(entry, KINDS[entry["question"]], plots, lost)
 
     def _members(self, entry: Entry, members: dict[str, Any], whole: dict[str, int]) -> Iterator[Breach]:
-        expected = set(subtree(entry["entry"]))
+        expected = {entry["subject"]} if entry["alone"] else set(subtree(entry["entry"]))
         if set(members) != expected:
             yield Breach("every member is named", f"{_named(entry)}: {sorted(expected ^ set(members))}")
         if not entry["partial"] and not entry["complete"]:

@@ -161,6 +161,10 @@ class Run:
         for kind in KINDS.values():
             with self._client(NATION) as client:
                 asker.ask(Asked(NATION, kind, NATION, False, 30.0, {}), client)
+        for node in self._mesh.nodes.values():
+            for owner in node.member.follows:
+                with self._client(node.member.node) as client:
+                    asker.ask(Asked(node.member.node, KINDS["all"], owner, False, 30.0, {}, alone=True), client)
 
     def _conditions(self) -> dict[str, Callable[[], str]]:
         """Return what must hold in the end: each tells what is still wrong, nothing if nothing is."""
