@@ -83,7 +83,8 @@ def _one(given: argparse.Namespace) -> int:
 
 def _end_with_input() -> None:
     """Have this process end as soon as the one that started it has."""
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

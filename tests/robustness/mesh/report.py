@@ -45,7 +45,7 @@ def _sentence(run: Ran) -> str:
 
 def _one(run: Ran) -> list[str]:
     found = next((entry for entry in _entries(run.record) if entry["kind"] == "run"), None)
-    lines = [f"## Seed {run.seed}", "", f"{_sentence(run).capitalize()}.", ""]
+    lines = [f"## Seed {run.seed}", "", f"What it came to: {_sentence(run)}.", ""]
     lines += [f"Network: {found['network']}.", ""] if found else []
     if run.verdict is not None:
         breaches = run.verdict.breaches
