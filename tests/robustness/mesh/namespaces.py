@@ -16,15 +16,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def own_network() -> list[str]:
     """Return what to put before a command that is to have its own network and mounts; empty if it may not."""
-    ways: tuple[list[str], ...] = ([], ["--map-root-user"]) if os.geteuid() == 0 else (["--map-root-user"],)
-    needed = "ip link add br0 type bridge && ip link add v0 type veth peer name w0"
     if not all(shutil.which(program) for program in ("unshare", "nsenter", "ip", "tc")):
         return []
-    for way in ways:
-        words = ["unshare", "--net", "--mount", *way, "--"]
-        if subprocess.run([*words, "sh", "-c", needed], capture_output=True, check=False).returncode == 0:
-            return words
-    return []
+    # Who is not root keeps the own id, since PostgreSQL does not run as root, but may do to the network what root may.
+    way = [] if os.geteuid() == 0 else ["--map-current-user", "--keep-caps"]
+    words = ["unshare", "--net", "--mount", *way, "--"]
+    needed = "ip link add br0 type bridge && ip link add v0 type veth peer name w0"
+    done = subprocess.run([*words, "sh", "-c", needed], capture_output=True, check=False)
+    return words if done.returncode == 0 else []
 
 
 def inside(namespace: str, words: Sequence[str]) -> list[str]:
