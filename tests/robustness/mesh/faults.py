@@ -143,35 +143,26 @@ def _silent(way: str) -> Callable[[Mesh, Event], End]:
     return fault
 
 
-def _parted(*ways: tuple[str, str]) -> Callable[[Mesh], End]:
-    def fault(mesh: Mesh) -> End:
-        for source, target in ways:
-            mesh.network.part(source, target)
-
-        def end() -> None:
-            for source, target in ways:
-                mesh.network.join(source, target)
-
-        return end
-
-    return fault
+def _parted(mesh: Mesh, *ways: tuple[str, str]) -> End:
+    mesh.network.part(ways)
+    return partial(mesh.network.join, ways)
 
 
 def _part_both(mesh: Mesh, event: Event) -> End:
     one, other = event.targets
-    return _parted((one, other), (other, one))(mesh)
+    return _parted(mesh, (one, other), (other, one))
 
 
 def _part_one(mesh: Mesh, event: Event) -> End:
     one, other = event.targets
-    return _parted((one, other))(mesh)
+    return _parted(mesh, (one, other))
 
 
 def _alone(mesh: Mesh, event: Event) -> End:
     """Part a host from all others, in both directions."""
     name = event.targets[0]
     others = [host for host in (*MEMBERS, *NODES) if host != name]
-    return _parted(*((name, host) for host in others), *((host, name) for host in others))(mesh)
+    return _parted(mesh, *((name, host) for host in others), *((host, name) for host in others))
 
 
 def _lossy(mesh: Mesh, event: Event) -> End:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import IO
 
 from demo.ports import PortPool
 from tests.robustness.mesh.namespaces import inside
 
+Way = tuple[str, str]
+"""From one host to another."""
 HUB = "hub"
 """Where questions are asked, and the far side of relays; never cut off."""
 _SUBNET = "10.77.0"
@@ -39,12 +44,12 @@ class Network(ABC):
     def namespace(self, host: str) -> str | None:
         """Return the file of a host's network namespace; None if it is that of this process."""
 
-    def part(self, source: str, target: str) -> None:
-        """Lose whatever the source sends to the target."""
+    def part(self, ways: Sequence[Way]) -> None:
+        """Lose whatever a source sends to its target."""
         raise NotImplementedError
 
-    def join(self, source: str, target: str) -> None:
-        """Let it come again."""
+    def join(self, ways: Sequence[Way]) -> None:
+        """Let it come again, unless another fault parts the two as well."""
         raise NotImplementedError
 
     def narrow(self, host: str, on: bool) -> None:
@@ -90,6 +95,7 @@ class Namespaces(Network):
 
     def __init__(self, hosts: Sequence[str]) -> None:
         self._holders: dict[str, subprocess.Popen[bytes]] = {}
+        self._parted: Counter[Way] = Counter()
         self._ip = {HUB: f"{_SUBNET}.1"} | {host: f"{_SUBNET}.{10 + place}" for place, host in enumerate(hosts)}
         self._next = 7083
         try:
@@ -125,11 +131,18 @@ class Namespaces(Network):
     def namespace(self, host: str) -> str | None:
         return None if host == HUB else f"/proc/{self._holders[host].pid}/ns/net"
 
-    def part(self, source: str, target: str) -> None:
-        self._on(source, [f"neighbour replace {self._ip[target]} lladdr {_NOWHERE} nud permanent dev eth0"])
+    def part(self, ways: Sequence[Way]) -> None:
+        fresh = [way for way in ways if not self._parted[way]]
+        self._parted.update(ways)
+        self._each(fresh, f"neighbour replace {{}} lladdr {_NOWHERE} nud permanent dev eth0")
 
-    def join(self, source: str, target: str) -> None:
-        self._on(source, [f"neighbour del {self._ip[target]} dev eth0"])
+    def join(self, ways: Sequence[Way]) -> None:
+        self._parted.subtract(ways)
+        self._each([way for way in ways if not self._parted[way]], "neighbour del {} dev eth0")
+
+    def _each(self, ways: Sequence[Way], line: str) -> None:
+        for source, pairs in groupby(sorted(ways), key=itemgetter(0)):
+            self._on(source, [line.format(self._ip[target]) for _, target in pairs])
 
     def narrow(self, host: str, on: bool) -> None:
         words = f"qdisc replace dev eth0 root {_NARROW}" if on else "qdisc del dev eth0 root"
