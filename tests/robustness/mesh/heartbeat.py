@@ -13,7 +13,7 @@ class Heartbeat:
     """A thread that sleeps for a moment over and over, and notes how much later it woke."""
 
     def __init__(self) -> None:
-        self._late: deque[tuple[float, float]] = deque(maxlen=20_000)
+        self._late: deque[tuple[float, float]] = deque(maxlen=4_000)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._thread.start()
@@ -24,7 +24,7 @@ class Heartbeat:
         # A beat that is overdue right now counts as far as it is late.
         last = self._late[-1][0] if self._late else now
         worst = max(0.0, now - last - _BEAT_S)
-        for at, late in reversed(self._late):
+        for at, late in reversed(tuple(self._late)):
             if at < since:
                 break
             worst = max(worst, late)
