@@ -35,7 +35,7 @@ def answered(kind: str = "all", number: str = "1", partial: bool = False, **lost
         "timeout": 1.0, "took": 0.5, "late": 0.0, "pinned": {}, "alone": False,
         "cut": {BY_NODE[node].dataset: 2 for node in OWNERS},
         "complete": not lost, "stale": False, "members": members, "digest": "aa", "alien": [],
-        "rows": KINDS[kind].answer(plots, ENTRY),
+        "rows": KINDS[kind].answer(plots, ENTRY)[: KINDS[kind].limit or None],
     }  # fmt: skip
 
 
@@ -135,6 +135,13 @@ def test_each_fault_of_an_answer_is_found(spoil: Spoil, law: str) -> None:
     entry = answered()
     spoil(entry)
     assert law in laws(entry)
+
+
+@pytest.mark.parametrize("spoil", [lambda rows: rows.pop(), lambda rows: rows.append([LAST, 0, 9])])
+def test_some_rows_are_as_many_as_asked_for_and_there(spoil: Callable[[list[Any]], None]) -> None:
+    entry = answered("some")
+    spoil(entry["rows"])
+    assert laws(entry) == {"an answer equals the model"}
 
 
 @pytest.mark.parametrize("kind", ["sorted", "top"])

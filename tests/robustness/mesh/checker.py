@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.robustness.mesh.contents import Contents, Plot
 from tests.robustness.mesh.family import BY_NODE, NATION, NODES, subtree
-from tests.robustness.mesh.questions import KINDS, ORDERED, Kind
+from tests.robustness.mesh.questions import CHOSEN, KINDS, ORDERED, Kind
 from tests.robustness.mesh.record import Entry
 
 DEADLINE_SLACK_S = 0.05
@@ -225,7 +225,14 @@ class _Judge:
         sound = [row for row in rows if row[0] not in lost]
         wanted = kind.answer(plots, subject)
         # Rows of a member that was lost may have taken places of a limited answer.
-        same = sound == wanted[: len(sound)] if lost and kind.limit else sound == wanted
+        if kind.name in CHOSEN:
+            distinct = {tuple(row) for row in sound}
+            enough = bool(lost) or len(rows) == min(kind.limit, len(wanted))
+            same = enough and len(distinct) == len(sound) and distinct <= {tuple(row) for row in wanted}
+        elif lost and kind.limit:
+            same = sound == wanted[: len(sound)]
+        else:
+            same = sound == wanted
         if not same:
             yield Breach("an answer equals the model", f"{_named(entry)}: {_difference(sound, wanted)}")
         for node, version in lost.items():

@@ -29,7 +29,7 @@ class Kind:
     name: str
     ask: Callable[[str, dict[str, Any]], Question]
     answer: Callable[[Sequence[Plot], str], list[Row]]
-    """The rows that some plots give, in order where `ordered`, for the same subject."""
+    """The rows that some plots give for the same subject, in order where it is in ORDERED."""
     merged: bool
     """Whether rows of members are merged, so that those of a lost one are not told apart."""
     limit: int = 0
@@ -126,6 +126,7 @@ KINDS = {
         ),
         Kind("sorted", _query(sort=("-MJ",)), lambda plots, _: _largest(plots), merged=False),
         Kind("top", _query(sort=("-MJ",), limit=LIMIT), lambda plots, _: _largest(plots)[:LIMIT], False, LIMIT),
+        Kind("some", _query(limit=LIMIT), lambda plots, _: _rows(plots), False, LIMIT),
         Kind("count", _stats(), _counted, merged=True),
         Kind("classes", _stats("DLBM"), lambda plots, _: _by_class(plots), merged=True),
         Kind(
@@ -138,6 +139,8 @@ KINDS = {
     )
 }
 ORDERED = frozenset({"sorted", "top"})
+CHOSEN = frozenset({"some"})
+"""Which of the rows are given, up to the limit, is the mesh's own affair, but always the same."""
 
 
 def any_kind(luck: random.Random) -> Kind:
