@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from tests.robustness.mesh.checker import check
@@ -26,8 +27,7 @@ def main() -> int:
     given = _arguments()
     if given.one is not None:
         return _one(given)
-    # So that a run is taken down however this process is asked to end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    _end_once()
     before = [] if given.relays else own_network()
     given.out.mkdir(parents=True, exist_ok=True)
     runs: list[Ran] = []
@@ -67,18 +67,39 @@ def _in_child(before: list[str], seed: int, given: argparse.Namespace) -> int:
     finally:
         # Its input ends, and with that it takes everything down; also where this process is killed.
         child.communicate()
+        _end_database(folder)
         for log in folder.glob("*/node.log"):
             shutil.copy(log, given.out / f"{seed}-{log.parent.name}.log")
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _one(given: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    _end_once()
     threading.Thread(target=_end_with_input, daemon=True).start()
     record = given.out / f"{given.seed}.jsonl"
     order = Order(given.seed, given.seconds, not given.relays)
     perform(order, given.one, record, lambda text: print(text, flush=True))
     return 0
+
+
+def _end_database(folder: Path) -> None:
+    """End the PostgreSQL of a run that could not do so itself, since it was killed: it is nobody's child."""
+    file = folder / "pg" / "data" / "postmaster.pid"
+    if file.exists():
+        with suppress(ProcessLookupError):
+            os.kill(int(file.read_text(encoding="ascii").split()[0]), signal.SIGQUIT)
+
+
+def _end_once() -> None:
+    """Take everything down when this process is asked to end, and let nothing disturb that."""
+
+    def end(number: int, _: object) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
 
 
 def _end_with_input() -> None:
