@@ -69,7 +69,7 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
             happened = await self._federation.analyze(question, self._gate.timeout(context))
             return query_pb2.ExplainResponse(plan=plan, trailer=trailer_to_proto(happened))
 
-        return await self._gate.unary(context, "Explain", work)
+        return await self._gate.unary(context, "Explain", work, weighs=request.analyze)
 
     async def _overlay(self, request: query_pb2.OverlayRequest, context: Context) -> AsyncIterator[Frame]:
         question = await asyncio.to_thread(overlay_from_proto, request)  # checking many zones takes its time
