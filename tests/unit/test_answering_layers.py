@@ -113,6 +113,15 @@ async def test_twin_zones_count_once() -> None:
     assert found(heard.rows) == expected(MINE + NEAR)
 
 
+async def test_a_replica_is_joined_where_it_is_held() -> None:
+    members = Member("510000", FAR), Member("510100", MINE), Member("510700", NEAR)
+    held = Mesh(*members, replicas=(Member("510100", MINE),))
+    heard = await held.ask(replace(QUESTION, options=Options(dataset="510100/dltb")))
+    assert found(heard.rows) == expected(MINE + NEAR + FAR)
+    assert heard.outcomes["510100"].outcome is Outcome.REPLICA
+    assert not any(isinstance(question, LayerOverlay) for question in held.members["510100"].asked)
+
+
 @pytest.mark.parametrize("fails_after", [0, 1])
 async def test_without_all_zones_there_is_no_answer(fails_after: int) -> None:
     lost = {"failure": LOST, "fails_after": fails_after, "batch_rows": 1}
