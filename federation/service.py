@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from federation.execution.answering import Answering
@@ -12,6 +12,7 @@ from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
 from federation.execution.overlays import OverlayWork, about
 from federation.execution.punctuality import Punctuality
+from federation.execution.retained import lacking, sentence
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
 from federation.planning.planner import Planner
@@ -19,10 +20,19 @@ from federation.selection import BoundSelection
 from federation.validate import check_question
 from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.collection import Collection
-from guotu.model.errors import GuotuError, Internal, UnknownCollection
+from guotu.model.errors import GuotuError, IncompleteAnswer, Internal, UnknownCollection, VersionGone
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
-from guotu.model.question import Options, Overlay, Query, Question, Stats
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    CompletenessMode,
+    Options,
+    Overlay,
+    Query,
+    Question,
+    Stats,
+)
 
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
@@ -70,13 +80,35 @@ class Federation:
         collection = self._collection(question.collection)
         check_question(question, collection)
         plan, selection = self._planner.plan(question, collection)
-        work = _work(question, collection, selection)
-        async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
-            async for frame in frames:
-                yield frame
+        work, deadline = _work(question, collection, selection), Deadline.after(timeout)
+        try:
+            async with aclosing(self._answer(plan, question.options, deadline, work)) as frames:
+                async for frame in frames:
+                    yield frame
+        except IncompleteAnswer as failure:
+            raise await self._with_all_gone(failure, question, deadline) from failure
 
-    async def _answer(self, plan: Plan, options: Options, timeout: float, work: Work) -> AsyncGenerator[Frame, None]:
-        answering = Answering(plan, options, self._request_id(), Deadline.after(timeout))
+    async def _with_all_gone(self, failure: IncompleteAnswer, question: Question, deadline: Deadline) -> GuotuError:
+        """Return the failure to raise; where the cut names versions that are not retained, one that tells all of them.
+
+        Answering stopped at the first; so all members are asked to count, which shows the others.
+        """
+        found = lacking(failure.completeness)
+        if not (question.options.cut and found):
+            return failure
+        options = replace(question.options, completeness=CompletenessMode.ALLOW_PARTIAL, receipt=False)
+        count = Aggregate(AggregateFunction.COUNT, "", "count")
+        counted = Stats(question.collection, (count,), selection=question.selection, options=options)
+        with suppress(GuotuError):
+            found = lacking((await self.analyze(counted, deadline.remaining())).completeness) or found
+        told = VersionGone(gone=sentence(found))
+        told.completeness = failure.completeness
+        return told
+
+    async def _answer(
+        self, plan: Plan, options: Options, deadline: Deadline, work: Work
+    ) -> AsyncGenerator[Frame, None]:
+        answering = Answering(plan, options, self._request_id(), deadline)
         members = Members(self._store, self._peers, self._punctuality, work, answering)
         try:
             answering.begin(members.open)

@@ -10,7 +10,7 @@ when it is raised and travel with it over the wire, so that the far side raises 
     ├── TooLarge
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
     ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable
-    ├── Incomplete: IncompleteAnswer, NobodyAnswered
+    ├── Incomplete: IncompleteAnswer (VersionGone), NobodyAnswered
     ├── DeadlineExceeded
     ├── Refused: VersionRefused, UntrustedKey
     └── Internal: CorruptObject, StoreFailure (DiskFull)
@@ -44,7 +44,7 @@ from guotu.model.errors.given import (
     InvalidTable,
     PackageGap,
 )
-from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered
+from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered, VersionGone
 from guotu.model.errors.internal import CorruptObject, DiskFull, Internal, StoreFailure
 from guotu.model.errors.limits import DeadlineExceeded, TooLarge
 from guotu.model.errors.refused import Refused, UntrustedKey, VersionRefused
@@ -97,6 +97,7 @@ __all__ = [
     "UnknownObject",
     "UnknownVersion",
     "UntrustedKey",
+    "VersionGone",
     "VersionRefused",
     "error_class",
     "error_classes",
