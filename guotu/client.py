@@ -18,7 +18,7 @@ import numpy as np
 
 from guotu.answering import Answer
 from guotu.model.answer import Frame, Trailer
-from guotu.model.asking import aggregates, options, selection, sort_keys
+from guotu.model.asking import aggregates, options, pin, selection, sort_keys
 from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
 from guotu.model.errors import InvalidQuestion, UnknownCollection
@@ -103,7 +103,7 @@ class Client:
             crs: CRS of returned geometries, x=easting/longitude first.
             scope: "self" or "subtree".
             partial: accept a marked partial answer.
-            cut: versions to answer from, by dataset id.
+            cut: versions to answer from, by dataset id, such as `cut` of an earlier answer: of these datasets alone.
             dataset: id, for example "510000/dltb"; answer from this dataset of the collection alone: by the node asked
                 if it holds it, as owner or as replica, else by its owner.
             version: of that dataset; 0 for its head.
@@ -116,7 +116,7 @@ class Client:
             sort=sort_keys(sort),
             limit=limit,
             crs=crs,
-            options=options(scope, partial, cut, dataset, version),
+            options=options(scope, partial, cut, dataset, pin(dataset, version)),
         )
         return self.ask(question, timeout)
 
@@ -155,7 +155,7 @@ class Client:
             aggregates=aggregates(count, sum, min, max, avg),
             group_by=tuple(group_by),
             selection=selection(where, bbox, within, division),
-            options=options(scope, partial, cut, dataset, version),
+            options=options(scope, partial, cut, dataset, pin(dataset, version)),
         )
         return self.ask(question, timeout)
 
@@ -202,7 +202,7 @@ class Client:
             zones=zones_of(named, shapes),
             group_by=tuple(group_by),
             selection=selection(where, bbox, within, division),
-            options=options(scope, partial, cut, dataset, version),
+            options=options(scope, partial, cut, dataset, pin(dataset, version)),
         )
         return self.ask(question, timeout)
 

@@ -60,7 +60,7 @@ def completeness_document(completeness: Completeness) -> dict[str, Any]:
     }
 
 
-def receipt_document(header: Header, trailer: Trailer, warnings: Iterable[Notice]) -> dict[str, Any]:
+def account_document(header: Header, trailer: Trailer, warnings: Iterable[Notice]) -> dict[str, Any]:
     """Return everything that an answer says of itself, without its rows."""
     return {
         "request_id": header.request_id,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-from node.cli.documents import receipt_document
+from node.cli.documents import account_document
 
 if TYPE_CHECKING:
     from guotu.answering import Answer
@@ -70,6 +70,6 @@ class Rows:
         if self._failure is not None:
             raise self._failure
 
-    def receipt(self) -> dict[str, Any]:
+    def account(self) -> dict[str, Any]:
         """Return what the answer says of itself; to be called once all rows were read."""
-        return receipt_document(self.answer.header, self.answer.trailer, self.answer.warnings)
+        return account_document(self.answer.header, self.answer.trailer, self.answer.warnings)
