@@ -15,12 +15,20 @@ from federation.execution.punctuality import Punctuality
 from federation.execution.retained import lacking, sentence
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
+from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.selection import BoundSelection
-from federation.validate import check_question
+from federation.validate import check_options, check_question
 from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.collection import Collection
-from guotu.model.errors import GuotuError, IncompleteAnswer, Internal, UnknownCollection, VersionGone
+from guotu.model.errors import (
+    GuotuError,
+    IncompleteAnswer,
+    Internal,
+    InvalidQuestion,
+    UnknownCollection,
+    VersionGone,
+)
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
 from guotu.model.question import (
@@ -79,14 +87,27 @@ class Federation:
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         collection = self._collection(question.collection)
         check_question(question, collection)
+        page = self._opened(question, collection)
+        if page is not None:
+            question = page.query
         plan, selection = self._planner.plan(question, collection)
         work, deadline = _work(question, collection, selection), Deadline.after(timeout)
         try:
             async with aclosing(self._answer(plan, question.options, deadline, work)) as frames:
                 async for frame in frames:
+                    if page is not None and isinstance(frame, Trailer) and isinstance(work, Retrieval):
+                        frame = replace(frame, next_page=page.token(plan.cut, frame.rows, work.last))
                     yield frame
         except IncompleteAnswer as failure:
             raise await self._with_all_gone(failure, question, deadline) from failure
+
+    def _opened(self, question: Question, collection: Collection) -> Opened | None:
+        """Return the page that a client asks for; None for all rows, and between nodes."""
+        if not isinstance(question, Query) or question.page is None or question.page.owners:
+            return None
+        page = opened(question, question.page, collection, self._planner.node)
+        check_options(page.query.options, collection)
+        return page
 
     async def _with_all_gone(self, failure: IncompleteAnswer, question: Question, deadline: Deadline) -> GuotuError:
         """Return the failure to raise; where the cut names versions that are not retained, one that tells all of them.
@@ -136,6 +157,8 @@ class Federation:
         """
         collection = self._collection(question.collection)
         check_question(question, collection)
+        if isinstance(question, Query) and question.page is not None:
+            raise InvalidQuestion(part="page", detail="只能说明整个问题 a page is not explained, its whole question is")
         plan, _ = self._planner.plan(question, collection)
         deadline = Deadline.after(timeout)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])

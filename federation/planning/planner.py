@@ -13,6 +13,7 @@ from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
 from federation.planning.standbys import Standbys
 from federation.planning.topology import Topology
+from federation.planning.turning import turned
 from federation.planning.zoning import with_zones
 from federation.selection import BoundSelection, bind_selection
 from guotu.model.collection import Collection
@@ -36,7 +37,7 @@ class Planner:
     """Plans questions for one node."""
 
     def __init__(self, node: str, directory: Directory, holdings: Holdings, replicas: Replicas = dict) -> None:
-        self._node = node
+        self.node = node
         self._directory = directory
         self._holdings = holdings
         self._replicas = replicas
@@ -57,10 +58,11 @@ class Planner:
         view = self._directory.view()
         zones = shapely.STRtree(question.zones.shapes) if isinstance(question, Overlay) else None
         steps = self._steps(question, view, Prunable.of(selection, zones))
+        steps = tuple(turned(steps, question))
         if zones is not None:
             steps = with_zones(steps, zones, view.datasets.get(collection.id, _NO_DATASETS))
         plan = Plan(
-            node=self._node,
+            node=self.node,
             collection=collection.id,
             scope=question.options.scope,
             steps=steps,
@@ -81,7 +83,7 @@ class Planner:
             arrangement = self._arrangement(question.collection, view)
             members = arrangement.members(decide_all(prunable, arrangement.candidates), options.cut)
             if options.closed:
-                members = closed(members, options.cut, question.collection, self._topology, self._node)
+                members = closed(members, options.cut, question.collection, self._topology, self.node)
             steps.extend(self._member_step(child, expected, view) for child, expected in members.items())
         return tuple(steps)
 
@@ -91,7 +93,7 @@ class Planner:
         owner, collection = split_dataset(dataset)
         if options.closed and dataset not in options.cut:
             raise InvalidQuestion(part="cut", detail=f"切面中没有 there is no {dataset} in it")
-        if owner == self._node:
+        if owner == self.node:
             own = self._own_steps(collection, view, prunable, options)
             if not own:
                 raise UnknownDataset(dataset=dataset)
@@ -106,11 +108,11 @@ class Planner:
 
     def _here(self, expected: ExpectedDataset, detail: str = "") -> PlanStep:
         decision = Decision.LOCAL if expected.keep else Decision.PRUNE
-        return PlanStep(self._node, decision, expected.reason, detail, expected=(expected,))
+        return PlanStep(self.node, decision, expected.reason, detail, expected=(expected,))
 
     def _own_steps(self, collection: str, view: DirectoryView, prunable: Prunable, options: Options) -> list[PlanStep]:
         """Return the step of the node's own dataset; none if it has, and is known to have, none."""
-        dataset, cut = dataset_id(self._node, collection), options.cut
+        dataset, cut = dataset_id(self.node, collection), options.cut
         if options.closed and dataset not in cut:
             return []
         own = self._holdings().get(collection)
@@ -139,9 +141,9 @@ class Planner:
 
     def _lost_step(self, expected: ExpectedDataset) -> PlanStep:
         if not expected.keep:
-            return PlanStep(self._node, Decision.PRUNE, expected.reason, expected=(expected,))
+            return PlanStep(self.node, Decision.PRUNE, expected.reason, expected=(expected,))
         detail = "it is told to be this node's, and it is not here"
-        return PlanStep(self._node, Decision.MISSING, "NOT_HELD", detail, expected=(expected,))
+        return PlanStep(self.node, Decision.MISSING, "NOT_HELD", detail, expected=(expected,))
 
     def _arrangement(self, collection: str, view: DirectoryView) -> Arrangement:
         """Return the datasets below this node, arranged; made anew when the directory's nodes or datasets changed."""
@@ -150,7 +152,7 @@ class Planner:
         datasets = view.datasets.get(collection, _NO_DATASETS)
         known = self._arrangements.pop(collection, None)
         if known is None or known.source is not datasets or known.topology is not self._topology:
-            known = Arrangement(self._node, datasets, self._topology, known)
+            known = Arrangement(self.node, datasets, self._topology, known)
         self._arrangements[collection] = known
         if len(self._arrangements) > _KEPT_ARRANGEMENTS:
             del self._arrangements[next(iter(self._arrangements))]

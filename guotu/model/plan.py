@@ -28,7 +28,8 @@ class ExpectedDataset:
     keep: bool
     """False if pruned."""
     reason: str
-    """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE, OUTSIDE_ZONES."""
+    """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE, OUTSIDE_ZONES or
+    BEFORE_PAGE."""
 
 
 @dataclass(frozen=True, slots=True)
