@@ -15,11 +15,12 @@ from federation.execution.punctuality import Punctuality
 from federation.execution.retained import lacking, sentence
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
+from federation.notary import Notary
 from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.selection import BoundSelection
 from federation.validate import check_options, check_question
-from guotu.model.answer import Frame, MemberOutcome, Trailer
+from guotu.model.answer import Frame, Header, MemberOutcome, Trailer
 from guotu.model.collection import Collection
 from guotu.model.errors import (
     GuotuError,
@@ -57,13 +58,16 @@ class Federation:
         peers: PeerClient,
         request_id: Callable[[], str],
         observe: Observer,
+        notary: Notary | None = None,
     ) -> None:
+        """`notary` gives receipts to who asks for one; without it there are none."""
         self._planner = planner
         self._catalogue = catalogue
         self._store = store
         self._peers = peers
         self._request_id = request_id
         self._observe = observe
+        self._notary = notary
         self._punctuality = Punctuality()
 
     def _collection(self, collection: str) -> Collection:
@@ -87,7 +91,7 @@ class Federation:
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         collection = self._collection(question.collection)
         check_question(question, collection)
-        page = self._opened(question, collection)
+        asked, page = question, self._opened(question, collection)
         if page is not None:
             question = page.query
         plan, selection = self._planner.plan(question, collection)
@@ -95,11 +99,23 @@ class Federation:
         try:
             async with aclosing(self._answer(plan, question.options, deadline, work)) as frames:
                 async for frame in frames:
-                    if page is not None and isinstance(frame, Trailer) and isinstance(work, Retrieval):
-                        frame = replace(frame, next_page=page.token(plan.cut, frame.rows, work.last))
+                    if isinstance(frame, Header):
+                        header = frame
+                    if isinstance(frame, Trailer):
+                        if page is not None and isinstance(work, Retrieval):
+                            frame = replace(frame, next_page=page.token(plan.cut, frame.rows, work.last))
+                        frame = await self._signed(asked, header, frame)
                     yield frame
         except IncompleteAnswer as failure:
             raise await self._with_all_gone(failure, question, deadline) from failure
+
+    async def _signed(self, asked: Question, header: Header, trailer: Trailer) -> Trailer:
+        """Return the trailer with a receipt, where one is asked for."""
+        if self._notary is None or not asked.options.receipt:
+            return trailer
+        if isinstance(asked, Overlay):  # hashing many zones takes its time
+            return replace(trailer, receipt=await asyncio.to_thread(self._notary.receipt, asked, header, trailer))
+        return replace(trailer, receipt=self._notary.receipt(asked, header, trailer))
 
     def _opened(self, question: Question, collection: Collection) -> Opened | None:
         """Return the page that a client asks for; None for all rows, and between nodes."""

@@ -25,6 +25,7 @@ from guotu.model.errors import InvalidQuestion, UnknownCollection
 from guotu.model.plan import Plan
 from guotu.model.question import (
     Overlay,
+    Page,
     Query,
     Question,
     Scope,
@@ -87,6 +88,8 @@ class Client:
         cut: Mapping[str, int] | None = None,
         dataset: str = "",
         version: int = 0,
+        page_size: int = 0,
+        page: str = "",
         timeout: float | None = None,
     ) -> Answer:
         """Retrieve features.
@@ -107,6 +110,8 @@ class Client:
             dataset: id, for example "510000/dltb"; answer from this dataset of the collection alone: by the node asked
                 if it holds it, as owner or as replica, else by its owner.
             version: of that dataset; 0 for its head.
+            page_size: give one page of at most so many rows, without a limit; 0 for all rows.
+            page: `next_page` of the page before; empty for the first one.
             timeout: deadline in seconds.
         """
         question = Query(
@@ -117,8 +122,25 @@ class Client:
             limit=limit,
             crs=crs,
             options=options(scope, partial, cut, dataset, pin(dataset, version)),
+            page=Page(page_size, page) if page_size or page else None,
         )
         return self.ask(question, timeout)
+
+    def pages(self, collection: str, *, page_size: int = 10_000, page: str = "", **asked: Any) -> Iterator[Answer]:
+        """Retrieve features page by page, all from the cut of the first one, whatever is published meanwhile.
+
+        Takes what `query` takes but `limit`. Rows come in the order of `sort`, then of the collection's key, then of
+        their owners; without `sort`, by owner, then key. A page that fails can be asked for again: begin with `page`.
+
+        Raises:
+            as `query`; VersionGone: the cut of the first page is not retained any more.
+        """
+        while True:
+            answer = self.query(collection, page_size=page_size, page=page, **asked)
+            yield answer
+            page = answer.next_page
+            if not page:
+                return
 
     def stats(
         self,

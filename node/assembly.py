@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from importlib.metadata import version as package_version
 
+from federation.notary import Notary
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.division import node_division
@@ -158,7 +159,8 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         node=node,
     )
     planner = Planner(node, directory, holdings.records, holdings.replicas)
-    federation = Federation(planner, catalogue, store, peers, current_request_id, metrics.observe_member)
+    notary = Notary(key.public_bytes, key.sign, clock)
+    federation = Federation(planner, catalogue, store, peers, current_request_id, metrics.observe_member, notary)
     desk = PublishDesk(
         node=node,
         catalogue=catalogue,

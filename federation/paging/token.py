@@ -85,7 +85,9 @@ class PageToken:
         if content.get("q") != fingerprint:
             raise _refused("不是这个问题或这个节点的 it is one of another question, or of another node")
         try:
-            cut = {dataset_id(_node(owner), collection.id): _version(version) for owner, version in content["c"].items()}
+            cut = {
+                dataset_id(_node(owner), collection.id): _version(version) for owner, version in content["c"].items()
+            }
             values = zip(order, content["v"], strict=True)
             after = Position(_node(content["o"]), tuple(_value(collection, key, value) for key, value in values))
         except (KeyError, TypeError, ValueError, AttributeError) as failure:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from node.cli.formats import Format
 
 
+_NEXT_PAGE = "下一页 next page: --page {token}"
+
+
 def deliver_file(answer: Answer, form: Format, output: Path | None, as_json: bool) -> None:
     """Write the rows to a file or stdout, and say on stderr (or as JSON on stdout) what the answer says of itself."""
     with _progress() as watch:
@@ -42,6 +45,8 @@ def deliver_file(answer: Answer, form: Format, output: Path | None, as_json: boo
             f"{output}: {rows_phrase(answer.trailer)}, {milliseconds:,.0f} ms, {completeness_line(answer.completeness)}"
         )
         say(f"摘要 digest {answer.digest.hex()}")
+    if answer.next_page and not as_json:
+        say(_NEXT_PAGE.format(token=answer.next_page if output is None else output))
 
 
 @contextmanager
@@ -97,3 +102,5 @@ def show_account(answer: Answer) -> None:
     console.print(f"摘要 digest  {trailer.digest.hex()}")
     if not trailer.completeness.complete:
         say(completeness_line(trailer.completeness), "bold yellow")
+    if trailer.next_page:
+        say(_NEXT_PAGE.format(token=trailer.next_page))

@@ -32,6 +32,7 @@ from node.cli.package import package
 from node.cli.pin import pin, unpin
 from node.cli.publish import publish
 from node.cli.query import query
+from node.cli.receipt import receipt
 from node.cli.replicas import replicas
 from node.cli.session import Session
 from node.cli.stats import stats
@@ -128,8 +129,8 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 
 for _command in (
-    node, nodes, collections, datasets, versions, diff, query, stats, overlay, explain, publish, audit, catalogue,
-    subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
+    node, nodes, collections, datasets, versions, diff, query, stats, overlay, explain, receipt, publish, audit,
+    catalogue, subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
     materialize, materialized, dematerialize, store,
 ):  # fmt: skip
     program.add_command(_command)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from federation.notary import Notary
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.answer import Batch, Frame, Header, Trailer
@@ -100,8 +101,9 @@ class RowStore:
 class MeshOfRows:
     """Nodes and their rows; also the `PeerClient` by which they ask each other."""
 
-    def __init__(self, nodes: Mapping[str, list[Row]]) -> None:
+    def __init__(self, nodes: Mapping[str, list[Row]], notary: Notary | None = None) -> None:
         """Every node owns a dataset of PARCELS, at version 1."""
+        self._notary = notary
         self.lost: set[str] = set()
         self.asked: list[str] = []
         self._heads = dict.fromkeys(nodes, 0)
@@ -134,6 +136,7 @@ class MeshOfRows:
             peers=self,
             request_id=lambda: "request-1",
             observe=lambda _: None,
+            notary=self._notary,
         )
 
     def query(self, address: str, question: Query, timeout: float | None) -> AsyncIterator[Frame]:

@@ -12,7 +12,7 @@ when it is raised and travel with it over the wire, so that the far side raises 
     ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable
     ├── Incomplete: IncompleteAnswer (VersionGone), NobodyAnswered
     ├── DeadlineExceeded
-    ├── Refused: VersionRefused, UntrustedKey
+    ├── Refused: VersionRefused, UntrustedKey (UnconfirmedKey)
     └── Internal: CorruptObject, StoreFailure (DiskFull)
 
 This is the one way to them: the modules below are imported from here alone.
@@ -47,7 +47,7 @@ from guotu.model.errors.given import (
 from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered, VersionGone
 from guotu.model.errors.internal import CorruptObject, DiskFull, Internal, StoreFailure
 from guotu.model.errors.limits import DeadlineExceeded, TooLarge
-from guotu.model.errors.refused import Refused, UntrustedKey, VersionRefused
+from guotu.model.errors.refused import Refused, UnconfirmedKey, UntrustedKey, VersionRefused
 from guotu.model.errors.root import Fact, GuotuError
 from guotu.model.errors.unavailable import (
     DatabaseUnavailable,
@@ -90,6 +90,7 @@ __all__ = [
     "StoreFailure",
     "TooLarge",
     "Unavailable",
+    "UnconfirmedKey",
     "UnknownCollection",
     "UnknownDataset",
     "UnknownField",
