@@ -51,7 +51,7 @@ class Planner:
         Raises:
             InvalidFilter, InvalidQuestion, UnknownField, TooLarge: the selection is not valid.
             UnknownDataset: the one dataset asked is not known.
-            InvalidQuestion: it is not in a closed cut.
+            InvalidQuestion: it is not in a closed cut, or nothing is that is answered for here.
         """
         started = time.perf_counter()
         selection = bind_selection(question.selection, collection)
@@ -85,6 +85,11 @@ class Planner:
             if options.closed:
                 members = closed(members, options.cut, question.collection, self._topology, self.node)
             steps.extend(self._member_step(child, expected, view) for child, expected in members.items())
+        if options.closed and not steps:
+            detail = (
+                f"其中没有此处可答的 {question.collection} 数据集 it names no dataset of it that is answered for here"
+            )
+            raise InvalidQuestion(part="cut", detail=detail)
         return tuple(steps)
 
     def _one_step(self, options: Options, view: DirectoryView, prunable: Prunable) -> PlanStep:

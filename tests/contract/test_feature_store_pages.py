@@ -13,6 +13,7 @@ from federation.paging.order import page_order
 from guotu.model.ports import FeatureStore, Scan
 from guotu.model.question import Position, Query, SortKey
 from tests.support.features import parcels, removed, sample_collection, stored_rows
+from tests.support.page_walk import turned
 from tests.support.stores import apply, fetch, load
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -36,7 +37,7 @@ SORTS = [
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def turned(shared_features: FeatureStore) -> FeatureStore:
+async def stored(shared_features: FeatureStore) -> FeatureStore:
     """A store with a version, and a change of it."""
     rows = parcels(ROWS)
     await load(shared_features, rows, 1)
@@ -51,44 +52,30 @@ def query_of(sort: str) -> Query:
     return Query("tb", sort=keys)
 
 
-async def pages(store: FeatureStore, query: Query, version: int, owner: str, position: Position | None) -> pa.Table:
-    """Turn all pages after a position."""
-    order = page_order(query, COLLECTION)
-    scan = Scan(tuple(key.field for key in order), sort=order, limit=SIZE)
-    found: list[pa.Table] = []
-    while not found or found[-1].num_rows == SIZE:
-        beyond = position and rows_after(position, query, order, COLLECTION, owner)
-        found.append(await fetch(store, COLLECTION, replace(scan, filter=beyond), version=version))
-        if found[-1].num_rows:
-            last = found[-1].slice(found[-1].num_rows - 1).to_pylist()[0]
-            position = Position(owner, tuple(last[key.field] for key in order))
-    return pa.concat_tables(found)
-
-
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("sort", SORTS)
-async def test_pages_are_the_whole(turned: FeatureStore, sort: str, version: int) -> None:
+async def test_pages_are_the_whole(stored: FeatureStore, sort: str, version: int) -> None:
     query = query_of(sort)
     order = page_order(query, COLLECTION)
     whole = await fetch(
-        turned, COLLECTION, Scan(tuple(key.field for key in order), sort=order), version=version
+        stored, COLLECTION, Scan(tuple(key.field for key in order), sort=order), version=version
     )  # fmt: skip
     assert whole.num_rows > 5 * SIZE
-    assert (await pages(turned, query, version, "510000", None)).equals(whole)
+    assert (await turned(stored, COLLECTION, query, SIZE, version=version)).equals(whole)
 
 
 @pytest.mark.parametrize("sort", ["", "DLBM", "-SFYX"])
-async def test_rows_of_other_owners_are_told_apart_where_values_are_equal(turned: FeatureStore, sort: str) -> None:
+async def test_rows_of_other_owners_are_told_apart_where_values_are_equal(stored: FeatureStore, sort: str) -> None:
     query = query_of(sort)
     order = page_order(query, COLLECTION)
     scan = Scan(("BSM",), sort=order)
-    whole = await fetch(turned, COLLECTION, scan)
-    middle = (await fetch(turned, COLLECTION, Scan(tuple(key.field for key in order), sort=order))).to_pylist()[99]
+    whole = await fetch(stored, COLLECTION, scan)
+    middle = (await fetch(stored, COLLECTION, Scan(tuple(key.field for key in order), sort=order))).to_pylist()[99]
 
     async def left(owner: str) -> int:
         position = Position("510000", tuple(middle[key.field] for key in order))
         beyond = rows_after(position, query, order, COLLECTION, owner)
-        rows = await fetch(turned, COLLECTION, replace(scan, filter=beyond))
+        rows = await fetch(stored, COLLECTION, replace(scan, filter=beyond))
         assert rows["BSM"].to_pylist() == whole["BSM"].to_pylist()[ROWS - rows.num_rows :]
         return rows.num_rows
 

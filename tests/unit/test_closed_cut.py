@@ -40,7 +40,12 @@ def test_what_the_cut_does_not_name_has_no_part() -> None:
     assert [(step.node, dict(step.versions)) for step in plan.steps] == [("510000", OLD)]
     assert plan.cut == OLD
     assert plan_at("510000", {"510100/dltb": 5}).cut == {"510100/dltb": 5}
-    assert plan_at("510100", {"500000/dltb": 7, "510100/rk": 1}).steps == ()
+
+
+@pytest.mark.parametrize("cut", [{}, {"510100/rk": 1}, {"500000/dltb": 7, "510000/dltb": 3}])
+def test_a_cut_of_nothing_here_is_refused_rather_than_answered_with_no_rows(cut: dict[str, int]) -> None:
+    with pytest.raises(errors.InvalidQuestion, match="cut"):
+        plan_at("510100", cut)
 
 
 def test_a_cut_of_the_heads_is_planned_as_without_one() -> None:
