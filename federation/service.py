@@ -7,9 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
 
+from federation.boundaries import Boundaries
+from federation.ending import Ending
 from federation.execution.answering import Answering
+from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
+from federation.execution.neighbours import Neighbours
 from federation.execution.overlays import OverlayWork, about
 from federation.execution.punctuality import Punctuality
 from federation.execution.retained import lacking, sentence
@@ -20,7 +24,8 @@ from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.selection import BoundSelection
 from federation.validate import check_options, check_question
-from guotu.model.answer import Frame, Header, MemberOutcome, Trailer
+from guotu.model.answer import Frame, MemberOutcome, Trailer
+from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.errors import (
     GuotuError,
@@ -36,6 +41,8 @@ from guotu.model.question import (
     Aggregate,
     AggregateFunction,
     CompletenessMode,
+    Cut,
+    Nearest,
     Options,
     Overlay,
     Query,
@@ -58,9 +65,16 @@ class Federation:
         peers: PeerClient,
         request_id: Callable[[], str],
         observe: Observer,
+        boundaries: Boundaries,
+        nearest: bool = False,
         notary: Notary | None = None,
     ) -> None:
-        """`notary` gives receipts to who asks for one; without it there are none."""
+        """Take the parts.
+
+        `nearest`: replicas that are nearer than the owner answer before it. `notary` gives receipts to who asks for
+        one; without it there are none.
+        """
+        self._boundaries = boundaries
         self._planner = planner
         self._catalogue = catalogue
         self._store = store
@@ -69,6 +83,7 @@ class Federation:
         self._observe = observe
         self._notary = notary
         self._punctuality = Punctuality()
+        self._nearest = nearest
 
     def _collection(self, collection: str) -> Collection:
         found = self._catalogue.get(collection)
@@ -88,34 +103,32 @@ class Federation:
         """Lay features over zones within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
+    async def boundary(self, division: str, cut: Cut, timeout: float, closed: bool = False) -> Boundary:
+        """Return the boundary of a division, by its code or name, within `timeout` seconds; of a closed cut alone.
+
+        Raises:
+            InvalidQuestion, UnknownBoundary, IncompleteAnswer: as `Boundaries.resolve`.
+        """
+        return await self._boundaries.resolve(division, cut, timeout, self.query, closed)
+
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
+        deadline = Deadline.after(timeout)
+        page = self._opened(question, self._checked(question))
+        asked, plan, selection = await self._planned(question if page is None else page.query, deadline)
+        work = _work(asked, self._collection(question.collection), selection)
+        ending = Ending(question, page, self._notary)
+        try:
+            async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
+                async for frame in frames:
+                    yield await ending.of(frame, work)
+        except IncompleteAnswer as failure:
+            raise await self._with_all_gone(failure, asked, deadline) from failure
+
+    def _checked(self, question: Question) -> Collection:
+        """Check a question; returns its collection."""
         collection = self._collection(question.collection)
         check_question(question, collection)
-        asked, page = question, self._opened(question, collection)
-        if page is not None:
-            question = page.query
-        plan, selection = self._planner.plan(question, collection)
-        work, deadline = _work(question, collection, selection), Deadline.after(timeout)
-        try:
-            async with aclosing(self._answer(plan, question.options, deadline, work)) as frames:
-                async for frame in frames:
-                    if isinstance(frame, Header):
-                        header = frame
-                    if isinstance(frame, Trailer):
-                        if page is not None and isinstance(work, Retrieval):
-                            frame = replace(frame, next_page=page.token(plan.cut, frame.rows, work.last))
-                        frame = await self._signed(asked, header, frame)
-                    yield frame
-        except IncompleteAnswer as failure:
-            raise await self._with_all_gone(failure, question, deadline) from failure
-
-    async def _signed(self, asked: Question, header: Header, trailer: Trailer) -> Trailer:
-        """Return the trailer with a receipt, where one is asked for."""
-        if self._notary is None or not asked.options.receipt:
-            return trailer
-        if isinstance(asked, Overlay):  # hashing many zones takes its time
-            return replace(trailer, receipt=await asyncio.to_thread(self._notary.receipt, asked, header, trailer))
-        return replace(trailer, receipt=self._notary.receipt(asked, header, trailer))
+        return collection
 
     def _opened(self, question: Question, collection: Collection) -> Opened | None:
         """Return the page that a client asks for; None for all rows, and between nodes."""
@@ -124,6 +137,19 @@ class Federation:
         page = opened(question, question.page, collection, self._planner.node)
         check_options(page.query.options, collection)
         return page
+
+    async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
+        """Return a question with the boundary of its division in that one's place, its plan and its selection."""
+        collection = self._collection(question.collection)
+        if not question.selection.boundary:
+            return question, *self._planner.plan(question, collection)
+        cut, closed = question.options.cut, question.options.closed
+        found = await self.boundary(question.selection.boundary, cut, deadline.remaining(), closed)
+        question = replace(question, selection=replace(question.selection, boundary="", within=found.wkb))
+        plan, selection = self._planner.plan(question, collection)
+        source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
+        phrase = f"within {found.code} {found.name} ({source})"
+        return question, replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down)), selection
 
     async def _with_all_gone(self, failure: IncompleteAnswer, question: Question, deadline: Deadline) -> GuotuError:
         """Return the failure to raise; where the cut names versions that are not retained, one that tells all of them.
@@ -146,7 +172,7 @@ class Federation:
         self, plan: Plan, options: Options, deadline: Deadline, work: Work
     ) -> AsyncGenerator[Frame, None]:
         answering = Answering(plan, options, self._request_id(), deadline)
-        members = Members(self._store, self._peers, self._punctuality, work, answering)
+        members = Members(self._store, self._peers, self._punctuality, work, answering, self._nearest)
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
@@ -165,18 +191,22 @@ class Federation:
         finally:
             await answering.close()
 
+    def breakers(self) -> list[Breaker]:
+        """Return the circuit breakers of all members that were asked; for metrics."""
+        return self._punctuality.breakers()
+
     async def explain(self, question: Question, timeout: float) -> Plan:
         """Return the plan, with the plans of the nodes that it would ask.
 
         Raises:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
+            UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
         """
-        collection = self._collection(question.collection)
-        check_question(question, collection)
+        self._checked(question)
         if isinstance(question, Query) and question.page is not None:
             raise InvalidQuestion(part="page", detail="只能说明整个问题 a page is not explained, its whole question is")
-        plan, _ = self._planner.plan(question, collection)
         deadline = Deadline.after(timeout)
+        question, plan, _ = await self._planned(question, deadline)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
         return replace(plan, steps=tuple(steps))
 
@@ -212,6 +242,8 @@ class Federation:
 
 def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:
     match question:
+        case Query(nearest=Nearest()):
+            return Neighbours(question, collection, selection)
         case Query():
             return Retrieval(question, collection, selection)
         case Stats():

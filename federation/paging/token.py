@@ -1,8 +1,8 @@
 """Page tokens: which question, at which cut, after which row. They hold all that is needed; no node keeps anything.
 
 A token is base64url of eight bytes of SHA-256 and, deflated, canonical JSON: `q`, the fingerprint of question and node;
-`c`, the cut, by owner; `o` and `v`, owner and values of the last row. It is no secret and gives no rights: what it says
-could be asked without it.
+`c`, the cut; `o` and `v`, owner and values of the last row. It is no secret and gives no rights: what it says could be
+asked without it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from guotu.model.canonical import canonical_json
 from guotu.model.collection import Collection, FieldType
-from guotu.model.division import dataset_id, is_node_id, split_dataset
+from guotu.model.division import is_node_id, split_dataset
 from guotu.model.errors import InvalidQuestion, TooLarge
 from guotu.model.expression import Scalar
 from guotu.model.grouping import require_field
@@ -62,9 +62,8 @@ class PageToken:
         Raises:
             TooLarge: the cut or the values of the last row are.
         """
-        owners = {split_dataset(dataset)[0]: version for dataset, version in self.cut.items()}
         values = [value.isoformat() if isinstance(value, date) else value for value in self.after.values]
-        content = {"q": self.fingerprint, "c": owners, "o": self.after.owner, "v": values}
+        content = {"q": self.fingerprint, "c": dict(self.cut), "o": self.after.owner, "v": values}
         data = zlib.compress(canonical_json(content), 9)
         token = _text(_check(data) + data)
         if len(token) > MAX_PAGE_TOKEN:
@@ -85,9 +84,7 @@ class PageToken:
         if content.get("q") != fingerprint:
             raise _refused("不是这个问题或这个节点的 it is one of another question, or of another node")
         try:
-            cut = {
-                dataset_id(_node(owner), collection.id): _version(version) for owner, version in content["c"].items()
-            }
+            cut = {_dataset(name): _version(version) for name, version in content["c"].items()}
             values = zip(order, content["v"], strict=True)
             after = Position(_node(content["o"]), tuple(_value(collection, key, value) for key, value in values))
         except (KeyError, TypeError, ValueError, AttributeError) as failure:
@@ -128,6 +125,11 @@ def _refused(detail: str) -> InvalidQuestion:
 def _node(name: object) -> str:
     if not isinstance(name, str) or not is_node_id(name):
         raise ValueError(f"{name!r} is no node")
+    return name
+
+
+def _dataset(name: str) -> str:
+    split_dataset(name)
     return name
 
 

@@ -24,20 +24,24 @@ def question_document(question: Question) -> dict[str, Any]:
             return {"kind": "query", **document, **_query(question)}
         case Stats():
             aggregates = [[item.function, item.field, item.alias] for item in question.aggregates]
-            return {"kind": "stats", **document, "group_by": list(question.group_by), "aggregates": aggregates}
+            return {"kind": "stats", **document, **_grouped(question), "aggregates": aggregates, "top": question.top}
         case Overlay():
             zones = {"count": len(question.zones), "sha256": _sha256(question.zones.encoded())}
-            grouped = {"group_by": list(question.group_by), "shares": question.shares}
-            return {"kind": "overlay", **document, **grouped, "zones": zones}
+            return {"kind": "overlay", **document, **_grouped(question), "shares": question.shares, "zones": zones}
+
+
+def _grouped(question: Stats | Overlay) -> dict[str, Any]:
+    return {"group_by": list(question.group_by)}
 
 
 def _query(query: Query) -> dict[str, Any]:
-    page = query.page
+    page, nearest = query.page, query.nearest
     return {
         "fields": list(query.fields),
         "sort": [[key.field, key.descending] for key in query.sort],
         "limit": query.limit,
         "crs": query.crs,
+        "nearest": None if nearest is None else {"wkb_sha256": _sha256(nearest.wkb), "within_m": nearest.within_m},
         "page": None if page is None else {"size": page.size, "token_sha256": _sha256(page.token.encode())},
     }
 
@@ -49,6 +53,7 @@ def _selection(selection: Selection) -> dict[str, Any]:
         "bbox": None if box is None else [box.xmin, box.ymin, box.xmax, box.ymax],
         "within_sha256": _sha256(selection.within) if selection.within else "",
         "division": selection.division,
+        "boundary": selection.boundary,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from federation.boundaries import Boundaries
 from federation.notary import Notary
 from federation.planning.planner import Planner
 from federation.service import Federation
@@ -136,6 +137,7 @@ class MeshOfRows:
             peers=self,
             request_id=lambda: "request-1",
             observe=lambda _: None,
+            boundaries=Boundaries(self._directory, lambda _: ()),
             notary=self._notary,
         )
 

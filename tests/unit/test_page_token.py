@@ -26,7 +26,7 @@ SORT = tuple(map(SortKey, ("DLBM", "TBMJ", "KD", "SJNF", "GXRQ", "SFYX")))
 QUESTION = Query("dltb", sort=SORT)
 NODE = "510000"
 MARK = fingerprint(QUESTION, NODE)
-CUT = {"510000/dltb": 3, "510000-ch/dltb": 1}
+CUT = {"510000/dltb": 3, "510000-ch/dltb": 1, "100000/county": 2}
 VALUES = ("水田'", 2.25, 5e-324, 2**63 - 1, date(1, 1, 1), False, "0101")
 NULLS = (None, None, None, None, None, None, "0101")
 
@@ -38,7 +38,7 @@ def read(token: str, question: Query = QUESTION, node: str = NODE) -> PageToken:
 
 def forged(**content: Any) -> str:
     """Return a token that is sound in form, with content that is another."""
-    told = {"q": MARK, "c": {"510000": 3}, "o": NODE, "v": list(NULLS), **content}
+    told = {"q": MARK, "c": {"510000/dltb": 3}, "o": NODE, "v": list(NULLS), **content}
     data = zlib.compress(json.dumps(told).encode())
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()[:8] + data).decode().rstrip("=")
 
@@ -85,7 +85,8 @@ def test_a_token_of_another_node_is_refused() -> None:
 
 
 @pytest.mark.parametrize("content", [
-    {"c": None}, {"c": {"51": 3}}, {"c": {"510000": 0}}, {"c": {"510000": True}}, {"c": {"510000": "3"}},
+    {"c": None}, {"c": {"51/dltb": 3}}, {"c": {"510000/dltb": 0}}, {"c": {"510000/dltb": True}},
+    {"c": {"510000/dltb": "3"}},
     {"o": 7}, {"o": "nobody"}, {"v": None}, {"v": [None] * 6}, {"v": [None] * 7},
     {"v": [1, *NULLS[1:]]}, {"v": [None, "1", *NULLS[2:]]}, {"v": [None, True, *NULLS[2:]]},
     {"v": [None, None, None, 1.5, None, None, "a"]}, {"v": [None, None, None, None, "2020-13-01", None, "a"]},

@@ -238,8 +238,8 @@ def test_a_question_has_one_document() -> None:
     count = Aggregate(AggregateFunction.COUNT, "", "count")
     zones = zones_of(["a"], np.array([shapely.box(104, 30, 105, 31)]))
     assert question_document(Stats("dltb", (count,), ("DLBM",))) == {
-        "kind": "stats", "collection": "dltb", "group_by": ["DLBM"], "aggregates": [["count", "", "count"]],
-        "selection": {"filter": "", "bbox": None, "within_sha256": "", "division": ""},
+        "kind": "stats", "collection": "dltb", "group_by": ["DLBM"], "aggregates": [["count", "", "count"]], "top": 0,
+        "selection": {"filter": "", "bbox": None, "within_sha256": "", "division": "", "boundary": ""},
         "options": {"scope": "subtree", "completeness": "require_all", "cut": {}, "closed": False, "dataset": ""},
     }  # fmt: skip
     overlay = question_document(Overlay("dltb", zones))
