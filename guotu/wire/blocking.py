@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from guotu.model.answer import Frame, Trailer
 from guotu.model.collection import Collection
@@ -33,6 +33,8 @@ from guotu.wire.questions import explain_to_proto, overlay_to_proto, query_to_pr
 from guotu.wire.records import dataset_from_proto, node_from_proto
 from guotu.wire.versions import version_from_proto
 
+OnBusy = Callable[[Overloaded, float], None]
+"""Told that a node is too busy, and in how many seconds it is asked again."""
 _SPREAD = 1.25
 """Times what a busy node said that one waits at most, so that not all come back at once."""
 
@@ -40,9 +42,10 @@ _SPREAD = 1.25
 class BlockingCalls(Connection):
     """One node's services over one channel; every method raises the typed error that the node raised."""
 
-    def __init__(self, address: str, tls: TlsFiles | None, timeout: float) -> None:
+    def __init__(self, address: str, tls: TlsFiles | None, timeout: float, on_busy: OnBusy | None = None) -> None:
         super().__init__(address, tls)
         self._timeout = timeout
+        self._on_busy = on_busy
         self._closing = threading.Event()
 
     def close(self) -> None:
@@ -63,7 +66,11 @@ class BlockingCalls(Connection):
                 return
             except Overloaded as busy:
                 pause = busy.retry_s * random.uniform(1.0, _SPREAD)
-                if time.monotonic() + pause >= deadline or self._closing.wait(pause):
+                if time.monotonic() + pause >= deadline:
+                    raise
+                if self._on_busy is not None:
+                    self._on_busy(busy, pause)
+                if self._closing.wait(pause):
                     raise
 
     def _ask_once(self, question: Question, timeout: float) -> Iterator[Frame]:
