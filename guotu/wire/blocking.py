@@ -60,18 +60,25 @@ class BlockingCalls(Connection):
         """
         deadline = time.monotonic() + (timeout or self._timeout)
         while True:
-            left = max(deadline - time.monotonic(), 0.0)
             try:
-                yield from self._ask_once(question, left)
+                yield from self._ask_once(question, max(deadline - time.monotonic(), 0.0))
                 return
             except Overloaded as busy:
-                pause = busy.retry_s * random.uniform(1.0, _SPREAD)
-                if time.monotonic() + pause >= deadline:
-                    raise
-                if self._on_busy is not None:
-                    self._on_busy(busy, pause)
-                if self._closing.wait(pause):
-                    raise
+                self._wait(busy, deadline)
+
+    def _wait(self, busy: Overloaded, deadline: float) -> None:
+        """Wait until a busy node is to be asked again.
+
+        Raises:
+            Overloaded: that would be after the deadline, or the connection is closed.
+        """
+        pause = busy.retry_s * random.uniform(1.0, _SPREAD)
+        if time.monotonic() + pause >= deadline:
+            raise busy
+        if self._on_busy is not None:
+            self._on_busy(busy, pause)
+        if self._closing.wait(pause):
+            raise busy
 
     def _ask_once(self, question: Question, timeout: float) -> Iterator[Frame]:
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
@@ -89,10 +96,18 @@ class BlockingCalls(Connection):
                 yield reader.read(response)
 
     def explain(self, question: Question, analyze: bool, timeout: float | None) -> tuple[Plan, Trailer | None]:
-        """Return the plan, and what happened if analysed."""
+        """Return the plan, and what happened if analysed; a busy node is asked again as by `ask`."""
+        deadline = time.monotonic() + (timeout or self._timeout)
+        while True:
+            try:
+                return self._explain_once(question, analyze, max(deadline - time.monotonic(), 0.0))
+            except Overloaded as busy:
+                self._wait(busy, deadline)
+
+    def _explain_once(self, question: Question, analyze: bool, timeout: float) -> tuple[Plan, Trailer | None]:
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
         with self._errors():
-            response = stub.Explain(explain_to_proto(question, analyze), timeout=timeout or self._timeout)
+            response = stub.Explain(explain_to_proto(question, analyze), timeout=timeout)
         happened = trailer_from_proto(response.trailer) if response.HasField("trailer") else None
         return plan_from_proto(response.plan), happened
 
