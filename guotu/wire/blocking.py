@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from guotu.model.answer import Frame, Trailer
 from guotu.model.boundary import Boundary
@@ -43,6 +44,7 @@ from guotu.wire.questions import (
 from guotu.wire.records import dataset_from_proto, node_from_proto
 from guotu.wire.versions import version_from_proto
 
+T = TypeVar("T")
 OnBusy = Callable[[Overloaded, float], None]
 """Told that a node is too busy, and in how many seconds it is asked again."""
 _SPREAD = 1.25
@@ -73,6 +75,16 @@ class BlockingCalls(Connection):
             try:
                 yield from self._ask_once(question, max(deadline - time.monotonic(), 0.0))
                 return
+            except Overloaded as busy:
+                self._wait(busy, deadline)
+
+    def _patiently(self, timeout: float | None, call: Callable[[float], T]) -> T:
+        """Make a call, which is given what is left of its deadline, until the node is not too busy for it."""
+        deadline = time.monotonic() + (timeout or self._timeout)
+        while True:
+            try:
+                with self._errors():
+                    return call(max(deadline - time.monotonic(), 0.0))
             except Overloaded as busy:
                 self._wait(busy, deadline)
 
@@ -107,17 +119,9 @@ class BlockingCalls(Connection):
 
     def explain(self, question: Question, analyze: bool, timeout: float | None) -> tuple[Plan, Trailer | None]:
         """Return the plan, and what happened if analysed; a busy node is asked again as by `ask`."""
-        deadline = time.monotonic() + (timeout or self._timeout)
-        while True:
-            try:
-                return self._explain_once(question, analyze, max(deadline - time.monotonic(), 0.0))
-            except Overloaded as busy:
-                self._wait(busy, deadline)
-
-    def _explain_once(self, question: Question, analyze: bool, timeout: float) -> tuple[Plan, Trailer | None]:
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
-        with self._errors():
-            response = stub.Explain(explain_to_proto(question, analyze), timeout=timeout)
+        request = explain_to_proto(question, analyze)
+        response = self._patiently(timeout, lambda left: stub.Explain(request, timeout=left))
         happened = trailer_from_proto(response.trailer) if response.HasField("trailer") else None
         return plan_from_proto(response.plan), happened
 
@@ -125,8 +129,7 @@ class BlockingCalls(Connection):
         """Return the boundary of a division, by its code or name."""
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
         request = query_pb2.GetBoundaryRequest(division=division, cut=cut_to_proto(cut))
-        with self._errors():
-            return boundary_from_proto(stub.GetBoundary(request, timeout=self._timeout))
+        return boundary_from_proto(self._patiently(None, lambda left: stub.GetBoundary(request, timeout=left)))
 
     def node(self) -> NodeState:
         """Return the node's own facts."""
