@@ -35,8 +35,10 @@ class Heartbeat:
 
     def lateness(self, since: float) -> float:
         """Return by how much it woke late, at most, since a time (of `time.monotonic`), seconds."""
-        worst = 0.0
-        for at, late in reversed(tuple(self._late)):
+        noted = tuple(self._late)
+        # A beat that is overdue right now counts as far as it is late.
+        worst = max(0.0, time.monotonic() - noted[-1][0] - 2 * _BEAT_S) if noted else 0.0
+        for at, late in reversed(noted):
             if at < since:
                 break
             worst = max(worst, late)
