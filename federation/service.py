@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
+from federation.binning import with_edges
 from federation.boundaries import Boundaries
 from federation.execution.answering import Answering
 from federation.execution.deadline import Deadline
@@ -17,6 +18,7 @@ from federation.execution.punctuality import Punctuality
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
 from federation.planning.planner import Planner
+from federation.quantiles import Ranking
 from federation.selection import BoundSelection
 from federation.validate import check_question
 from guotu.model.answer import Frame, MemberOutcome, Trailer
@@ -25,7 +27,7 @@ from guotu.model.collection import Collection
 from guotu.model.errors import GuotuError, Internal, UnknownCollection
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
-from guotu.model.question import Cut, Nearest, Options, Overlay, Query, Question, Stats
+from guotu.model.question import Cut, Nearest, Options, Overlay, Quantiles, Query, Question, Stats
 
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
@@ -81,16 +83,38 @@ class Federation:
 
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         deadline = Deadline.after(timeout)
+        if isinstance(question, Stats) and question.quantiles is not None:
+            async with aclosing(self._quantiles(question, question.quantiles, deadline)) as found:
+                async for frame in found:
+                    yield frame
+            return
+        if isinstance(question, Stats) and question.bins is not None and question.bins.count:
+            collection = self._checked(question)
+            question = await with_edges(question, question.bins, collection, self._ask_stats, deadline)
         asked, plan, selection = await self._planned(question, deadline)
         work = _work(asked, self._collection(question.collection), selection)
         async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
             async for frame in frames:
                 yield frame
 
-    async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
-        """Return a question with the boundary of its division in that one's place, its plan and its selection."""
+    def _checked(self, question: Question) -> Collection:
         collection = self._collection(question.collection)
         check_question(question, collection)
+        return collection
+
+    def _ask_stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
+        return self._ask(question, timeout)
+
+    async def _quantiles(
+        self, question: Stats, quantiles: Quantiles, deadline: Deadline
+    ) -> AsyncGenerator[Frame, None]:
+        ranking = Ranking(question, quantiles, self._checked(question), self._ask_stats, deadline)
+        async for frame in ranking.frames():
+            yield frame
+
+    async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
+        """Return a question with the boundary of its division in that one's place, its plan and its selection."""
+        collection = self._checked(question)
         if not question.selection.boundary:
             return question, *self._planner.plan(question, collection)
         found = await self.boundary(question.selection.boundary, question.options.cut, deadline.remaining())
