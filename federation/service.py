@@ -10,6 +10,7 @@ from dataclasses import replace
 from federation.binning import with_edges
 from federation.boundaries import Boundaries
 from federation.execution.answering import Answering
+from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
 from federation.execution.neighbours import Neighbours
@@ -45,7 +46,9 @@ class Federation:
         request_id: Callable[[], str],
         observe: Observer,
         boundaries: Boundaries,
+        nearest: bool = False,
     ) -> None:
+        """Take the parts; `nearest`: replicas that are nearer than the owner answer before it."""
         self._boundaries = boundaries
         self._planner = planner
         self._catalogue = catalogue
@@ -54,6 +57,7 @@ class Federation:
         self._request_id = request_id
         self._observe = observe
         self._punctuality = Punctuality()
+        self._nearest = nearest
 
     def _collection(self, collection: str) -> Collection:
         found = self._catalogue.get(collection)
@@ -128,7 +132,7 @@ class Federation:
         self, plan: Plan, options: Options, deadline: Deadline, work: Work
     ) -> AsyncGenerator[Frame, None]:
         answering = Answering(plan, options, self._request_id(), deadline)
-        members = Members(self._store, self._peers, self._punctuality, work, answering)
+        members = Members(self._store, self._peers, self._punctuality, work, answering, self._nearest)
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
@@ -146,6 +150,10 @@ class Federation:
             answering.check(trailer.completeness)
         finally:
             await answering.close()
+
+    def breakers(self) -> list[Breaker]:
+        """Return the circuit breakers of all members that were asked; for metrics."""
+        return self._punctuality.breakers()
 
     async def explain(self, question: Question, timeout: float) -> Plan:
         """Return the plan, with the plans of the nodes that it would ask.

@@ -82,6 +82,7 @@ class Retrieval:
             answering.tally.digest(rows)
             yield Batch("", rows)
             if left == 0:
+                await answering.settle()
                 return
 
     @staticmethod

@@ -70,7 +70,7 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
             happened = await self._federation.analyze(question, self._gate.timeout(context))
             return query_pb2.ExplainResponse(plan=plan, trailer=trailer_to_proto(happened))
 
-        return await self._gate.unary(context, "Explain", work)
+        return await self._gate.unary(context, "Explain", work, weighs=request.analyze)
 
     async def GetBoundary(
         self, request: query_pb2.GetBoundaryRequest, context: Context
