@@ -4,50 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
-from functools import partial
-from typing import TypeVar
 
-import pyarrow as pa
-
+from federation.binning import with_edges
 from federation.boundaries import Boundaries
+from federation.ending import Ending
 from federation.execution.answering import Answering
 from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
-from federation.execution.layers import LayerWork
 from federation.execution.members import Members, Work, member_options
-from federation.execution.neighbours import Neighbours
-from federation.execution.overlays import OverlayWork, about
+from federation.execution.overlays import about
 from federation.execution.punctuality import Punctuality
-from federation.execution.retrieval import Retrieval
-from federation.execution.statistics import Statistics
+from federation.execution.retained import lacking, sentence
+from federation.notary import Notary
+from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
+from federation.quantiles import Ranking
 from federation.selection import BoundSelection
-from federation.validate import check_question, check_zone_source
-from guotu.model.answer import Batch, Frame, MemberOutcome, Trailer
+from federation.validate import check_options, check_question
+from federation.works import Works
+from federation.zone_checks import check_zone_source
+from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
-from guotu.model.errors import GuotuError, Internal, UnknownCollection
-from guotu.model.ownership import left_to
+from guotu.model.errors import (
+    GuotuError,
+    IncompleteAnswer,
+    Internal,
+    InvalidQuestion,
+    UnknownCollection,
+    VersionGone,
+)
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
 from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    CompletenessMode,
     Cut,
     LayerOverlay,
-    Nearest,
     Options,
     Overlay,
     Query,
     Question,
-    Scope,
-    Selection,
     Stats,
-    ZoneSource,
 )
-from guotu.model.records import Extent
 
-OverlayT = TypeVar("OverlayT", Overlay, LayerOverlay)
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
 
@@ -65,8 +68,13 @@ class Federation:
         observe: Observer,
         boundaries: Boundaries,
         nearest: bool = False,
+        notary: Notary | None = None,
     ) -> None:
-        """Take the parts; `nearest`: replicas that are nearer than the owner answer before it."""
+        """Take the parts.
+
+        `nearest`: replicas that are nearer than the owner answer before it. `notary` gives receipts to who asks for
+        one; without it there are none.
+        """
         self._boundaries = boundaries
         self._planner = planner
         self._catalogue = catalogue
@@ -74,8 +82,10 @@ class Federation:
         self._peers = peers
         self._request_id = request_id
         self._observe = observe
+        self._notary = notary
         self._punctuality = Punctuality()
         self._nearest = nearest
+        self._works = Works(self._collection, planner.extent, self._ask)
 
     def _collection(self, collection: str) -> Collection:
         found = self._catalogue.get(collection)
@@ -95,88 +105,84 @@ class Federation:
         """Lay features over zones within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
-    async def boundary(self, division: str, cut: Cut, timeout: float) -> Boundary:
-        """Return the boundary of a division, by its code or name, within `timeout` seconds.
+    async def boundary(self, division: str, cut: Cut, timeout: float, closed: bool = False) -> Boundary:
+        """Return the boundary of a division, by its code or name, within `timeout` seconds; of a closed cut alone.
 
         Raises:
             InvalidQuestion, UnknownBoundary, IncompleteAnswer: as `Boundaries.resolve`.
         """
-        return await self._boundaries.resolve(division, cut, timeout, self.query)
+        return await self._boundaries.resolve(division, cut, timeout, self.query, closed)
 
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         deadline = Deadline.after(timeout)
-        asked, plan, selection = await self._planned(question, deadline)
-        work = self._work(asked, plan, selection, deadline)
-        async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
-            async for frame in frames:
-                yield frame
+        collection = self._checked(question)
+        page = self._opened(question, collection)
+        ending = Ending(question, page, self._notary)
+        if isinstance(question, Stats) and question.quantiles is not None:
+            ranking = Ranking(question, question.quantiles, collection, self._ask_stats, deadline)
+            async for frame in ranking.frames():
+                yield await ending.of(frame)
+            return
+        if isinstance(question, Stats) and question.bins is not None and question.bins.count:
+            question = await with_edges(question, question.bins, collection, self._ask_stats, deadline)
+        asked, plan, selection = await self._planned(question if page is None else page.query, deadline)
+        work = self._works.of(asked, plan, selection, deadline)
+        try:
+            async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
+                async for frame in frames:
+                    yield await ending.of(frame, work)
+        except IncompleteAnswer as failure:
+            raise await self._with_all_gone(failure, asked, deadline) from failure
+
+    def _checked(self, question: Question) -> Collection:
+        """Check a question; returns its collection."""
+        collection = self._collection(question.collection)
+        check_question(question, collection)
+        return collection
+
+    def _opened(self, question: Question, collection: Collection) -> Opened | None:
+        """Return the page that a client asks for; None for all rows, and between nodes."""
+        if not isinstance(question, Query) or question.page is None or question.page.owners:
+            return None
+        page = opened(question, question.page, collection, self._planner.node)
+        check_options(page.query.options, collection)
+        return page
+
+    def _ask_stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
+        return self._ask(question, timeout)
 
     async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
         """Return a question with the boundary of its division in that one's place, its plan and its selection."""
-        collection = self._collection(question.collection)
-        check_question(question, collection)
+        collection = self._checked(question)
         if isinstance(question, LayerOverlay):
             check_zone_source(question.zones, self._collection(question.zones.collection))
             question = replace(question, zones=self._planner.pinned(question.zones, question.options))
         if not question.selection.boundary:
             return question, *self._planner.plan(question, collection)
-        found = await self.boundary(question.selection.boundary, question.options.cut, deadline.remaining())
+        cut, closed = question.options.cut, question.options.closed
+        found = await self.boundary(question.selection.boundary, cut, deadline.remaining(), closed)
         question = replace(question, selection=replace(question.selection, boundary="", within=found.wkb))
         plan, selection = self._planner.plan(question, collection)
         source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
         phrase = f"within {found.code} {found.name} ({source})"
         return question, replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down)), selection
 
-    def _work(self, question: Question, plan: Plan, selection: BoundSelection, deadline: Deadline) -> Work:
-        collection = self._collection(question.collection)
-        match question:
-            case Query(nearest=Nearest()):
-                return Neighbours(question, collection, selection)
-            case Query():
-                return Retrieval(question, collection, selection)
-            case Stats():
-                return Statistics(question, collection, selection)
-            case Overlay():
-                key_rows = partial(self._key_rows, collection, deadline)
-                return OverlayWork(_shared_out(question, plan), collection, selection, key_rows)
-            case LayerOverlay():
-                zones = self._collection(question.zones.collection)
-                zone_rows = partial(self._zone_rows, question.zones, deadline)
-                key_rows = partial(self._key_rows, collection, deadline)
-                question = _shared_out(question, plan)
-                return LayerWork(question, collection, zones, selection, self._planner.extent, zone_rows, key_rows)
+    async def _with_all_gone(self, failure: IncompleteAnswer, question: Question, deadline: Deadline) -> GuotuError:
+        """Return the failure to raise; where the cut names versions that are not retained, one that tells all of them.
 
-    def _zone_rows(
-        self,
-        source: ZoneSource,
-        deadline: Deadline,
-        dataset: str,
-        version: int,
-        names: tuple[str, ...],
-        window: Extent | None,
-    ) -> AsyncIterator[pa.RecordBatch]:
-        """Read columns of the zones of a dataset that meet a window; see `federation.execution.layers.ZoneRows`."""
-        selection = Selection(filter=source.filter, bbox=window)
-        options = Options(cut={dataset: version}, dataset=dataset)
-        return self._rows(Query(source.collection, selection, names, options=options), deadline)
-
-    def _key_rows(
-        self, collection: Collection, deadline: Deadline, dataset: str, version: int
-    ) -> AsyncIterator[pa.RecordBatch]:
-        """Read the keys of a dataset; see `federation.execution.owned.KeyRows`."""
-        options = Options(cut={dataset: version}, dataset=dataset)
-        return self._rows(Query(collection.id, fields=(collection.key,), options=options), deadline)
-
-    async def _rows(self, question: Query, deadline: Deadline) -> AsyncIterator[pa.RecordBatch]:
-        """Yield the rows of a retrieval, from here or from whoever has them.
-
-        Raises:
-            IncompleteAnswer: not all of them came.
+        Answering stopped at the first; so all members are asked to count, which shows the others.
         """
-        async with aclosing(self._ask(question, deadline.member_share())) as frames:
-            async for frame in frames:
-                if isinstance(frame, Batch):
-                    yield frame.rows
+        found = lacking(failure.completeness)
+        if not (question.options.cut and found):
+            return failure
+        options = replace(question.options, completeness=CompletenessMode.ALLOW_PARTIAL, receipt=False)
+        count = Aggregate(AggregateFunction.COUNT, "", "count")
+        counted = Stats(question.collection, (count,), selection=question.selection, options=options)
+        with suppress(GuotuError):
+            found = lacking((await self.analyze(counted, deadline.remaining())).completeness) or found
+        told = VersionGone(gone=sentence(found))
+        told.completeness = failure.completeness
+        return told
 
     async def _answer(
         self, plan: Plan, options: Options, deadline: Deadline, work: Work
@@ -212,6 +218,9 @@ class Federation:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
             UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
         """
+        self._checked(question)
+        if isinstance(question, Query) and question.page is not None:
+            raise InvalidQuestion(part="page", detail="只能说明整个问题 a page is not explained, its whole question is")
         deadline = Deadline.after(timeout)
         question, plan, _ = await self._planned(question, deadline)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
@@ -245,15 +254,3 @@ class Federation:
         if trailer is None:
             raise Internal(detail="the answer ended without a trailer")
         return trailer
-
-
-def _shared_out(question: OverlayT, plan: Plan) -> OverlayT:
-    """Return an overlay that tells whose features are whose, as far as its members' datasets may overlap.
-
-    One dataset alone is asked for what it holds; a member was told by who asks it.
-    """
-    if question.left_to or question.options.dataset or question.options.scope is Scope.SELF:
-        return question
-    return replace(
-        question, left_to=left_to({name: version for step in plan.steps for name, version in step.versions.items()})
-    )

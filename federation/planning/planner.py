@@ -9,11 +9,13 @@ from dataclasses import replace
 import shapely
 
 from federation.planning.arrangement import Arrangement, expect
+from federation.planning.closing import closed, unadvertised
 from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
 from federation.planning.reach import reach_of
 from federation.planning.standbys import Standbys
 from federation.planning.topology import Topology
+from federation.planning.turning import turned
 from federation.planning.zoning import advertised_grounds, with_zones
 from federation.selection import BoundSelection, bind_selection, near
 from guotu.model.collection import Collection
@@ -37,7 +39,7 @@ class Planner:
     """Plans questions for one node."""
 
     def __init__(self, node: str, directory: Directory, holdings: Holdings, replicas: Replicas = dict) -> None:
-        self._node = node
+        self.node = node
         self._directory = directory
         self._holdings = holdings
         self._replicas = replicas
@@ -51,6 +53,7 @@ class Planner:
         Raises:
             InvalidFilter, InvalidQuestion, UnknownField, TooLarge: the selection is not valid.
             UnknownDataset: the one dataset asked is not known.
+            InvalidQuestion: it is not in a closed cut, or nothing is that is answered for here.
         """
         started = time.perf_counter()
         selection = bind_selection(question.selection, collection)
@@ -61,10 +64,11 @@ class Planner:
             selection, reach = near(selection, question.nearest), reach_of(question, selection, heads)
         zones = self._zone_grounds(question, view)
         steps = self._steps(question, view, Prunable.of(selection, zones, reach))
+        steps = tuple(turned(steps, question))
         if isinstance(question, Overlay) and zones is not None:
             steps = with_zones(steps, question.zones, zones, heads)
         plan = Plan(
-            node=self._node,
+            node=self.node,
             collection=collection.id,
             scope=question.options.scope,
             steps=steps,
@@ -80,7 +84,7 @@ class Planner:
     def pinned(self, source: ZoneSource, options: Options) -> ZoneSource:
         """Return where zones are taken from, with a cut: of all datasets in the directory, as neighbours have a part.
 
-        With the scope SELF only what the node has itself.
+        With the scope SELF only what the node has itself, with a closed cut only what it names.
 
         Raises:
             UnknownDataset: the one dataset is not known.
@@ -93,6 +97,8 @@ class Planner:
         }
         if options.scope is Scope.SUBTREE:
             known = {**self._directory.view().datasets.get(source.collection, _NO_DATASETS), **known}
+        if options.closed:
+            known = {name: record for name, record in known.items() if name in options.cut}
         if source.dataset:
             if source.dataset not in known:
                 raise UnknownDataset(dataset=source.dataset)
@@ -105,7 +111,7 @@ class Planner:
     def extent(self, expected: ExpectedDataset) -> Extent | None:
         """Return where the features of a dataset held here lie; None if it is not the version that is advertised."""
         owner, collection = split_dataset(expected.dataset)
-        held = self._holdings().get(collection) if owner == self._node else self._replicas().get(expected.dataset)
+        held = self._holdings().get(collection) if owner == self.node else self._replicas().get(expected.dataset)
         return held.extent if held is not None and held.version == expected.version else None
 
     def _zone_grounds(self, question: Question, view: DirectoryView) -> shapely.STRtree | None:
@@ -120,22 +126,31 @@ class Planner:
         return None
 
     def _steps(self, question: Question, view: DirectoryView, prunable: Prunable) -> tuple[PlanStep, ...]:
-        cut = question.options.cut
-        if question.options.dataset:
-            return (self._one_step(question.options, view, prunable),)
-        steps = self._own_steps(question.collection, view, prunable, cut)
-        if question.options.scope is Scope.SUBTREE:
+        options = question.options
+        if options.dataset:
+            return (self._one_step(options, view, prunable),)
+        steps = self._own_steps(question.collection, view, prunable, options)
+        if options.scope is Scope.SUBTREE:
             arrangement = self._arrangement(question.collection, view)
-            members = arrangement.members(decide_all(prunable, arrangement.candidates), cut)
+            members = arrangement.members(decide_all(prunable, arrangement.candidates), options.cut)
+            if options.closed:
+                members = closed(members, options.cut, question.collection, self._topology, self.node)
             steps.extend(self._member_step(child, expected, view) for child, expected in members.items())
+        if options.closed and not steps:
+            detail = (
+                f"其中没有此处可答的 {question.collection} 数据集 it names no dataset of it that is answered for here"
+            )
+            raise InvalidQuestion(part="cut", detail=detail)
         return tuple(steps)
 
     def _one_step(self, options: Options, view: DirectoryView, prunable: Prunable) -> PlanStep:
         """Return the step of the one dataset asked: taken here if it is held here, else asked of its owner."""
         dataset = options.dataset
         owner, collection = split_dataset(dataset)
-        if owner == self._node:
-            own = self._own_steps(collection, view, prunable, options.cut)
+        if options.closed and dataset not in options.cut:
+            raise InvalidQuestion(part="cut", detail=f"切面中没有 there is no {dataset} in it")
+        if owner == self.node:
+            own = self._own_steps(collection, view, prunable, options)
             if not own:
                 raise UnknownDataset(dataset=dataset)
             return own[0]
@@ -149,15 +164,20 @@ class Planner:
 
     def _here(self, expected: ExpectedDataset, detail: str = "") -> PlanStep:
         decision = Decision.LOCAL if expected.keep else Decision.PRUNE
-        return PlanStep(self._node, decision, expected.reason, detail, expected=(expected,))
+        return PlanStep(self.node, decision, expected.reason, detail, expected=(expected,))
 
-    def _own_steps(self, collection: str, view: DirectoryView, prunable: Prunable, cut: Cut) -> list[PlanStep]:
+    def _own_steps(self, collection: str, view: DirectoryView, prunable: Prunable, options: Options) -> list[PlanStep]:
         """Return the step of the node's own dataset; none if it has, and is known to have, none."""
+        dataset, cut = dataset_id(self.node, collection), options.cut
+        if options.closed and dataset not in cut:
+            return []
         own = self._holdings().get(collection)
-        if own is None:
-            lost = view.datasets.get(collection, {}).get(dataset_id(self._node, collection))
-            return [] if lost is None else [self._lost_step(_expect(prunable, lost, cut))]
-        return [self._here(_expect(prunable, own, cut))]
+        if own is not None:
+            return [self._here(_expect(prunable, own, cut))]
+        lost = view.datasets.get(collection, {}).get(dataset)
+        if lost is not None:
+            return [self._lost_step(_expect(prunable, lost, cut))]
+        return [self._lost_step(unadvertised(dataset, cut[dataset]))] if options.closed else []
 
     def _member_step(self, node: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView) -> PlanStep:
         """Return the step of another node: asked if anything of its part is kept and it is registered."""
@@ -189,9 +209,9 @@ class Planner:
 
     def _lost_step(self, expected: ExpectedDataset) -> PlanStep:
         if not expected.keep:
-            return PlanStep(self._node, Decision.PRUNE, expected.reason, expected=(expected,))
-        detail = "the registry has it as this node's, and it is not here"
-        return PlanStep(self._node, Decision.MISSING, "NOT_HELD", detail, expected=(expected,))
+            return PlanStep(self.node, Decision.PRUNE, expected.reason, expected=(expected,))
+        detail = "it is told to be this node's, and it is not here"
+        return PlanStep(self.node, Decision.MISSING, "NOT_HELD", detail, expected=(expected,))
 
     def _arrangement(self, collection: str, view: DirectoryView) -> Arrangement:
         """Return the datasets below this node, arranged; made anew when the directory's nodes or datasets changed."""
@@ -200,7 +220,7 @@ class Planner:
         datasets = view.datasets.get(collection, _NO_DATASETS)
         known = self._arrangements.pop(collection, None)
         if known is None or known.source is not datasets or known.topology is not self._topology:
-            known = Arrangement(self._node, datasets, self._topology, known)
+            known = Arrangement(self.node, datasets, self._topology, known)
         self._arrangements[collection] = known
         if len(self._arrangements) > _KEPT_ARRANGEMENTS:
             del self._arrangements[next(iter(self._arrangements))]

@@ -80,15 +80,19 @@ class OverlayJob:
     def _document(self) -> dict[str, Any]:
         """Return the question as it is compared: all but what may be missing."""
         document = asdict(replace(self._question, options=replace(self._question.options, cut={})))
-        del document["options"]["completeness"]
+        del document["options"]["completeness"], document["options"]["receipt"]
         document["selection"]["within"] = self._question.selection.within.hex()
         return {**document, "cut": dict(sorted(self._question.options.cut.items()))}
 
     def _begin(self, heads: Cut) -> Pinned:
         """Pin the versions: those of the features as they are known, those of the zones as the node asked chooses."""
         options = self._question.options
-        names = [options.dataset] if options.dataset else sorted(heads)
-        datasets = {name: options.cut.get(name, heads.get(name, 0)) for name in names}
+        names = [options.dataset] if options.dataset else sorted(options.cut if options.closed else heads)
+        datasets = {
+            name: options.cut.get(name, heads.get(name, 0))
+            for name in names
+            if split_dataset(name)[1] == self._question.collection
+        }
         if not datasets or not all(datasets.values()):
             detail = f"没有数据集 nobody has a dataset of it: {', '.join(names) or self._question.collection}"
             raise InvalidQuestion(part="--with", detail=detail)
@@ -135,7 +139,8 @@ class OverlayJob:
 
     def _member(self, dataset: str) -> tuple[MemberOutcome, pa.Table]:
         """Ask one member and keep its part if it is whole."""
-        options = replace(self._question.options, dataset=dataset, cut={dataset: self._pinned.datasets[dataset]})
+        version = self._pinned.datasets[dataset]
+        options = replace(self._question.options, dataset=dataset, cut={dataset: version}, closed=False, receipt=False)
         zones = replace(self._question.zones, cut=self._pinned.zones)
         asked = replace(self._question, zones=zones, options=options, left_to=left_to(self._pinned.datasets))
         batches: list[pa.RecordBatch] = []

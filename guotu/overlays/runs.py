@@ -36,7 +36,7 @@ def in_runs(question: Overlay, ask: Ask) -> Iterator[Frame]:
                 elif not isinstance(frame, Header):
                     yield frame
                 elif number == 0:
-                    question = replace(question, options=replace(question.options, cut=dict(frame.cut)))
+                    question = replace(question, options=replace(question.options, cut=dict(frame.cut), closed=True))
                     yield frame
     except GuotuError:
         if trailers:
