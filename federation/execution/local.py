@@ -13,13 +13,16 @@ import pyarrow as pa
 from federation.execution.nearest import nearest_rows
 from federation.execution.settling import settled
 from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
+from guotu.model.bins import with_bounds
 from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest
 from guotu.model.division import split_dataset
+from guotu.model.grouping import require_field
 from guotu.model.overlay import Tabulation
 from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.ports import FeatureStore, Grouping, Scan
 from guotu.model.question import MAX_GROUPS, CompletenessMode, Nearest, Overlay
+from guotu.model.schema import OWNER
 
 HELD_HERE = "HELD_HERE"
 """Why a replica answered: the node asked holds it."""
@@ -32,8 +35,12 @@ _GROUPS = 16_384
 async def scan_frames(
     store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, schema: pa.Schema
 ) -> AsyncIterator[Frame]:
-    """Yield the rows of a dataset held here, the node's own or a replica, then a trailer with their digest."""
+    """Yield the rows of a dataset held here, the node's own or a replica, then a trailer with their digest.
+
+    `schema` is that of the scan; if it has the column OWNER besides, rows are given their dataset's owner.
+    """
     (expected,) = step.expected
+    named = schema.names[-1] == OWNER
     started, size = time.perf_counter(), 0
     digest = SegmentDigest(schema)
     scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
@@ -41,6 +48,8 @@ async def scan_frames(
     digesting: asyncio.Task[None] | None = None
     async with aclosing(rows) as batches:  # type: ignore[type-var]
         async for batch in batches:
+            if named:
+                batch = _owned(batch, split_dataset(expected.dataset)[0], schema)
             if digesting is not None:
                 await digesting
             digesting = _digesting(digest, batch)
@@ -50,6 +59,10 @@ async def scan_frames(
         await digesting
     segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
     yield _trailer(step.node, expected, digest.rows, size, started, (segment,))
+
+
+def _owned(batch: pa.RecordBatch, owner: str, schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([*batch.columns, pa.repeat(owner, batch.num_rows)], schema=schema)
 
 
 async def nearest_frames(
@@ -93,6 +106,9 @@ async def group_frames(
     started = time.perf_counter()
     grouping = replace(grouping, filter=await settled(grouping.filter, store, expected, collection))
     groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
+    if grouping.bins is not None:
+        field = require_field(collection, grouping.bins.field)
+        groups = with_bounds(groups, grouping.bins, field, grouping.aggregates).combine_chunks()
     for batch in groups.to_batches():
         yield Batch(expected.dataset, batch)
     yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())

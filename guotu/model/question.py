@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from guotu.model.crs import MESH_CRS
+from guotu.model.expression import Scalar
 from guotu.model.records import Extent
 from guotu.model.zones import Zones
 
@@ -16,9 +17,14 @@ MAX_SORT_KEYS = 8
 MAX_GROUP_COLUMNS = 8
 MAX_AGGREGATES = 32
 MAX_LIMIT = 1_000_000_000
+MAX_PAGE_ROWS = 1_000_000
+MAX_PAGE_TOKEN = 120_000
+"""Characters; what a command line takes as one argument."""
 MAX_GROUPS = 1_000_000
 """Most groups that an aggregate answer may have."""
 
+MAX_BINS = 1024
+MAX_QUANTILES = 100
 MAX_NEAREST = 10_000
 DISTANCE = "distance_m"
 """Column of how far away a feature is, metres. float64."""
@@ -61,13 +67,17 @@ class SortKey:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every question has. `cut` names versions; datasets not named are answered from their head."""
+    """What every question has. `cut` names versions; datasets not named are answered from their head, if not closed."""
 
     scope: Scope = Scope.SUBTREE
     completeness: CompletenessMode = CompletenessMode.REQUIRE_ALL
     cut: Cut = field(default_factory=dict)
     dataset: str = ""
     """Answer from this dataset alone: by the node asked if it holds it (owner or replica), else by its owner."""
+    closed: bool = False
+    """The cut is whole: datasets that it does not name have no part in the answer."""
+    receipt: bool = False
+    """Give a signed receipt with the trailer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,33 @@ class Nearest:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """A row's place among the rows of a paged answer."""
+
+    owner: str
+    """Node id of the owner of its dataset."""
+    values: tuple[Scalar | None, ...]
+    """Its values of the sort keys, the collection's key included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a retrieval.
+
+    Its order is that of the sort keys, then the key, then the owner; without sort keys of the owner, then the key.
+    """
+
+    size: int = 0
+    """Most rows; 0 between nodes, which give each other a limit."""
+    token: str = ""
+    """What the page before gave for this one; empty for the first one."""
+    owners: bool = False
+    """Also give the owner of each row, as the last column OWNER."""
+    after: Position | None = None
+    """Give only rows that come after this one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A retrieval."""
 
@@ -114,6 +151,8 @@ class Query:
     options: Options = Options()
     nearest: Nearest | None = None
     """Return the `limit` nearest features, the nearest first; rows then begin with the column DISTANCE."""
+    page: Page | None = None
+    """None for all rows at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +162,26 @@ class Aggregate:
     function: AggregateFunction
     field: str
     alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """Classes of a number or date field: [e0, e1), [e1, e2), ..., the last one with its upper end."""
+
+    field: str
+    count: int = 0
+    """So many of equal width, between two edges or else the least and the greatest value; 0 if all edges are given."""
+    edges: tuple[str, ...] = ()
+    """Ascending: numbers, or dates (yyyy-mm-dd), as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Values that shares of all others do not exceed."""
+
+    field: str
+    at: tuple[float, ...]
+    """Shares, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +195,10 @@ class Stats:
     options: Options = Options()
     top: int = 0
     """Only so many groups, those with the greatest values of the first aggregate; 0 for all, by the group columns."""
+    bins: Bins | None = None
+    """Group by classes instead of fields."""
+    quantiles: Quantiles | None = None
+    """Give quantiles instead of groups; then there are no aggregates."""
 
 
 @dataclass(frozen=True, slots=True)

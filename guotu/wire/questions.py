@@ -8,6 +8,7 @@ from guotu.model.errors import InvalidQuestion
 from guotu.model.records import Extent
 from guotu.model.zones import decoded
 from guotu.v1 import common_pb2, query_pb2
+from guotu.wire.pages import page_from_proto, page_to_proto
 
 _SCOPES = {model.Scope.SELF: common_pb2.SCOPE_SELF, model.Scope.SUBTREE: common_pb2.SCOPE_SUBTREE}
 _MODES = {
@@ -63,6 +64,7 @@ def _options_to_proto(options: model.Options) -> query_pb2.QuestionOptions:
         completeness=_MODES[options.completeness],
         cut=cut_to_proto(options.cut) if options.cut else None,
         dataset=options.dataset,
+        terms=query_pb2.CutTerms(closed=options.closed, receipt=options.receipt),
     )
 
 
@@ -72,6 +74,8 @@ def _options_from_proto(options: query_pb2.QuestionOptions) -> model.Options:
         completeness=mode_from_proto(options.completeness),
         cut=dict(options.cut.versions),
         dataset=options.dataset,
+        closed=options.terms.closed,
+        receipt=options.terms.receipt,
     )
 
 
@@ -110,6 +114,7 @@ def query_to_proto(query: model.Query) -> query_pb2.QueryRequest:
         nearest=None
         if query.nearest is None
         else query_pb2.Nearest(wkb=query.nearest.wkb, within_m=query.nearest.within_m),
+        page=None if query.page is None else page_to_proto(query.page),
     )
 
 
@@ -117,7 +122,7 @@ def query_from_proto(request: query_pb2.QueryRequest) -> model.Query:
     """Return the model value.
 
     Raises:
-        InvalidQuestion: the scope is not set.
+        InvalidQuestion: the scope is not set, or a page's position cannot be read.
     """
     return model.Query(
         collection=request.collection,
@@ -128,6 +133,7 @@ def query_from_proto(request: query_pb2.QueryRequest) -> model.Query:
         crs=request.crs or MESH_CRS,
         options=_options_from_proto(request.options),
         nearest=model.Nearest(request.nearest.wkb, request.nearest.within_m) if request.HasField("nearest") else None,
+        page=page_from_proto(request.page) if request.HasField("page") else None,
     )
 
 
@@ -144,6 +150,10 @@ def stats_to_proto(stats: model.Stats) -> query_pb2.AggregateRequest:
         aggregates=aggregates,
         options=_options_to_proto(stats.options),
         top=stats.top,
+        bins=None if stats.bins is None else _bins_to_proto(stats.bins),
+        quantiles=None
+        if stats.quantiles is None
+        else query_pb2.Quantiles(field=stats.quantiles.field, at=stats.quantiles.at),
     )
 
 
@@ -160,7 +170,19 @@ def stats_from_proto(request: query_pb2.AggregateRequest) -> model.Stats:
         aggregates=tuple(_aggregate_from_proto(item) for item in request.aggregates),
         options=_options_from_proto(request.options),
         top=request.top,
+        bins=_bins_from_proto(request.bins) if request.HasField("bins") else None,
+        quantiles=model.Quantiles(request.quantiles.field, tuple(request.quantiles.at))
+        if request.HasField("quantiles")
+        else None,
     )
+
+
+def _bins_to_proto(bins: model.Bins) -> query_pb2.Bins:
+    return query_pb2.Bins(field=bins.field, count=bins.count, edges=bins.edges)
+
+
+def _bins_from_proto(bins: query_pb2.Bins) -> model.Bins:
+    return model.Bins(bins.field, bins.count, tuple(bins.edges))
 
 
 def _aggregate_from_proto(aggregate: query_pb2.Aggregate) -> model.Aggregate:
