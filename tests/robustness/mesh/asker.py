@@ -85,7 +85,7 @@ class Asker:
         number = f"{self._name}-{self._number}"
         self._recorder.note("asked", number=number, **asked.facts())
         dataset = BY_NODE[asked.subject].dataset if asked.alone else ""
-        given = {"scope": "subtree", "partial": asked.partial, "cut": asked.cut, "dataset": dataset}
+        given = {"scope": "subtree", "partial": asked.partial, "cut": asked.cut or None, "dataset": dataset}
         question = asked.kind.ask(asked.subject, given)
         found: dict[str, Any] = {}
         waits, began = waits_s(), time.monotonic()
