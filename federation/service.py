@@ -77,7 +77,7 @@ class Federation:
 
     async def _answer(self, plan: Plan, options: Options, timeout: float, work: Work) -> AsyncGenerator[Frame, None]:
         answering = Answering(plan, options, self._request_id(), Deadline.after(timeout))
-        members = Members(self._store, self._peers, self._punctuality, work, answering)
+        members = Members(self._store, self._peers, self._punctuality, work, answering, self._planner.detour)
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
@@ -114,6 +114,7 @@ class Federation:
             return step
         asked = about(question, step) if isinstance(question, Overlay) else question
         asked = replace(asked, options=member_options(question.options, step))
+        step = replace(step, detour=tuple(part.node for part in self._planner.detour(step) if part.address))
         try:
             below = await self._peers.explain(step.address, asked, deadline.member_share())
         except GuotuError as failure:

@@ -157,7 +157,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         refetch=refetch_by(replication.site),
         node=node,
     )
-    planner = Planner(node, directory, holdings.records, holdings.replicas)
+    planner = Planner(node, directory, holdings.records, holdings.replicas, config.federation.bypass)
     federation = Federation(planner, catalogue, store, peers, current_request_id, metrics.observe_member)
     desk = PublishDesk(
         node=node,
@@ -236,4 +236,6 @@ def _record(
         started_ms=clock.now_ms(),
         public_key=key.public_bytes,
         store=config.store.kind,
+        reached_through=config.node.reached_through,
+        also_under=config.node.also_under,
     )

@@ -11,6 +11,8 @@ from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.question import Scope
 
 LATE = "LATE"
+BYPASSED = "BYPASSED"
+"""Why a member was asked by another node than its parent: the parent did not answer."""
 _RELIEVED = (
     errors.Unavailable,
     errors.DeadlineExceeded,
@@ -58,11 +60,28 @@ class Cause:
         """Return that a member has not begun to answer after so many seconds, more than it usually takes."""
         return cls(Outcome.TIMED_OUT, LATE, f"no answer after {seconds:.2f} s")
 
-    def completeness(self, told: Completeness, step: PlanStep, asker: str) -> Completeness:
-        """Return the outcomes of a member's datasets after others were asked: replicas, and what is still missing."""
+    def completeness(
+        self, told: Completeness, step: PlanStep, asker: str, passed: frozenset[str] = frozenset()
+    ) -> Completeness:
+        """Return the outcomes of a member's datasets after others were asked: replicas, and what is still missing.
+
+        `passed` are the datasets that were asked for without the member, not of standbys.
+        """
         found = {member.dataset: member for member in told.members}
         kept = [item for item in step.expected if item.keep]
-        return replace(told, members=tuple(self._outcome(item, found.get(item.dataset), step, asker) for item in kept))
+        outcomes = [
+            self._bypassed(found[item.dataset], step, asker)
+            if item.dataset in passed
+            else self._outcome(item, found.get(item.dataset), step, asker)
+            for item in kept
+        ]
+        return replace(told, members=tuple(outcomes))
+
+    def _bypassed(self, member: MemberOutcome, step: PlanStep, asker: str) -> MemberOutcome:
+        told = replace(member, via=member.via or asker)
+        if member.outcome is not Outcome.ANSWERED:
+            return told
+        return replace(told, reason=BYPASSED, detail=f"asked without {step.node}, {self.outcome}: {self.detail}")
 
     def _outcome(
         self, item: ExpectedDataset, member: MemberOutcome | None, step: PlanStep, asker: str

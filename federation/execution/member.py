@@ -54,8 +54,8 @@ class MemberStream:
         await self._queue.put(None)
 
     async def _first_sign(self, frames: AsyncIterator[Frame]) -> None:
-        """Take the first frame; another node sends it before any work. Steps with standbys see to that themselves."""
-        alone = self.step.decision is Decision.ASK and not self.step.standbys
+        """Take the first frame; another node sends it before any work. Steps that are relieved see to it themselves."""
+        alone = self.step.decision is Decision.ASK and not self.step.relieved
         patience = self._deadline.patience() if alone else None
         async with asyncio.timeout(patience):
             frame = await anext(frames, None)

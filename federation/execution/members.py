@@ -51,6 +51,10 @@ class Work(Protocol):
         """Yield the rows of the answer."""
 
 
+Detour = Callable[[PlanStep, frozenset[str]], tuple[PlanStep, ...]]
+"""Returns the steps by which what lies behind a member is asked without it, and without others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Members:
     """Opens the steps of one plan."""
@@ -60,19 +64,25 @@ class Members:
     punctuality: Punctuality
     work: Work
     answering: Answering
+    detour: Detour
+    avoided: frozenset[str] = frozenset()
+    """Members that were found not to answer; nobody is asked through them."""
 
     def open(self, step: PlanStep) -> AsyncIterator[Frame]:
-        """Begin a step; whoever is asked answers for all of it, or its standbys do."""
+        """Begin a step; whoever is asked answers for all of it, or others do in its place."""
         own = self._own(step)
-        if not step.standbys:
+        if not step.relieved:
             return own()
         answering = self.answering
 
         def stand_in(cause: Cause) -> AsyncIterator[Frame]:
             return self._stand_in(step, cause)
 
+        def covered() -> bool:
+            return is_covered(step, self.detour(step, self.avoided))
+
         stale = answering.plan.stale_registry
-        return Relief(step, own, stand_in, answering.deadline, self.punctuality, stale).frames()
+        return Relief(step, own, stand_in, covered, answering.deadline, self.punctuality, stale).frames()
 
     def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
         if step.decision is Decision.LOCAL:
@@ -90,19 +100,23 @@ class Members:
                 yield frame
 
     async def _stand_in(self, step: PlanStep, cause: Cause) -> AsyncIterator[Frame]:
-        """Answer a member's part as it would: from the standbys of the datasets behind it."""
+        """Answer a member's part as it would: from the members and the standbys of the datasets behind it."""
         outer = self.answering
         options = replace(outer.options, completeness=CompletenessMode.ALLOW_PARTIAL, dataset="")
         work = self.work.relay(options, step)
-        plan = stand_in_plan(outer.plan, step)
+        detour = self.detour(step, self.avoided)
+        plan = stand_in_plan(outer.plan, step, detour)
         inner = Answering(plan, options, outer.request_id, Deadline.after(outer.deadline.member_share()))
         try:
-            inner.begin(replace(self, work=work, answering=inner).open)
+            avoided = self.avoided | {step.node}
+            inner.begin(replace(self, work=work, answering=inner, avoided=avoided).open)
             yield inner.header(work.schema)
             async for frame in work.frames(inner):
                 yield frame
             told = inner.trailer(work.segments(inner))
-            yield replace(told, completeness=cause.completeness(told.completeness, step, outer.plan.node))
+            passed = frozenset(name for part in detour for name in part.versions)
+            completeness = cause.completeness(told.completeness, step, outer.plan.node, passed)
+            yield replace(told, completeness=completeness)
         finally:
             await inner.close()
 
@@ -110,7 +124,8 @@ class Members:
 def member_options(options: Options, step: PlanStep) -> Options:
     """Return how a member is asked: with the scope of its step, at the versions known here; a standby for one dataset.
 
-    It reports its outcomes, and what they mean is decided here.
+    It reports its outcomes, and what they mean is decided here. It answers for what is expected of it and nothing else,
+    so that no dataset is counted twice where its directory shows more behind it than ours.
     """
     return replace(
         options,
@@ -118,14 +133,18 @@ def member_options(options: Options, step: PlanStep) -> Options:
         completeness=CompletenessMode.ALLOW_PARTIAL,
         cut=dict(step.versions),
         dataset=step.stands_for or options.dataset,
+        closed=True,
     )
 
 
-def stand_in_plan(plan: Plan, step: PlanStep) -> Plan:
-    """Return the plan by which the standbys of a step answer: one step a dataset that has any."""
+def stand_in_plan(plan: Plan, step: PlanStep, detour: tuple[PlanStep, ...] = ()) -> Plan:
+    """Return the plan by which others answer: one step a dataset that has standbys, then those of the detour."""
     kept = {item.dataset: item for item in step.expected if item.keep}
+    passed = {name for part in detour for name in part.versions}
     steps = []
     for dataset, group in groupby(step.standbys, key=attrgetter("dataset")):
+        if dataset in passed:
+            continue
         first, *rest = group
         steps.append(
             PlanStep(
@@ -139,4 +158,13 @@ def stand_in_plan(plan: Plan, step: PlanStep) -> Plan:
                 standbys=tuple(rest),
             )
         )
-    return replace(plan, steps=tuple(steps))
+    return replace(plan, steps=(*steps, *detour))
+
+
+def is_covered(step: PlanStep, detour: tuple[PlanStep, ...]) -> bool:
+    """Tell whether there is somebody else for everything that is kept of a step."""
+    held = {standby.dataset for standby in step.standbys}
+    for part in detour:
+        reached = part.decision is Decision.ASK or part.covered
+        held.update(part.versions if reached else ())
+    return all(item.dataset in held for item in step.expected if item.keep)

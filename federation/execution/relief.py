@@ -21,7 +21,7 @@ StandIn = Callable[[Cause], AsyncIterator[Frame]]
 
 
 class Relief:
-    """One step that others can stand in for. Rows come from the member or from its standbys, never from both.
+    """One step that others can stand in for. Rows come from the member or from these others, never from both.
 
     A member that is late is not given up: whoever has rows first answers, and the other is stopped. That is done only
     where the standbys cover all of its part, and for a bounded share of the questions.
@@ -32,6 +32,7 @@ class Relief:
         step: PlanStep,
         own: Callable[[], AsyncIterator[Frame]],
         stand_in: StandIn,
+        covered: Callable[[], bool],
         deadline: Deadline,
         punctuality: Punctuality,
         stale_registry: bool,
@@ -39,6 +40,7 @@ class Relief:
         self._step = step
         self._own = own
         self._stand_in = stand_in
+        self._covered = covered
         self._deadline = deadline
         self._punctuality = punctuality
         self._stale = stale_registry
@@ -65,7 +67,9 @@ class Relief:
         owner = self._open(self._own(), openings)
         doubt = self._punctuality.doubt(self._step.address)
         late = doubt or await self._late(owner)
-        if late is not None and self._step.covered and self._punctuality.may_ask_more(self._step.address):
+        # Many are asked on a detour: not because a member is late, but where it has just been found not to answer.
+        covered = self._step.covered or (doubt is not None and self._covered())
+        if late is not None and covered and self._punctuality.may_ask_more(self._step.address):
             cover = self._open(self._stand_in(late), openings)
             if await self._beaten(owner, cover):
                 if doubt is None and not owner.signed.is_set():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import shapely
 
@@ -15,11 +16,12 @@ from federation.planning.topology import Topology
 from federation.planning.zoning import with_zones
 from federation.selection import BoundSelection, bind_selection
 from guotu.model.collection import Collection
-from guotu.model.division import dataset_id, split_dataset
+from guotu.model.division import dataset_id, split_dataset, stands_above
 from guotu.model.errors import UnknownDataset
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.ports import Directory, DirectoryView
 from guotu.model.question import Cut, Options, Overlay, Question, Scope
+from guotu.model.reach import gateway
 from guotu.model.records import DatasetRecord
 
 Holdings = Callable[[], Mapping[str, DatasetRecord]]
@@ -27,6 +29,8 @@ Holdings = Callable[[], Mapping[str, DatasetRecord]]
 Replicas = Callable[[], Mapping[str, DatasetRecord]]
 """The node's whole replicas by dataset id, each at the version held here."""
 _NO_DATASETS: Mapping[str, DatasetRecord] = {}
+REACHED_THROUGH = "REACHED_THROUGH"
+"""Why a member cannot be asked: the one node that may dial it cannot be asked either."""
 _KEPT_ARRANGEMENTS = 8
 """Collections whose arrangement is kept; one of 3,200 datasets takes some megabytes."""
 
@@ -34,8 +38,12 @@ _KEPT_ARRANGEMENTS = 8
 class Planner:
     """Plans questions for one node."""
 
-    def __init__(self, node: str, directory: Directory, holdings: Holdings, replicas: Replicas = dict) -> None:
+    def __init__(
+        self, node: str, directory: Directory, holdings: Holdings, replicas: Replicas = dict, bypass: bool = True
+    ) -> None:
+        """Set where facts come from; `bypass`: ask those behind a member that does not answer without it."""
         self._node = node
+        self._bypass = bypass
         self._directory = directory
         self._holdings = holdings
         self._replicas = replicas
@@ -74,11 +82,14 @@ class Planner:
         cut = question.options.cut
         if question.options.dataset:
             return (self._one_step(question.options, view, prunable),)
-        steps = self._own_steps(question.collection, view, prunable, cut)
+        closed = question.options.closed
+        own = self._own_steps(question.collection, view, prunable, cut)
+        steps = [step for step in own if not closed or step.versions.keys() <= cut.keys()]
         if question.options.scope is Scope.SUBTREE:
             arrangement = self._arrangement(question.collection, view)
             members = arrangement.members(decide_all(prunable, arrangement.candidates), cut)
-            steps.extend(self._member_step(child, expected, view) for child, expected in members.items())
+            members = _named(members, cut) if closed else members
+            steps.extend(self._member_step(child, expected, view, closed) for child, expected in members.items())
         return tuple(steps)
 
     def _one_step(self, options: Options, view: DirectoryView, prunable: Prunable) -> PlanStep:
@@ -96,7 +107,9 @@ class Planner:
         record = view.datasets.get(collection, _NO_DATASETS).get(dataset)
         if record is None or options.scope is Scope.SELF:
             raise UnknownDataset(dataset=dataset)
-        return self._member_step(owner, (_expect(prunable, record, options.cut),), view)
+        door, reached = gateway(owner, self._node, view.nodes)
+        expected = (_expect(prunable, record, options.cut),)
+        return self._member_step(owner if reached is None else door, expected, view, options.closed)
 
     def _here(self, expected: ExpectedDataset, detail: str = "") -> PlanStep:
         decision = Decision.LOCAL if expected.keep else Decision.PRUNE
@@ -110,21 +123,55 @@ class Planner:
             return [] if lost is None else [self._lost_step(_expect(prunable, lost, cut))]
         return [self._here(_expect(prunable, own, cut))]
 
-    def _member_step(self, node: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView) -> PlanStep:
-        """Return the step of another node: asked if anything of its part is kept and it is registered."""
+    def _member_step(
+        self, node: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView, closed: bool
+    ) -> PlanStep:
+        """Return the step of another node: asked if anything of its part is kept and it can be reached.
+
+        A closed question goes down only, so that none goes in circles where nodes see different directories.
+        """
         kept = sum(item.keep for item in expected)
         if not kept:
             reasons = sorted({item.reason for item in expected})
             return PlanStep(node, Decision.PRUNE, "+".join(reasons), expected=expected)
         standbys = self._standbys.of(node, expected, view, self._replicas())
-        record = view.nodes.get(node)
-        if record is None:
-            detail = "it is not registered at the moment (its lease has expired)"
-            return PlanStep(node, Decision.MISSING, "NOT_REGISTERED", detail, expected=expected, standbys=standbys)
+        door, record = gateway(node, self._node, view.nodes)
+        if record is None or door != node or (closed and not stands_above(self._node, node)):
+            reason, detail = _out_of_reach(node, view)
+            return PlanStep(node, Decision.MISSING, reason, detail, expected=expected, standbys=standbys)
         alone = len(expected) == 1 and expected[0].dataset.startswith(f"{node}/")
-        scope = Scope.SELF if alone else Scope.SUBTREE
-        detail = f"{kept} of {len(expected)} datasets may match"
-        return PlanStep(node, Decision.ASK, MAY_MATCH, detail, record.address, scope, expected, standbys=standbys)
+        return PlanStep(
+            node=node,
+            decision=Decision.ASK,
+            reason=MAY_MATCH,
+            detail=f"{kept} of {len(expected)} datasets may match",
+            address=record.address,
+            scope=Scope.SELF if alone else Scope.SUBTREE,
+            expected=expected,
+            standbys=standbys,
+            bypass=self._bypass and any(item.keep for item in _behind(node, expected)),
+        )
+
+    def detour(self, step: PlanStep, avoided: frozenset[str] = frozenset()) -> tuple[PlanStep, ...]:
+        """Return the steps by which what lies behind a member is asked without it, in the order of its own answer.
+
+        Args:
+            step: of a member that does not answer, at the versions that are pinned.
+            avoided: members that do not answer either.
+        """
+        behind = [item for item in _behind(step.node, step.expected) if item.keep]
+        if not (step.bypass and behind):
+            return ()
+        gone = avoided | {step.node}
+        now = self._directory.view()
+        view = replace(now, nodes={name: record for name, record in now.nodes.items() if name not in gone})
+        known = self._arrangements.get(split_dataset(behind[0].dataset)[1])
+        tree = Topology(now.nodes, {} if known is None else known.claims).without(gone)
+        parts: dict[str, list[ExpectedDataset]] = {}
+        for item in behind:
+            owner = split_dataset(item.dataset)[0]
+            parts.setdefault(tree.step(self._node, owner) or owner, []).append(item)
+        return tuple(self._member_step(child, tuple(part), view, closed=True) for child, part in sorted(parts.items()))
 
     def _lost_step(self, expected: ExpectedDataset) -> PlanStep:
         if not expected.keep:
@@ -144,6 +191,31 @@ class Planner:
         if len(self._arrangements) > _KEPT_ARRANGEMENTS:
             del self._arrangements[next(iter(self._arrangements))]
         return known
+
+
+def _named(members: Mapping[str, tuple[ExpectedDataset, ...]], cut: Cut) -> dict[str, tuple[ExpectedDataset, ...]]:
+    """Return what a cut names of the members' parts; a part that it names whole stays the same."""
+    named = {}
+    for child, expected in members.items():
+        part = tuple(item for item in expected if item.dataset in cut)
+        if part:
+            named[child] = expected if len(part) == len(expected) else part
+    return named
+
+
+def _behind(node: str, expected: tuple[ExpectedDataset, ...]) -> Iterator[ExpectedDataset]:
+    """Yield the datasets that are not the member's own."""
+    return (item for item in expected if not item.dataset.startswith(f"{node}/"))
+
+
+def _out_of_reach(node: str, view: DirectoryView) -> tuple[str, str]:
+    """Return reason and detail of a member that cannot be dialed."""
+    record = view.nodes.get(node)
+    if record is None:
+        return "NOT_REGISTERED", "it is not registered at the moment (its lease has expired)"
+    if not record.reached_through:
+        return "NOT_BELOW", "it is not below this node, which was asked as a member"
+    return REACHED_THROUGH, f"it is reached only through {record.reached_through}, which cannot be asked at the moment"
 
 
 def _expect(selection: Prunable, record: DatasetRecord, cut: Cut) -> ExpectedDataset:

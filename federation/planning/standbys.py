@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from guotu.model.division import split_dataset
 from guotu.model.plan import ExpectedDataset, Standby
 from guotu.model.ports import DirectoryView
+from guotu.model.reach import is_open_to
 from guotu.model.records import DatasetRecord, ReplicaRecord
 
 _MOST = 3
@@ -27,7 +28,8 @@ class Standbys:
 
         A replica counts if it is whole, has come to the pinned version, and, where it is at the owner's head, has the
         digest that the owner advertises: another history under the same numbers does not. Whether it still has an older
-        version is known to its holder alone. `own` are the planning node's whole replicas.
+        version is known to its holder alone. A holder that is reached only through another counts for that one alone.
+        `own` are the planning node's whole replicas.
         """
         if not (view.replicas or own) or not expected:
             return ()
@@ -57,6 +59,8 @@ def _of_one(
     found = [Standby(item.dataset, planner, "")] if here is not None and serves(here) else []
     holders = view.replicas.get(item.dataset)
     for node, record in sorted(holders.items()) if holders else ():
-        if record.whole and serves(record) and node in view.nodes and node not in (member, planner):
+        if not (record.whole and serves(record) and node in view.nodes and node not in (member, planner)):
+            continue
+        if is_open_to(view.nodes[node], planner):
             found.append(Standby(item.dataset, node, view.nodes[node].address))
     return found

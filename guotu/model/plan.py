@@ -59,6 +59,15 @@ class PlanStep:
     """Numbers, from 0 on, of the zones that the member is asked about; None for all, or if there are none."""
     standbys: tuple[Standby, ...] = ()
     """Who may answer for datasets that are kept, should the member not; by dataset, the first choice first."""
+    bypass: bool = False
+    """True if, should the member not answer, those behind it are asked without it."""
+    detour: tuple[str, ...] = ()
+    """Whom that would be; only in explanations."""
+
+    @property
+    def relieved(self) -> bool:
+        """Tell whether somebody else may be asked in the member's place."""
+        return self.bypass or bool(self.standbys)
 
     @property
     def stands_for(self) -> str:

@@ -64,6 +64,8 @@ class Options:
     cut: Cut = field(default_factory=dict)
     dataset: str = ""
     """Answer from this dataset alone: by the node asked if it holds it (owner or replica), else by its owner."""
+    closed: bool = False
+    """Answer only for the datasets that the cut names; so members are asked, lest two of them answer for one."""
 
 
 @dataclass(frozen=True, slots=True)

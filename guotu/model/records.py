@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from guotu.model.division import node_division
 
+MAX_ALSO_UNDER = 8
+"""Trees that a node may stand in besides that of the divisions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -39,6 +42,10 @@ class NodeRecord:
     """Ed25519, 32 bytes."""
     store: str = "duckdb"
     metrics_address: str = ""
+    reached_through: str = ""
+    """The one node that may open connections to it; empty if anyone may."""
+    also_under: tuple[str, ...] = ()
+    """Nodes above that it also stands under, besides the tree of divisions, in order of preference."""
 
     @property
     def division(self) -> str:
@@ -79,6 +86,8 @@ class DatasetRecord:
     digest: str
     """Set digest of the head version, hex."""
     published_ms: int
+    also_under: tuple[str, ...] = ()
+    """Where its owner also stands, which is so known while the owner's lease is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from node.config.credentials import Credentials, read_credentials
 from node.config.loading import config_from, load_config
+from node.config.mesh_sections import FederationSection, NodeSection
 from node.config.sections import (
     GrpcSection,
     IngestSection,
     LogSection,
     MetricsSection,
     NodeConfig,
-    NodeSection,
     RegistrySection,
     StoreSection,
     TlsSection,
@@ -18,6 +18,7 @@ from node.config.writing import config_toml
 
 __all__ = [
     "Credentials",
+    "FederationSection",
     "GrpcSection",
     "IngestSection",
     "LogSection",

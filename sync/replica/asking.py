@@ -70,5 +70,5 @@ class Asker:
                 reasons.append(reason)
             except GuotuError as failure:
                 reasons.append(f"{source.node}: {failure.english}")
-        why = "; ".join(reasons) or "没有持有者 nobody holds it"
+        why = "; ".join(reasons) or self.sources.nobody(dataset)
         raise Unavailable(detail=f"{dataset}@{version} {what} ({why})")

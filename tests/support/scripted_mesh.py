@@ -97,6 +97,7 @@ class Mesh:
         stale: bool = False,
         gone: tuple[str, ...] = (),
         replicas: tuple[Member, ...] = (),
+        bypass: bool = True,
     ) -> None:
         self.replicas = replicas
         self.members = {member.node: member for member in members}
@@ -114,7 +115,7 @@ class Mesh:
         ]
         directory = FixedDirectory(view(names, records, stale, held_elsewhere))
         self.federation = Federation(
-            planner=Planner(node, directory, lambda: held, lambda: copies),
+            planner=Planner(node, directory, lambda: held, lambda: copies, bypass),
             catalogue=FixedCatalogue(PARCELS),
             store=MemberStore(own or Member(node), *replicas),  # type: ignore[arg-type]
             peers=self.peers,
