@@ -197,6 +197,20 @@ def test_sources_spare_the_owner_and_leave_out_liars_and_who_is_behind() -> None
     assert isinstance(board.view().nodes["510000"], NodeRecord)
 
 
+def test_who_is_reached_through_another_is_no_source_and_that_is_said() -> None:
+    board = Board()
+    for node in ("510000", "510100", "510104"):
+        board.node(node, f"{node}:1", node.encode(), "510100" if node == "510104" else "")
+    for asker, found in (("100000", []), ("510100", ["510104"])):
+        sources = Sources(board, asker, Quarantine(SetClock()))
+        assert [item.node for item in sources.of("510104/dltb", 1)] == found
+    far = Sources(board, "100000", Quarantine(SetClock()))
+    assert "510104 is reached only through 510100: subscribe there first" in far.nobody("510104/dltb")
+    assert far.nobody("510000/dltb") == "没有持有者 nobody holds it"
+    board.replica("510100", 1, "510104/dltb")
+    assert [item.node for item in far.of("510104/dltb", 1)] == ["510100"]
+
+
 def test_old_partial_files_are_swept(tmp_path: Path) -> None:
     assert sweep_partial(tmp_path / "none", 10, 0) == 0
     (tmp_path / "a").write_bytes(b"x")
