@@ -22,7 +22,6 @@ from typing import Any, Self
 from benchmarks.environment import environment
 from benchmarks.scale_tree import PARCELS, Shape
 from guotu.client import Client, connect
-from guotu.model.division import NATION
 from guotu.model.question import Aggregate, AggregateFunction, Query, Question, SortKey, Stats
 
 _COUNT = Aggregate(AggregateFunction.COUNT, "", "n")
@@ -50,8 +49,11 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     """Run it; returns the numbers, times in ms, bytes of messages of one question at the root."""
     whole = Shape(arguments.provinces, arguments.prefectures, arguments.counties)
     shapes = [Shape(whole.provinces), Shape(whole.provinces, whole.prefectures), whole]
-    tree = {shape.members: _measure(shape.tree(), shape.members, arguments) for shape in shapes}
-    flat = {shape.members: _measure(shape.flat(), shape.members, arguments) for shape in (shapes[0], whole)}
+    with ExitStack() as life:
+        root, *hosts = [life.enter_context(_HostProcess(arguments.rows)) for _ in range(1 + arguments.hosts)]
+        site = _Site(root, hosts, arguments.rows, arguments.rounds)
+        tree = {shape.members: site.measure(shape.tree()) for shape in shapes}
+        flat = {shape.members: site.measure(shape.flat()) for shape in (shapes[0], whole)}
     growth = _growth(tree)
     return {
         "environment": environment(),
@@ -86,28 +88,12 @@ def _ratios(above: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, dic
     }
 
 
-def _measure(nodes: Sequence[str], members: int, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Start the nodes, ask the root, end them; returns what each question took."""
-    with ExitStack() as life:
-        below = [nodes[1:][place :: arguments.hosts] for place in range(arguments.hosts)]
-        hosts = [life.enter_context(_HostProcess(part, arguments.rows)) for part in below if part]
-        root, counting = (
-            life.enter_context(_HostProcess([NATION], arguments.rows, counted)) for counted in (False, True)
-        )
-        addresses = {name: at for host in (*hosts, counting, root) for name, at in host.addresses.items()}
-        for host in (*hosts, root, counting):
-            host.tell({node: addresses[node] for node in nodes})
-        site = _Site(root, counting, hosts, addresses[nodes[1]], members * arguments.rows)
-        return {name: site.asked(question, arguments.rounds) for name, question in QUESTIONS.items()}
-
-
 class _HostProcess:
     """A process that is some of the nodes (`benchmarks.scale_host`)."""
 
-    def __init__(self, nodes: Sequence[str], rows: int, counted: bool = False) -> None:
-        command = (sys.executable, "-m", "benchmarks.scale_host")
+    def __init__(self, rows: int) -> None:
+        command = (sys.executable, "-m", "benchmarks.scale_host", str(rows))
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.addresses: dict[str, str] = self.tell({"nodes": list(nodes), "rows": rows, "counted": counted})
 
     def __enter__(self) -> Self:
         return self
@@ -118,73 +104,76 @@ class _HostProcess:
         self._process.kill()
         self._process.communicate()
 
-    def tell(self, what: object) -> Any:
-        """Send one line, return what comes back.
+    def tell(self, order: Mapping[str, object]) -> Any:
+        """Give an order, return what is answered.
 
         Raises:
             RuntimeError: the process has ended.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(what) + "\n")
+        self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError("a process of members has ended")
         return json.loads(line)
 
-    def report(self) -> dict[str, float]:
-        """Return what it has used so far."""
-        return dict(self.tell("report"))
+    def report(self, counting: bool = False) -> dict[str, float]:
+        """Return what it has used so far; from now on it counts bytes, or not."""
+        return dict(self.tell({"report": counting}))
 
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """One mesh that stands."""
+    """Processes that are one mesh after the other."""
 
     root: _HostProcess
-    counting: _HostProcess
-    """A second root that counts the bytes of its messages."""
     hosts: Sequence[_HostProcess]
-    province: str
-    """Where the first member below the root is asked."""
     rows: int
+    rounds: int
 
-    def asked(self, question: Question, rounds: int) -> dict[str, float]:
-        """Return what a question takes: medians of latencies, means of processor times, bytes of one answer."""
-        (counting,) = self.counting.addresses.values()
-        with connect(counting, timeout=_TIMEOUT_S) as client:
-            told = self.counting.report()
-            self._ask(client, question)
-            counted = self.counting.report()
-        (root,) = self.root.addresses.values()
-        with connect(root, timeout=_TIMEOUT_S) as client:
-            self._ask(client, question)
+    def measure(self, nodes: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Be these nodes, the root first; returns what each question takes there."""
+        parts = [nodes[1:][place :: len(self.hosts)] for place in range(len(self.hosts))]
+        addresses: dict[str, str] = self.root.tell({"be": nodes[:1]})
+        for host, part in zip(self.hosts, parts, strict=True):
+            addresses |= host.tell({"be": part})
+        for host in (self.root, *self.hosts):
+            host.tell({"meet": addresses})
+        return {name: self._measure(question, nodes, addresses) for name, question in QUESTIONS.items()}
+
+    def _measure(self, question: Question, nodes: Sequence[str], addresses: Mapping[str, str]) -> dict[str, float]:
+        """Return medians of latencies, means of processor times, bytes of one answer."""
+        with connect(addresses[nodes[0]], timeout=_TIMEOUT_S) as client:
+            before = self.root.report(counting=True)
+            self._ask(client, question, len(nodes))
             began, below = self.root.report(), self._members_cpu()
-            latencies = [self._ask(client, question) for _ in range(rounds)]
-            cpu_s, members_s = self.root.report()["cpu_s"] - began["cpu_s"], self._members_cpu() - below
-        with connect(self.province, timeout=_TIMEOUT_S) as client:
-            alone = [_seconds(client, question)[0] for _ in range(rounds + 1)][1:]
+            latencies = [self._ask(client, question, len(nodes)) for _ in range(self.rounds)]
+            ended, members_s = self.root.report(), self._members_cpu() - below
+        with connect(addresses[nodes[1]], timeout=_TIMEOUT_S) as client:
+            alone = [_seconds(client, question)[0] for _ in range(self.rounds)]
+        sent, received = (int(began[way] - before[way]) for way in ("sent", "received"))
         return {
-            "latency_ms": round(statistics.median(latencies) * 1000, 2),
-            "root_cpu_ms": round(cpu_s / rounds * 1000, 2),
-            "members_cpu_ms": round(members_s / rounds * 1000, 2),
-            "first_member_alone_ms": round(statistics.median(alone) * 1000, 2),
-            "bytes": int(sum(counted[way] - told[way] for way in ("sent", "received"))),
-            "bytes_sent": int(counted["sent"] - told["sent"]),
+            "latency_ms": _ms(statistics.median(latencies)),
+            "root_cpu_ms": _ms((ended["cpu_s"] - began["cpu_s"]) / self.rounds),
+            "members_cpu_ms": _ms(members_s / self.rounds),
+            "first_member_alone_ms": _ms(statistics.median(alone)),
+            "bytes": sent + received,
+            "bytes_sent": sent,
         }
 
     def _members_cpu(self) -> float:
         return sum(host.report()["cpu_s"] for host in self.hosts)
 
-    def _ask(self, client: Client, question: Question) -> float:
+    def _ask(self, client: Client, question: Question, members: int) -> float:
         """Ask; returns the seconds.
 
         Raises:
             RuntimeError: the answer is not that of all members.
         """
         seconds, table = _seconds(client, question)
-        if isinstance(question, Stats) and sum(table["n"].to_pylist()) != self.rows:
+        if isinstance(question, Stats) and sum(table["n"].to_pylist()) != self.rows * members:
             raise RuntimeError(f"not all rows were counted: {table['n'].to_pylist()}")
         return seconds
 
@@ -193,3 +182,7 @@ def _seconds(client: Client, question: Question) -> tuple[float, Any]:
     started = time.perf_counter()
     table = client.ask(question).table()
     return time.perf_counter() - started, table
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)

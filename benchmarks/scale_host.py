@@ -1,8 +1,9 @@
 """A process that is many nodes: each with its own gRPC server, gate, planner, federation and channels.
 
-Lines of JSON on standard input: the nodes to be, then the address of every node of the mesh, then, as often as wanted,
-anything for a report; it ends with the input. What a process shares between its nodes: one event loop, one directory
-that is fed once, one synthetic store, one set of metrics.
+Each line of JSON on standard input is an order, answered by a line: {"be": ids} ends the nodes there are and begins
+others, {"meet": {id: address}} shows them the mesh, {"report": counting} asks what was used, and counts bytes from then
+on or not. It ends with the input. Nodes of a process share its event loop, a directory that is fed once, a synthetic
+store and a set of metrics.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+import grpc.aio
 import structlog
 
 from benchmarks.scale_store import SyntheticStore
@@ -24,7 +26,7 @@ from federation.service import Federation
 from guotu.model.answer import Frame
 from guotu.model.collection import Collection
 from guotu.model.plan import Plan
-from guotu.model.ports import DirectoryView, PeerClient
+from guotu.model.ports import DirectoryView
 from guotu.model.question import Overlay, Query, Question, Stats
 from guotu.v1 import query_pb2, query_pb2_grpc
 from guotu.wire.answers import frame_to_proto
@@ -72,18 +74,19 @@ class CountedPeers:
 
     def __init__(self, peers: GrpcPeers) -> None:
         self._peers = peers
+        self.counting = False
         self.sent = 0
         self.received = 0
 
     def query(self, address: str, question: Query, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node."""
-        self.sent += query_to_proto(question).ByteSize()
-        return self._counted(self._peers.query(address, question, timeout))
+        frames = self._peers.query(address, question, timeout)
+        return self._counted(frames, query_to_proto(question).ByteSize()) if self.counting else frames
 
     def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node."""
-        self.sent += stats_to_proto(question).ByteSize()
-        return self._counted(self._peers.stats(address, question, timeout))
+        frames = self._peers.stats(address, question, timeout)
+        return self._counted(frames, stats_to_proto(question).ByteSize()) if self.counting else frames
 
     def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node."""
@@ -93,7 +96,12 @@ class CountedPeers:
         """Ask a node how it would answer."""
         return await self._peers.explain(address, question, timeout)
 
-    async def _counted(self, frames: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+    async def close(self) -> None:
+        """Close all channels."""
+        await self._peers.close()
+
+    async def _counted(self, frames: AsyncIterator[Frame], sent: int) -> AsyncIterator[Frame]:
+        self.sent += sent
         async with aclosing(frames) as reading:  # type: ignore[type-var]
             async for frame in reading:
                 self.received += frame_to_proto(frame, query_pb2.QueryResponse).ByteSize()
@@ -103,24 +111,26 @@ class CountedPeers:
 class Host:
     """The nodes of this process."""
 
-    def __init__(self, nodes: list[str], rows: int, counted: bool) -> None:
-        self._nodes = nodes
+    def __init__(self, rows: int) -> None:
         self._rows = rows
-        self._directory = FedDirectory()
         self._store = SyntheticStore(rows)
+        self._directory = FedDirectory()
         self._metrics = Metrics()
-        self._servers: list[object] = []
-        """Kept, for a server stops when nobody refers to it any more."""
-        self._counts = [CountedPeers(GrpcPeers()) for _ in nodes if counted]
+        self._servers: list[grpc.aio.Server] = []
+        self._peers: list[CountedPeers] = []
 
-    async def start(self) -> dict[str, str]:
-        """Serve every node; returns the addresses."""
-        return {node: await self._serve(node, number) for number, node in enumerate(self._nodes)}
+    async def be(self, nodes: Sequence[str]) -> dict[str, str]:
+        """End the nodes there are and serve others; returns their addresses."""
+        await asyncio.gather(*(server.stop(0) for server in self._servers))
+        await asyncio.gather(*(peers.close() for peers in self._peers))
+        self._servers, self._peers = [], []
+        self._directory, self._metrics = FedDirectory(), Metrics()
+        return {node: await self._serve(node) for node in nodes}
 
-    async def _serve(self, node: str, number: int) -> str:
+    async def _serve(self, node: str) -> str:
         readiness = Readiness(node)
         readiness.state = State.READY
-        peers: PeerClient = self._counts[number] if self._counts else GrpcPeers()
+        peers = CountedPeers(GrpcPeers())
         held = {record.collection: record for record in datasets_of([node], self._rows)}
         federation = Federation(
             planner=Planner(node, self._directory, lambda: held),
@@ -136,37 +146,40 @@ class Host:
         port = bind(server, "127.0.0.1:0")
         await server.start()
         self._servers.append(server)
+        self._peers.append(peers)
         return f"127.0.0.1:{port}"
 
     def meet(self, addresses: Mapping[str, str]) -> None:
         """Show the whole mesh to the nodes."""
         self._directory.tell(directory(addresses, self._rows))
 
-    def report(self) -> dict[str, float]:
+    def report(self, counting: bool) -> dict[str, float]:
         """Return processor time of this process, seconds, and bytes of the messages counted, all since it began."""
+        for peers in self._peers:
+            peers.counting = counting
         return {
             "cpu_s": time.process_time(),
-            "sent": sum(item.sent for item in self._counts),
-            "received": sum(item.received for item in self._counts),
+            "sent": sum(peers.sent for peers in self._peers),
+            "received": sum(peers.received for peers in self._peers),
         }
 
+    async def obey(self, order: Mapping[str, Any]) -> object:
+        """Carry an order out; returns what is answered."""
+        if "be" in order:
+            return await self.be(order["be"])
+        if "meet" in order:
+            self.meet(order["meet"])
+            return {}
+        return self.report(order["report"])
 
-async def _line() -> Any:
-    text = await asyncio.to_thread(sys.stdin.readline)
-    return json.loads(text) if text else None
 
-
-async def live() -> None:
+async def live(rows: int) -> None:
     """Be the nodes until the input ends."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    told = await _line()
-    host = Host(told["nodes"], told["rows"], told["counted"])
-    print(json.dumps(await host.start()), flush=True)
-    host.meet(await _line())
-    print("{}", flush=True)
-    while await _line() is not None:
-        print(json.dumps(host.report()), flush=True)
+    host = Host(rows)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        print(json.dumps(await host.obey(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(live())
+    asyncio.run(live(int(sys.argv[1])))
