@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -93,7 +94,9 @@ class _HostProcess:
 
     def __init__(self, rows: int) -> None:
         command = (sys.executable, "-m", "benchmarks.scale_host", str(rows))
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        quiet = {**os.environ, "GRPC_VERBOSITY": "ERROR"}  # else each server that ends is told of
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=quiet)
 
     def __enter__(self) -> Self:
         return self
