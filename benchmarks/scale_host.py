@@ -21,6 +21,7 @@ import structlog
 
 from benchmarks.scale_store import SyntheticStore
 from benchmarks.scale_tree import PARCELS, datasets_of, directory
+from federation.boundaries import Boundaries
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.answer import Frame
@@ -139,8 +140,9 @@ class Host:
             peers=peers,
             request_id=current_request_id,
             observe=self._metrics.observe_member,
+            boundaries=Boundaries(self._directory, lambda wanted: []),
         )
-        gate = Gate(node, readiness, self._metrics, _TIMEOUT_S, at_once=32)
+        gate = Gate(node, readiness, self._metrics, _TIMEOUT_S)
         server = new_server()
         query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gate, federation, self._metrics), server)
         port = bind(server, "127.0.0.1:0")

@@ -7,9 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
+from federation.boundaries import Boundaries
 from federation.execution.answering import Answering
+from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
+from federation.execution.neighbours import Neighbours
 from federation.execution.overlays import OverlayWork, about
 from federation.execution.punctuality import Punctuality
 from federation.execution.retrieval import Retrieval
@@ -18,11 +21,12 @@ from federation.planning.planner import Planner
 from federation.selection import BoundSelection
 from federation.validate import check_question
 from guotu.model.answer import Frame, MemberOutcome, Trailer
+from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.errors import GuotuError, Internal, UnknownCollection
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
-from guotu.model.question import Options, Overlay, Query, Question, Stats
+from guotu.model.question import Cut, Nearest, Options, Overlay, Query, Question, Stats
 
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
@@ -39,7 +43,11 @@ class Federation:
         peers: PeerClient,
         request_id: Callable[[], str],
         observe: Observer,
+        boundaries: Boundaries,
+        nearest: bool = False,
     ) -> None:
+        """Take the parts; `nearest`: replicas that are nearer than the owner answer before it."""
+        self._boundaries = boundaries
         self._planner = planner
         self._catalogue = catalogue
         self._store = store
@@ -47,6 +55,7 @@ class Federation:
         self._request_id = request_id
         self._observe = observe
         self._punctuality = Punctuality()
+        self._nearest = nearest
 
     def _collection(self, collection: str) -> Collection:
         found = self._catalogue.get(collection)
@@ -66,18 +75,42 @@ class Federation:
         """Lay features over zones within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
+    async def boundary(self, division: str, cut: Cut, timeout: float) -> Boundary:
+        """Return the boundary of a division, by its code or name, within `timeout` seconds.
+
+        Raises:
+            InvalidQuestion, UnknownBoundary, IncompleteAnswer: as `Boundaries.resolve`.
+        """
+        return await self._boundaries.resolve(division, cut, timeout, self.query)
+
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
-        collection = self._collection(question.collection)
-        check_question(question, collection)
-        plan, selection = self._planner.plan(question, collection)
-        work = _work(question, collection, selection)
-        async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
+        deadline = Deadline.after(timeout)
+        asked, plan, selection = await self._planned(question, deadline)
+        work = _work(asked, self._collection(question.collection), selection)
+        async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
             async for frame in frames:
                 yield frame
 
-    async def _answer(self, plan: Plan, options: Options, timeout: float, work: Work) -> AsyncGenerator[Frame, None]:
-        answering = Answering(plan, options, self._request_id(), Deadline.after(timeout))
-        members = Members(self._store, self._peers, self._punctuality, work, answering, self._planner.detour)
+    async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
+        """Return a question with the boundary of its division in that one's place, its plan and its selection."""
+        collection = self._collection(question.collection)
+        check_question(question, collection)
+        if not question.selection.boundary:
+            return question, *self._planner.plan(question, collection)
+        found = await self.boundary(question.selection.boundary, question.options.cut, deadline.remaining())
+        question = replace(question, selection=replace(question.selection, boundary="", within=found.wkb))
+        plan, selection = self._planner.plan(question, collection)
+        source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
+        phrase = f"within {found.code} {found.name} ({source})"
+        return question, replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down)), selection
+
+    async def _answer(
+        self, plan: Plan, options: Options, deadline: Deadline, work: Work
+    ) -> AsyncGenerator[Frame, None]:
+        answering = Answering(plan, options, self._request_id(), deadline)
+        members = Members(
+            self._store, self._peers, self._punctuality, work, answering, self._planner.detour, self._nearest
+        )
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
@@ -96,16 +129,19 @@ class Federation:
         finally:
             await answering.close()
 
+    def breakers(self) -> list[Breaker]:
+        """Return the circuit breakers of all members that were asked; for metrics."""
+        return self._punctuality.breakers()
+
     async def explain(self, question: Question, timeout: float) -> Plan:
         """Return the plan, with the plans of the nodes that it would ask.
 
         Raises:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
+            UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
         """
-        collection = self._collection(question.collection)
-        check_question(question, collection)
-        plan, _ = self._planner.plan(question, collection)
         deadline = Deadline.after(timeout)
+        question, plan, _ = await self._planned(question, deadline)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
         return replace(plan, steps=tuple(steps))
 
@@ -142,6 +178,8 @@ class Federation:
 
 def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:
     match question:
+        case Query(nearest=Nearest()):
+            return Neighbours(question, collection, selection)
         case Query():
             return Retrieval(question, collection, selection)
         case Stats():

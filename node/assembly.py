@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
+from federation.boundaries import Boundaries
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.division import node_division
@@ -20,7 +21,9 @@ from node.care import CareDesk, areas_of, needs_by, refetch_by
 from node.clock import SystemClock
 from node.config.sections import NodeConfig, RegistrySection, TlsSection
 from node.data_directory import DataDirectory
+from node.draining import DrainDesk
 from node.holdings import Holdings
+from node.identity import Identity
 from node.materials.desk import MaterialDesk
 from node.materials.heads import Heads
 from node.membership import Membership
@@ -33,6 +36,7 @@ from node.replication import Replication, announce_to, make_replication
 from node.rpc.gate import Gate
 from node.rpc.server import Services
 from node.stores.opening import make_material_tables, make_store
+from node.turns import Turns
 from registry.catalogue import DirectoryCatalogue
 from registry.directory import EtcdDirectory
 from registry.etcd import Etcd
@@ -47,16 +51,8 @@ from sync.retention import Retention
 from sync.signing import NodeKey
 from sync.versions import Versions
 
-
-@dataclass(slots=True)
-class Identity:
-    """What the node registers; the addresses are known once its servers are bound."""
-
-    record: NodeRecord
-
-    def bound(self, address: str, metrics_address: str) -> None:
-        """Take the addresses."""
-        self.record = replace(self.record, address=address, metrics_address=metrics_address)
+_WAITING_TRANSFERS, _TRANSFER_WAIT_S = 1024, 60.0
+"""How many ranges of objects wait for their turn at most, and how long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +76,7 @@ class Parts:
     carriers: GrpcPeers
     metrics: Metrics
     readiness: Readiness
+    turns: Turns
     services: Services
 
 
@@ -157,8 +154,18 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         refetch=refetch_by(replication.site),
         node=node,
     )
-    planner = Planner(node, directory, holdings.records, holdings.replicas, config.federation.bypass)
-    federation = Federation(planner, catalogue, store, peers, current_request_id, metrics.observe_member)
+    bypass = config.federation.bypass
+    planner = Planner(node, directory, holdings.records, holdings.replicas, bypass)
+    federation = Federation(
+        planner,
+        catalogue,
+        store,
+        peers,
+        current_request_id,
+        metrics.observe_member,
+        Boundaries(directory, gazetteer.find),
+        nearest=config.federation.prefer == "nearest",
+    )
     desk = PublishDesk(
         node=node,
         catalogue=catalogue,
@@ -171,7 +178,8 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         tolerance_deg=config.ingest.bounds_tolerance_deg,
     )
     grpc = config.grpc
-    gate = Gate(node, readiness, metrics, grpc.default_timeout_s, grpc.max_concurrent_questions)
+    turns = Turns(node, grpc.max_concurrent_questions, grpc.max_waiting_questions)
+    gate = Gate(node, readiness, metrics, grpc.default_timeout_s, turns)
     services = Services(
         gate=gate,
         readiness=readiness,
@@ -183,6 +191,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         public_key=key.public_bytes,
         peers=peers,
         desk=desk,
+        draining=DrainDesk(identity, data.draining, membership.change, turns, holdings, directory),
         differences=Differences(objects, store),
         objects=objects,
         replicator=replicator,
@@ -197,7 +206,14 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
             data.scratch / "audit",
             config.ingest.bounds_tolerance_deg,
         ),
-        transfer_gate=Gate(node, readiness, metrics, grpc.default_timeout_s, config.replication.fetches * 4),
+        operator_gate=Gate(node, readiness, metrics, grpc.default_timeout_s),
+        transfer_gate=Gate(
+            node,
+            readiness,
+            metrics,
+            grpc.default_timeout_s,
+            Turns(node, config.replication.fetches * 4, _WAITING_TRANSFERS, _TRANSFER_WAIT_S),
+        ),
         metrics=metrics,
         record=lambda: identity.record,
     )
@@ -219,6 +235,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         carriers,
         metrics,
         readiness,
+        turns,
         services,
     )
 
@@ -236,6 +253,7 @@ def _record(
         started_ms=clock.now_ms(),
         public_key=key.public_bytes,
         store=config.store.kind,
+        draining=data.draining.exists(),
         reached_through=config.node.reached_through,
         also_under=config.node.also_under,
     )

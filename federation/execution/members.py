@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Protocol, Self
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from federation.execution.answering import Answering
 from federation.execution.cause import Cause
+from federation.execution.contact import Contact
 from federation.execution.deadline import Deadline
 from federation.execution.outcomes import STANDBY
 from federation.execution.punctuality import Punctuality
@@ -65,24 +67,29 @@ class Members:
     work: Work
     answering: Answering
     detour: Detour
+    nearest: bool = False
+    """Standbys that are nearer are asked before the owner."""
     avoided: frozenset[str] = frozenset()
     """Members that were found not to answer; nobody is asked through them."""
 
     def open(self, step: PlanStep) -> AsyncIterator[Frame]:
         """Begin a step; whoever is asked answers for all of it, or others do in its place."""
-        own = self._own(step)
         if not step.relieved:
-            return own()
-        answering = self.answering
+            return self._own(step)()
+        if self.nearest:
+            step = replace(step, standbys=self.punctuality.nearest_first(step.standbys))
+        own, stand_in = self._own(step), partial(self._stand_in, step)
+        around = partial(self.detour, step, self.avoided)
+        plan, gives_way = self.answering.plan, self._gives_way(step)
+        return Relief(step, own, stand_in, around, self.punctuality, plan, gives_way).frames()
 
-        def stand_in(cause: Cause) -> AsyncIterator[Frame]:
-            return self._stand_in(step, cause)
-
-        def covered() -> bool:
-            return is_covered(step, self.detour(step, self.avoided))
-
-        stale = answering.plan.stale_registry
-        return Relief(step, own, stand_in, covered, answering.deadline, self.punctuality, stale).frames()
+    def _gives_way(self, step: PlanStep) -> Cause | None:
+        """Return why the standbys of a step, which must cover all of it, are asked before its member; None if not."""
+        if step.decision is not Decision.ASK or not step.covered:
+            return None
+        if step.draining:
+            return Cause.draining()
+        return self.punctuality.farther(step) if self.nearest else None
 
     def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
         if step.decision is Decision.LOCAL:
@@ -91,20 +98,23 @@ class Members:
 
     async def _asked(self, step: PlanStep) -> AsyncIterator[Frame]:
         """Ask a member and pass its frames on if its schema is ours; asking belongs to the member's own part."""
-        options = member_options(self.answering.options, step)
-        asked = self.work.ask(self.peers, step, options, self.answering.deadline.member_share())
-        async with aclosing(asked) as frames:  # type: ignore[type-var]
+        deadline = self.answering.deadline
+
+        def ask() -> AsyncIterator[Frame]:
+            options = member_options(self.answering.options, step)
+            return self.work.ask(self.peers, step, options, deadline.member_share())
+
+        async with aclosing(Contact(step, ask, deadline, self.punctuality).frames()) as frames:  # type: ignore[type-var]
             async for frame in frames:
                 if isinstance(frame, Header) and not frame.schema.equals(self.work.member_schema):
                     raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
                 yield frame
 
-    async def _stand_in(self, step: PlanStep, cause: Cause) -> AsyncIterator[Frame]:
-        """Answer a member's part as it would: from the members and the standbys of the datasets behind it."""
+    async def _stand_in(self, step: PlanStep, detour: tuple[PlanStep, ...]) -> AsyncIterator[Frame]:
+        """Answer a member's part as it would: from those on the detour, and the standbys of the other datasets."""
         outer = self.answering
         options = replace(outer.options, completeness=CompletenessMode.ALLOW_PARTIAL, dataset="")
         work = self.work.relay(options, step)
-        detour = self.detour(step, self.avoided)
         plan = stand_in_plan(outer.plan, step, detour)
         inner = Answering(plan, options, outer.request_id, Deadline.after(outer.deadline.member_share()))
         try:
@@ -113,10 +123,7 @@ class Members:
             yield inner.header(work.schema)
             async for frame in work.frames(inner):
                 yield frame
-            told = inner.trailer(work.segments(inner))
-            passed = frozenset(name for part in detour for name in part.versions)
-            completeness = cause.completeness(told.completeness, step, outer.plan.node, passed)
-            yield replace(told, completeness=completeness)
+            yield inner.trailer(work.segments(inner))
         finally:
             await inner.close()
 
@@ -159,12 +166,3 @@ def stand_in_plan(plan: Plan, step: PlanStep, detour: tuple[PlanStep, ...] = ())
             )
         )
     return replace(plan, steps=(*steps, *detour))
-
-
-def is_covered(step: PlanStep, detour: tuple[PlanStep, ...]) -> bool:
-    """Tell whether there is somebody else for everything that is kept of a step."""
-    held = {standby.dataset for standby in step.standbys}
-    for part in detour:
-        reached = part.decision is Decision.ASK or part.covered
-        held.update(part.versions if reached else ())
-    return all(item.dataset in held for item in step.expected if item.keep)

@@ -11,17 +11,18 @@ import shapely
 from federation.planning.arrangement import Arrangement, expect
 from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
+from federation.planning.reach import reach_of
 from federation.planning.standbys import Standbys
 from federation.planning.topology import Topology
 from federation.planning.zoning import with_zones
-from federation.selection import BoundSelection, bind_selection
+from federation.selection import BoundSelection, bind_selection, near
 from guotu.model.collection import Collection
 from guotu.model.division import dataset_id, split_dataset, stands_above
 from guotu.model.errors import UnknownDataset
+from guotu.model.gateway import gateway
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.ports import Directory, DirectoryView
-from guotu.model.question import Cut, Options, Overlay, Question, Scope
-from guotu.model.reach import gateway
+from guotu.model.question import Cut, Options, Overlay, Query, Question, Scope
 from guotu.model.records import DatasetRecord
 
 Holdings = Callable[[], Mapping[str, DatasetRecord]]
@@ -61,10 +62,14 @@ class Planner:
         started = time.perf_counter()
         selection = bind_selection(question.selection, collection)
         view = self._directory.view()
+        heads = view.datasets.get(collection.id, _NO_DATASETS)
+        reach = None
+        if isinstance(question, Query) and question.nearest is not None:
+            selection, reach = near(selection, question.nearest), reach_of(question, selection, heads)
         zones = shapely.STRtree(question.zones.shapes) if isinstance(question, Overlay) else None
-        steps = self._steps(question, view, Prunable.of(selection, zones))
+        steps = self._steps(question, view, Prunable.of(selection, zones, reach))
         if zones is not None:
-            steps = with_zones(steps, zones, view.datasets.get(collection.id, _NO_DATASETS))
+            steps = with_zones(steps, zones, heads)
         plan = Plan(
             node=self._node,
             collection=collection.id,
@@ -140,15 +145,19 @@ class Planner:
             reason, detail = _out_of_reach(node, view)
             return PlanStep(node, Decision.MISSING, reason, detail, expected=expected, standbys=standbys)
         alone = len(expected) == 1 and expected[0].dataset.startswith(f"{node}/")
+        detail = f"{kept} of {len(expected)} datasets may match"
+        if record.draining:
+            detail += "; it is being drained: standbys that hold all of them come first"
         return PlanStep(
             node=node,
             decision=Decision.ASK,
             reason=MAY_MATCH,
-            detail=f"{kept} of {len(expected)} datasets may match",
+            detail=detail,
             address=record.address,
             scope=Scope.SELF if alone else Scope.SUBTREE,
             expected=expected,
             standbys=standbys,
+            draining=record.draining,
             bypass=self._bypass and any(item.keep for item in _behind(node, expected)),
         )
 

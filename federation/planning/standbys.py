@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from guotu.model.division import split_dataset
+from guotu.model.gateway import is_open_to
 from guotu.model.plan import ExpectedDataset, Standby
 from guotu.model.ports import DirectoryView
-from guotu.model.reach import is_open_to
 from guotu.model.records import DatasetRecord, ReplicaRecord
 
 _MOST = 3
@@ -24,7 +24,9 @@ class Standbys:
     def of(
         self, member: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView, own: Mapping[str, DatasetRecord]
     ) -> tuple[Standby, ...]:
-        """Return the standbys for what is kept of a member's part, by dataset: the planning node, then others by id.
+        """Return the standbys for what is kept of a member's part, by dataset.
+
+        The planning node comes first, then others by id, those that are being drained last.
 
         A replica counts if it is whole, has come to the pinned version, and, where it is at the owner's head, has the
         digest that the owner advertises: another history under the same numbers does not. Whether it still has an older
@@ -58,9 +60,7 @@ def _of_one(
     here = own.get(item.dataset)
     found = [Standby(item.dataset, planner, "")] if here is not None and serves(here) else []
     holders = view.replicas.get(item.dataset)
-    for node, record in sorted(holders.items()) if holders else ():
-        if not (record.whole and serves(record) and node in view.nodes and node not in (member, planner)):
-            continue
-        if is_open_to(view.nodes[node], planner):
-            found.append(Standby(item.dataset, node, view.nodes[node].address))
-    return found
+    able = [node for node, record in holders.items() if record.whole and serves(record)] if holders else []
+    there = [view.nodes[node] for node in able if node in view.nodes and node not in (member, planner)]
+    there = sorted(filter(lambda record: is_open_to(record, planner), there), key=lambda one: (one.draining, one.node))
+    return [*found, *(Standby(item.dataset, record.node, record.address) for record in there)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from guotu.model.division import DivisionLevel, at_level, node_division, stands_above
-from guotu.model.reach import gateway
+from guotu.model.gateway import gateway
 from guotu.model.records import NodeRecord
 
 _LEVELS = (DivisionLevel.COUNTY, DivisionLevel.PREFECTURE, DivisionLevel.PROVINCE, DivisionLevel.NATION)

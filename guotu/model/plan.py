@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from guotu.model.question import Cut, Scope
@@ -28,7 +28,8 @@ class ExpectedDataset:
     keep: bool
     """False if pruned."""
     reason: str
-    """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE, OUTSIDE_ZONES."""
+    """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE, OUTSIDE_ZONES,
+    TOO_FAR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class PlanStep:
     """Numbers, from 0 on, of the zones that the member is asked about; None for all, or if there are none."""
     standbys: tuple[Standby, ...] = ()
     """Who may answer for datasets that are kept, should the member not; by dataset, the first choice first."""
+    draining: bool = False
+    """The member is being drained: standbys that cover its part are asked first."""
     bypass: bool = False
     """True if, should the member not answer, those behind it are asked without it."""
     detour: tuple[str, ...] = ()
@@ -110,8 +113,11 @@ class Plan:
     stale_registry: bool = False
     directory_as_of_ms: int = 0
     planning_ms: float = 0.0
+    boundary: Cut = field(default_factory=dict)
+    """Versions that the boundary of the question's division was taken from."""
 
     @property
     def cut(self) -> dict[str, int]:
         """Versions that the answer will be computed from; those pruned too, as they were looked at to prune them."""
-        return {name: version for step in self.steps for name, version in step.versions.items()}
+        steps = {name: version for step in self.steps for name, version in step.versions.items()}
+        return {**self.boundary, **steps}

@@ -42,6 +42,8 @@ class NodeRecord:
     """Ed25519, 32 bytes."""
     store: str = "duckdb"
     metrics_address: str = ""
+    draining: bool = False
+    """True while its operator has it hand over: replicas of its datasets are asked first, where there are any."""
     reached_through: str = ""
     """The one node that may open connections to it; empty if anyone may."""
     also_under: tuple[str, ...] = ()

@@ -71,6 +71,13 @@ class NodeSection:
 class FederationSection:
     """[federation]."""
 
+    prefer: str = option(
+        "owner",
+        zh="数据集有副本时先问谁：owner（所有者），或 nearest（近者：本节点的副本，再按实测往返时间；答案相同）。",
+        en="Whom to ask first where a dataset has replicas: owner, or nearest (this node's own replica, then by "
+        "measured round trip; the answer is the same).",
+        choices=("owner", "nearest"),
+    )
     bypass: bool = option(
         True,
         zh="下级节点在名单中而不应答时，绕过它直接询问它之下可以直连的节点；否则它之下的数据只由副本作答，或报缺。",

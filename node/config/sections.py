@@ -30,10 +30,18 @@ class GrpcSection:
     )
     max_concurrent_questions: int = option(
         32,
-        zh="同时回答的问题数上限，超出者排队。",
-        en="Most questions answered at once; more wait.",
+        zh="同时回答的问题数上限，超出者排队，各调用方轮流。",
+        en="Most questions answered at once; more wait, and callers take turns.",
         minimum=1,
         maximum=1024,
+    )
+    max_waiting_questions: int = option(
+        128,
+        zh="排队的问题数上限；超出者，及排队 5 秒仍未轮到者，被告知正忙与何时重试。",
+        en="Most questions that wait; more, and those that have waited for 5 s, are told that the node is busy and "
+        "when to come back.",
+        minimum=0,
+        maximum=100_000,
     )
     default_timeout_s: float = option(
         60.0,
@@ -221,10 +229,10 @@ class NodeConfig:
     tls: TlsSection = section(TlsSection, zh="加密与互验", en="Encryption and mutual proof")
     metrics: MetricsSection = section(MetricsSection, zh="监控指标", en="Metrics")
     registry: RegistrySection = section(RegistrySection, zh="注册中心 etcd", en="Registry (etcd)")
-    federation: FederationSection = section(FederationSection, zh="联合问答", en="Federated questions")
     store: StoreSection = section(StoreSection, zh="存储", en="Store")
     objects: ObjectsSection = section(ObjectsSection, zh="版本对象", en="Objects of versions")
     replication: ReplicationSection = section(ReplicationSection, zh="复制", en="Replication")
     versions: VersionsSection = section(VersionsSection, zh="版本", en="Versions")
+    federation: FederationSection = section(FederationSection, zh="联合回答", en="Federation")
     ingest: IngestSection = section(IngestSection, zh="入库检查", en="Import")
     log: LogSection = section(LogSection, zh="日志", en="Log")

@@ -7,8 +7,8 @@ from contextlib import aclosing
 
 from guotu.model.division import split_dataset
 from guotu.model.errors import InvalidQuestion, UnknownNode, UnknownVersion
+from guotu.model.gateway import gateway
 from guotu.model.ports import Directory
-from guotu.model.reach import gateway
 from guotu.model.records import VersionInfo
 from guotu.model.schema import change_schema
 from guotu.v1 import version_pb2, version_pb2_grpc

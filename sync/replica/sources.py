@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import structlog
 
 from guotu.model.division import split_dataset
+from guotu.model.gateway import is_open_to
 from guotu.model.ports import Clock, Directory
-from guotu.model.reach import is_open_to
 
 QUARANTINE_S = 600.0
 _log = structlog.get_logger(__name__)

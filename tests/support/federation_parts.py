@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 
 import hypothesis.strategies as st
@@ -99,6 +100,7 @@ def view(
     datasets: Iterable[DatasetRecord],
     stale: bool = False,
     replicas: Iterable[ReplicaRecord] = (),
+    draining: Container[str] = (),
 ) -> DirectoryView:
     """Return a directory; of a node whose name alone is given anyone may ask anything."""
     shelves: dict[str, dict[str, DatasetRecord]] = {}
@@ -108,7 +110,8 @@ def view(
     for replica in replicas:
         held.setdefault(replica.dataset, {})[replica.node] = replica
     records = [node(item) if isinstance(item, str) else item for item in nodes]
-    return DirectoryView({record.node: record for record in records}, shelves, held, stale, as_of_ms=1_700_000_000_000)
+    known = {record.node: replace(record, draining=record.node in draining) for record in records}
+    return DirectoryView(known, shelves, held, stale, as_of_ms=1_700_000_000_000)
 
 
 class FixedDirectory:

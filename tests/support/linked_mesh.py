@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from federation.boundaries import Boundaries
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model import errors
@@ -71,6 +72,7 @@ class LinkedMesh:
             peers=_Links(name, self),
             request_id=lambda: "request-1",
             observe=lambda outcome: None,
+            boundaries=Boundaries(self.directories[name], lambda wanted: []),
         )
 
     def see(self, name: str, seen: DirectoryView) -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from federation.boundaries import Boundaries
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model import errors
@@ -25,6 +26,7 @@ from guotu.model.question import (
     Stats,
 )
 from guotu.model.records import DatasetRecord, ReplicaRecord
+from registry.gazetteer import Gazetteer
 from tests.support.federation_parts import PARCELS, FixedCatalogue, FixedDirectory, dataset, view
 from tests.support.scripted_peers import Member, MemberStore, ScriptedPeers, parcels
 
@@ -97,6 +99,8 @@ class Mesh:
         stale: bool = False,
         gone: tuple[str, ...] = (),
         replicas: tuple[Member, ...] = (),
+        draining: tuple[str, ...] = (),
+        nearest: bool = False,
         bypass: bool = True,
     ) -> None:
         self.replicas = replicas
@@ -113,7 +117,7 @@ class Mesh:
             for item in members
             for copy in item.holds
         ]
-        directory = FixedDirectory(view(names, records, stale, held_elsewhere))
+        directory = FixedDirectory(view(names, records, stale, held_elsewhere, draining))
         self.federation = Federation(
             planner=Planner(node, directory, lambda: held, lambda: copies, bypass),
             catalogue=FixedCatalogue(PARCELS),
@@ -121,6 +125,8 @@ class Mesh:
             peers=self.peers,
             request_id=lambda: "request-1",
             observe=self.observed.append,
+            boundaries=Boundaries(directory, Gazetteer.load().find),
+            nearest=nearest,
         )
 
     def frames(self, question: Question, timeout: float) -> AsyncIterator[Frame]:

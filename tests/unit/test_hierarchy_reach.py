@@ -9,8 +9,8 @@ import pytest
 from guotu.model import errors
 from guotu.model.answer import Outcome
 from guotu.model.division import stands_above
+from guotu.model.gateway import gateway
 from guotu.model.question import Options
-from guotu.model.reach import gateway
 from guotu.model.records import NodeRecord
 from tests.support.federation_parts import node
 from tests.support.linked_mesh import LinkedMesh

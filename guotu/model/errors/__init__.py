@@ -6,12 +6,15 @@ when it is raised and travel with it over the wire, so that the far side raises 
     GuotuError
     ├── InvalidInput: InvalidQuestion, InvalidFilter, InvalidCrs, InvalidCatalogue, InvalidConfig, ImportRefused,
     │   IncompatibleSchema, InvalidTable, PackageGap
-    ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion, UnknownObject
+    ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion, UnknownObject,
+    │   UnknownBoundary
     ├── TooLarge
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
-    ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable
+    ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable,
+    │   CircuitOpen, NodeDraining
     ├── Incomplete: IncompleteAnswer, NobodyAnswered
     ├── DeadlineExceeded
+    ├── Overloaded
     ├── Refused: VersionRefused, UntrustedKey
     └── Internal: CorruptObject, StoreFailure (DiskFull)
 
@@ -24,6 +27,7 @@ from collections.abc import Iterator
 
 from guotu.model.errors.absent import (
     NotFound,
+    UnknownBoundary,
     UnknownCollection,
     UnknownDataset,
     UnknownField,
@@ -46,11 +50,13 @@ from guotu.model.errors.given import (
 )
 from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered
 from guotu.model.errors.internal import CorruptObject, DiskFull, Internal, StoreFailure
-from guotu.model.errors.limits import DeadlineExceeded, TooLarge
+from guotu.model.errors.limits import DeadlineExceeded, Overloaded, TooLarge
 from guotu.model.errors.refused import Refused, UntrustedKey, VersionRefused
 from guotu.model.errors.root import Fact, GuotuError
 from guotu.model.errors.unavailable import (
+    CircuitOpen,
     DatabaseUnavailable,
+    NodeDraining,
     NodeNotReady,
     NodeUnavailable,
     RegistryUnavailable,
@@ -58,6 +64,7 @@ from guotu.model.errors.unavailable import (
 )
 
 __all__ = [
+    "CircuitOpen",
     "Conflict",
     "CorruptObject",
     "DatabaseUnavailable",
@@ -80,9 +87,11 @@ __all__ = [
     "InvalidQuestion",
     "InvalidTable",
     "NobodyAnswered",
+    "NodeDraining",
     "NodeNotReady",
     "NodeUnavailable",
     "NotFound",
+    "Overloaded",
     "PackageGap",
     "PublishConflict",
     "Refused",
@@ -90,6 +99,7 @@ __all__ = [
     "StoreFailure",
     "TooLarge",
     "Unavailable",
+    "UnknownBoundary",
     "UnknownCollection",
     "UnknownDataset",
     "UnknownField",
