@@ -19,6 +19,7 @@ from federation.execution.deadline import Deadline
 from federation.execution.outcomes import STANDBY
 from federation.execution.punctuality import Punctuality
 from federation.execution.relief import Relief
+from federation.execution.retained import telling_retained
 from guotu.model.answer import Frame, Header, Segment
 from guotu.model.errors import Internal
 from guotu.model.plan import Decision, Plan, PlanStep
@@ -93,7 +94,7 @@ class Members:
 
     def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
         if step.decision is Decision.LOCAL:
-            return lambda: self.work.here(self.store, step)
+            return lambda: telling_retained(self.work.here(self.store, step), self.store)
         return lambda: self._asked(step)
 
     async def _asked(self, step: PlanStep) -> AsyncIterator[Frame]:
@@ -131,8 +132,9 @@ class Members:
 def member_options(options: Options, step: PlanStep) -> Options:
     """Return how a member is asked: with the scope of its step, at the versions known here; a standby for one dataset.
 
-    It reports its outcomes, and what they mean is decided here. It answers for what is expected of it and nothing else,
-    so that no dataset is counted twice where its directory shows more behind it than ours.
+    It reports its outcomes, and what they mean is decided here. It answers for what is expected of it and nothing else:
+    what it learns of since is not in the cut, and no dataset is counted twice where its directory shows more behind it
+    than ours.
     """
     return replace(
         options,
@@ -141,6 +143,8 @@ def member_options(options: Options, step: PlanStep) -> Options:
         cut=dict(step.versions),
         dataset=step.stands_for or options.dataset,
         closed=True,
+        receipt=False,
+        relayed=True,
     )
 
 

@@ -25,11 +25,12 @@ class Arrangement:
         """Arrange what is below `root`; what was made for records that are still the same is taken from `before`."""
         self.source = source
         self.topology = topology
-        self.claims = _claims(source, topology)
-        tree = Topology(topology.nodes, self.claims) if self.claims else topology
+        claims = _claims(source, topology)
+        self.tree = Topology(topology.nodes, claims) if claims else topology
+        """With what datasets tell of nodes that are not registered."""
         reached: dict[str, list[DatasetRecord]] = {}
-        for record in sorted(source.values(), key=attrgetter("dataset")):
-            child = tree.step(root, record.node)
+        for record in sorted(source.values(), key=attrgetter("node")):
+            child = self.tree.step(root, record.node)
             if child is not None:
                 reached.setdefault(child, []).append(record)
         self._slices: dict[str, slice] = {}
@@ -45,7 +46,7 @@ class Arrangement:
         self._alike: dict[tuple[str, int], tuple[ExpectedDataset, ...]] = {}
 
     def members(self, verdicts: NDArray[np.int8], cut: Cut) -> dict[str, tuple[ExpectedDataset, ...]]:
-        """Return what is expected through each child, by child and dataset in ascending order.
+        """Return what is expected through each child, by child and owner in ascending order.
 
         Args:
             verdicts: numbers of the reasons in REASONS, by candidate.

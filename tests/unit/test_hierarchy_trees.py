@@ -11,7 +11,7 @@ from guotu.model.question import Options, Scope
 from guotu.model.records import NodeRecord
 from tests.support.federation_parts import dataset, node
 from tests.support.linked_mesh import LinkedMesh
-from tests.support.scripted_mesh import ANY_QUESTION, PARTIAL, Heard, Make, expected_totals, totals
+from tests.support.scripted_mesh import ANY_QUESTION, PARTIAL, Heard, Make, expected_totals, rows_of, totals
 
 NATION, PROVINCE, CITY, COUNTY, OTHER_CITY = "100000", "510000", "510100", "510104", "510200"
 SURVEY, CITY_SURVEY, NATION_SURVEY = "510000-ch", "510100-ch", "100000-ch"
@@ -122,19 +122,18 @@ async def test_nodes_that_disagree_about_who_stands_where_count_once(make: Make,
         counted(mesh, make, await mesh.ask(asked, make(PARTIAL)))
 
 
-async def test_a_member_that_has_not_seen_a_dataset_yet_does_not_answer_for_it() -> None:
+async def test_a_member_that_has_not_seen_a_dataset_yet_asks_for_it_all_the_same() -> None:
     mesh = LinkedMesh(TWO_TREES)
     fewer = {name: record for name, record in mesh.view.datasets["dltb"].items() if name != f"{OTHER_CITY}/dltb"}
     mesh.see(PROVINCE, replace(mesh.view, datasets={"dltb": fewer}))
-    heard = await mesh.ask(NATION, totals(PARTIAL))
-    assert counted(mesh, totals, heard) == set(mesh.members) - {OTHER_CITY}
-    assert heard.outcomes[OTHER_CITY].reason == "NOT_ANSWERED"
+    heard = await mesh.ask(NATION, totals(Options()))
+    assert counted(mesh, totals, heard) == set(mesh.members)
 
 
 async def test_members_are_asked_closed_and_clients_ask_open() -> None:
     mesh = LinkedMesh(TWO_TREES)
     await mesh.ask(NATION, totals(Options()))
-    assert all(call.question.options.closed for call in mesh.calls)
+    assert all(call.question.options.closed and call.question.options.relayed for call in mesh.calls)
     newer = mesh.view.datasets["dltb"] | {"510300/dltb": dataset("510300")}  # type: ignore[operator]
     mesh.see(PROVINCE, replace(mesh.view, datasets={"dltb": newer}))
     cut = {f"{PROVINCE}/dltb": 1}
@@ -142,6 +141,20 @@ async def test_members_are_asked_closed_and_clients_ask_open() -> None:
     assert heard.outcomes["510300"].reason == "NOT_REGISTERED"
     closed = await mesh.ask(PROVINCE, totals(Options(Scope.SUBTREE, cut=cut, closed=True)))
     assert set(closed.outcomes) == {PROVINCE}
+
+
+async def test_rows_come_by_owner_where_a_child_stands_between_another_ones_nodes() -> None:
+    """Pages of unsorted rows go by owner; so the office is asked for two parts, and each row comes once."""
+    names = ("510000", "510000-ch", "510100", "510200", "510300")
+    office = node("510000-ch")
+    cities = [node(name, through="510000" if name == "510200" else "", also=("510000-ch",)) for name in names[2:]]
+    mesh = LinkedMesh(("510000", office, *cities))
+    heard = await mesh.ask("510000-ch", rows_of(Options()))
+    assert heard.failure is None
+    owners = [str(row["BSM"])[:6] for row in heard.rows]
+    assert owners == sorted(owners)
+    assert set(owners) == {"510000", "510100", "510200", "510300"}
+    assert len(heard.rows) == sum(len(mesh.members[name].rows) for name in names[1:])
 
 
 # ------------------------------------------------------------------------------------------------ merged on the way
