@@ -1,9 +1,9 @@
 """A process that is many nodes: each with its own gRPC server, gate, planner, federation and channels.
 
 Each line of JSON on standard input is an order, answered by a line: {"be": ids} ends the nodes there are and begins
-others, {"meet": {id: address}} shows them the mesh, {"report": counting} asks what was used, and counts bytes from then
-on or not. It ends with the input. Nodes of a process share its event loop, a directory that is fed once, a synthetic
-store and a set of metrics.
+others, {"meet": {id: address}} shows them the mesh, {"repeat": whether} has them give their last answers again without
+any work, {"report": counting} asks what was used, and counts bytes from then on or not. It ends with the input. Nodes
+of a process share its event loop, a directory that is fed once, a synthetic store and a set of metrics.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc.aio
@@ -37,7 +38,7 @@ from guotu.wire.questions import query_to_proto, stats_to_proto
 from guotu.wire.request_id import current_request_id
 from node.metrics import Metrics
 from node.readiness import Readiness, State
-from node.rpc.gate import Gate
+from node.rpc.gate import Context, Gate
 from node.rpc.query import QueryServicer
 
 _TIMEOUT_S = 600.0
@@ -109,6 +110,39 @@ class CountedPeers:
                 yield frame
 
 
+class Repeating(QueryServicer):
+    """Answers as a node does, or, if it is told to, with the messages of the last such answer."""
+
+    def __init__(self, gate: Gate, federation: Federation, metrics: Metrics) -> None:
+        super().__init__(gate, federation, metrics)
+        self._kept: dict[tuple[str, ...], list[Any]] = {}
+        self.repeats = False
+
+    async def Query(self, request: query_pb2.QueryRequest, context: Context) -> AsyncIterator[query_pb2.QueryResponse]:
+        """Retrieve features."""
+        async for response in self._answer(("rows",), partial(super().Query, request, context)):
+            yield response
+
+    async def Aggregate(
+        self, request: query_pb2.AggregateRequest, context: Context
+    ) -> AsyncIterator[query_pb2.AggregateResponse]:
+        """Group and aggregate."""
+        key = ("groups", *request.group_by)
+        async for response in self._answer(key, partial(super().Aggregate, request, context)):
+            yield response
+
+    async def _answer(self, key: tuple[str, ...], begin: Callable[[], AsyncIterator[Any]]) -> AsyncIterator[Any]:
+        if self.repeats:
+            for response in self._kept[key]:
+                yield response
+            return
+        kept = []
+        async for response in begin():
+            kept.append(response)
+            yield response
+        self._kept[key] = kept
+
+
 class Host:
     """The nodes of this process."""
 
@@ -119,12 +153,13 @@ class Host:
         self._metrics = Metrics()
         self._servers: list[grpc.aio.Server] = []
         self._peers: list[CountedPeers] = []
+        self._servicers: list[Repeating] = []
 
     async def be(self, nodes: Sequence[str]) -> dict[str, str]:
         """End the nodes there are and serve others; returns their addresses."""
         await asyncio.gather(*(server.stop(0) for server in self._servers))
         await asyncio.gather(*(peers.close() for peers in self._peers))
-        self._servers, self._peers = [], []
+        self._servers, self._peers, self._servicers = [], [], []
         self._directory, self._metrics = FedDirectory(), Metrics()
         return {node: await self._serve(node) for node in nodes}
 
@@ -144,16 +179,23 @@ class Host:
         )
         gate = Gate(node, readiness, self._metrics, _TIMEOUT_S)
         server = new_server()
-        query_pb2_grpc.add_QueryServiceServicer_to_server(QueryServicer(gate, federation, self._metrics), server)
+        servicer = Repeating(gate, federation, self._metrics)
+        query_pb2_grpc.add_QueryServiceServicer_to_server(servicer, server)
         port = bind(server, "127.0.0.1:0")
         await server.start()
         self._servers.append(server)
         self._peers.append(peers)
+        self._servicers.append(servicer)
         return f"127.0.0.1:{port}"
 
     def meet(self, addresses: Mapping[str, str]) -> None:
         """Show the whole mesh to the nodes."""
         self._directory.tell(directory(addresses, self._rows))
+
+    def repeat(self, repeats: bool) -> None:
+        """Have the nodes give their last answers again, or answer anew."""
+        for servicer in self._servicers:
+            servicer.repeats = repeats
 
     def report(self, counting: bool) -> dict[str, float]:
         """Return processor time of this process, seconds, and bytes of the messages counted, all since it began."""
@@ -171,6 +213,9 @@ class Host:
             return await self.be(order["be"])
         if "meet" in order:
             self.meet(order["meet"])
+            return {}
+        if "repeat" in order:
+            self.repeat(order["repeat"])
             return {}
         return self.report(order["report"])
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.benchmark_run import run_benchmark
 
-SMALL = ("--provinces", "2", "--prefectures", "4", "--counties", "16", "--rows", "60", "--rounds", "1", "--hosts", "1")
+SMALL = ("--provinces", "2", "--prefectures", "4", "--counties", "16", "--rows", "60", "--rounds", "2", "--hosts", "1")
 
 
 def test_scale_measures_the_root_as_members_join(tmp_path: Path) -> None:
@@ -25,4 +25,5 @@ def test_scale_measures_the_root_as_members_join(tmp_path: Path) -> None:
         assert ratios["bytes"] == pytest.approx(many["bytes"] / few["bytes"], abs=0.01)
         assert ratios["bytes"] < result["flat_growth"][question]["bytes"]
         assert few["latency_ms"] > 0
+        assert few["members_cpu_ms"] > 0
     assert growth["retrieve"]["bytes"] < 2
