@@ -17,7 +17,6 @@ from demo.settling import wait_until
 from guotu.model.collection import Collection
 from guotu.model.division import NATION
 
-
 _START_S = 300.0
 """How long all nodes may take to be ready: machines that measure are often busy before."""
 

@@ -49,6 +49,7 @@ _OPTIONS = st.builds(
     st.sampled_from(Scope),
     st.sampled_from(CompletenessMode),
     _CUTS,
+    closed=st.booleans(),
 )
 _SELECTIONS = st.builds(
     Selection,
