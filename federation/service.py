@@ -153,7 +153,7 @@ class Federation:
 
     async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
         """Return a question with the boundary of its division in that one's place, its plan and its selection."""
-        collection = self._checked(question)
+        collection = self._collection(question.collection)
         if isinstance(question, LayerOverlay):
             check_zone_source(question.zones, self._collection(question.zones.collection))
             question = replace(question, zones=self._planner.pinned(question.zones, question.options))
