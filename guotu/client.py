@@ -25,14 +25,7 @@ from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
 from guotu.model.errors import InvalidQuestion, UnknownCollection
 from guotu.model.plan import Plan
-from guotu.model.question import (
-    Overlay,
-    Page,
-    Query,
-    Question,
-    Scope,
-    Stats,
-)
+from guotu.model.question import Overlay, Page, Query, Question, Scope, Stats
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
 from guotu.model.zones import zones_of
 from guotu.wire.blocking import BlockingCalls

@@ -24,8 +24,8 @@ def closed(members: Members, cut: Cut, collection: str, topology: Topology, root
         owner, of_collection = split_dataset(dataset)
         through = topology.step(root, owner) if of_collection == collection else None
         if through is not None:
-            expected[through] = (*expected.get(through, ()), unadvertised(dataset, version))
-    return {child: _by_owner(expected[child]) for child in sorted(expected)}
+            expected[through] = _with(expected.get(through, ()), unadvertised(dataset, version))
+    return {child: expected[child] for child in sorted(expected)}
 
 
 def unadvertised(dataset: str, version: int) -> ExpectedDataset:
@@ -33,7 +33,5 @@ def unadvertised(dataset: str, version: int) -> ExpectedDataset:
     return ExpectedDataset(dataset, version, 0, 0.0, True, MAY_MATCH)
 
 
-def _by_owner(items: tuple[ExpectedDataset, ...]) -> tuple[ExpectedDataset, ...]:
-    """Return them in ascending order; the same tuple if they are, since what was made for it is kept by it."""
-    ordered = tuple(sorted(items, key=lambda item: split_dataset(item.dataset)[0]))
-    return items if ordered == items else ordered
+def _with(items: tuple[ExpectedDataset, ...], more: ExpectedDataset) -> tuple[ExpectedDataset, ...]:
+    return tuple(sorted((*items, more), key=lambda item: split_dataset(item.dataset)[0]))
