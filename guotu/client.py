@@ -28,7 +28,7 @@ from guotu.model.plan import Plan
 from guotu.model.question import Overlay, Page, Query, Question, Scope, Stats
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
 from guotu.model.zones import zones_of
-from guotu.wire.blocking import BlockingCalls
+from guotu.wire.blocking import BlockingCalls, OnBusy
 from guotu.wire.endpoint import TlsFiles
 
 __all__ = ["DEFAULT_ADDRESS", "DEFAULT_TIMEOUT", "Answer", "Client", "connect"]
@@ -278,6 +278,7 @@ def connect(
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
     tls_ca: Path | None = None,
+    on_busy: OnBusy | None = None,
 ) -> Client:
     """Connect to a node.
 
@@ -285,6 +286,8 @@ def connect(
         address: "host:port" of the node.
         timeout: deadline of a call in seconds, unless one is given with it.
         tls_cert, tls_key, tls_ca: PEM files; give all three or none.
+        on_busy: told (Overloaded, seconds) before one waits to ask a busy node again, which is done by itself as long
+            as the deadline allows it.
 
     Raises:
         InvalidQuestion: only some of the TLS files are given.
@@ -293,4 +296,4 @@ def connect(
     if any(files) and not all(files):
         raise InvalidQuestion(part="TLS", detail="certificate, key and CA go together")
     tls = TlsFiles(tls_cert, tls_key, tls_ca) if tls_cert and tls_key and tls_ca else None
-    return Client(BlockingCalls(address, tls, timeout))
+    return Client(BlockingCalls(address, tls, timeout, on_busy))
