@@ -153,7 +153,7 @@ class Federation:
 
     async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
         """Return a question with the boundary of its division in that one's place, its plan and its selection."""
-        collection = self._checked(question)
+        collection = self._collection(question.collection)
         if not question.selection.boundary:
             return question, *self._planner.plan(question, collection)
         cut, closed = question.options.cut, question.options.closed
