@@ -120,13 +120,14 @@ class Federation:
             return replace(step, detail=f"{step.detail}; its own plan is not known: {failure.english}")
         return replace(step, plan=below)
 
-    async def analyze(self, question: Question, timeout: float) -> Trailer:
-        """Answer a question, throw the rows away, return what happened.
+    async def analyze(self, question: Question, timeout: float) -> tuple[Plan, Trailer]:
+        """Answer a question, throw the rows away, return the plan with what became of its steps, and the trailer.
 
         Raises:
             as `query`, except that a partial answer is reported, not raised.
         """
-        frames = self._ask(question, timeout)
+        asked = replace(question, options=replace(question.options, analyze=True))
+        frames = self._ask(asked, timeout)
         trailer: Trailer | None = None
         try:
             async for frame in frames:
@@ -134,9 +135,9 @@ class Federation:
         except GuotuError:
             if trailer is None:
                 raise
-        if trailer is None:
+        if trailer is None or trailer.plan is None:
             raise Internal(detail="the answer ended without a trailer")
-        return trailer
+        return trailer.plan, replace(trailer, plan=None)
 
 
 def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:

@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 import pyarrow as pa
 
+from federation.execution.reading import Reading
 from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
 from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest
@@ -33,10 +34,10 @@ async def scan_frames(
     (expected,) = step.expected
     started, size = time.perf_counter(), 0
     digest = SegmentDigest(schema)
-    rows = store.scan(expected.dataset, expected.version, collection, scan)
+    reading = Reading(store.scan(expected.dataset, expected.version, collection, scan))
     digesting: asyncio.Task[None] | None = None
-    async with aclosing(rows) as batches:  # type: ignore[type-var]
-        async for batch in batches:
+    async with aclosing(reading):
+        async for batch in reading:
             if digesting is not None:
                 await digesting
             digesting = _digesting(digest, batch)
@@ -45,7 +46,7 @@ async def scan_frames(
     if digesting is not None:
         await digesting
     segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
-    yield _trailer(step.node, expected, digest.rows, size, started, (segment,))
+    yield _trailer(step.node, expected, digest.rows, size, started, reading.seconds, (segment,))
 
 
 def _digesting(digest: SegmentDigest, batch: pa.RecordBatch) -> asyncio.Task[None] | None:
@@ -66,9 +67,10 @@ async def group_frames(
     (expected,) = step.expected
     started = time.perf_counter()
     groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
+    store_s = time.perf_counter() - started
     for batch in groups.to_batches():
         yield Batch(expected.dataset, batch)
-    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, store_s, ())
 
 
 async def overlay_frames(
@@ -81,21 +83,27 @@ async def overlay_frames(
     (expected,) = step.expected
     started = time.perf_counter()
     tabulation = await asyncio.to_thread(Tabulation, overlay.zones, collection, overlay.group_by, MAX_GROUPS)
-    rows = store.scan(expected.dataset, expected.version, collection, scan)
+    reading = Reading(store.scan(expected.dataset, expected.version, collection, scan))
     try:
-        async with aclosing(rows) as batches:  # type: ignore[type-var]
-            async for batch in batches:
+        async with aclosing(reading):
+            async for batch in reading:
                 await asyncio.to_thread(tabulation.add, batch)
     finally:
         tabulation.stop()  # the thread goes on where nobody waits for it any more
     groups = await asyncio.to_thread(tabulation.table)
     for part in groups.to_batches(max_chunksize=_GROUPS):
         yield Batch(expected.dataset, part)
-    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, reading.seconds, ())
 
 
 def _trailer(
-    node: str, expected: ExpectedDataset, rows: int, size: int, started: float, segments: tuple[Segment, ...]
+    node: str,
+    expected: ExpectedDataset,
+    rows: int,
+    size: int,
+    started: float,
+    store_s: float,
+    segments: tuple[Segment, ...],
 ) -> Trailer:
     elapsed_ms = (time.perf_counter() - started) * 1000
     owner, _ = split_dataset(expected.dataset)
@@ -114,4 +122,4 @@ def _trailer(
         advertised_territory_m2=expected.territory_m2,
     )
     completeness = Completeness(CompletenessMode.ALLOW_PARTIAL, (member,))
-    return Trailer(completeness, rows, size, b"", segments, elapsed_ms)
+    return Trailer(completeness, rows, size, b"", segments, elapsed_ms, store_ms=store_s * 1000)

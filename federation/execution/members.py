@@ -69,15 +69,15 @@ class Members:
         answering = self.answering
 
         def stand_in(cause: Cause) -> AsyncIterator[Frame]:
-            return self._stand_in(step, cause)
+            return answering.watched(step, self._stand_in(step, cause), cause.reason)
 
         stale = answering.plan.stale_registry
         return Relief(step, own, stand_in, answering.deadline, self.punctuality, stale).frames()
 
     def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
         if step.decision is Decision.LOCAL:
-            return lambda: self.work.here(self.store, step)
-        return lambda: self._asked(step)
+            return lambda: self.answering.watched(step, self.work.here(self.store, step))
+        return lambda: self.answering.watched(step, self._asked(step))
 
     async def _asked(self, step: PlanStep) -> AsyncIterator[Frame]:
         """Ask a member and pass its frames on if its schema is ours; asking belongs to the member's own part."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from guotu.model.attempt import Attempt
 from guotu.model.question import Cut, Scope
 
 
@@ -54,11 +55,13 @@ class PlanStep:
     """Scope that the member is asked with."""
     expected: tuple[ExpectedDataset, ...] = ()
     plan: Plan | None = None
-    """The member's own plan; only in explanations."""
+    """The plan of the member, or of who answered for it; only in explanations."""
     zones: tuple[int, ...] | None = None
     """Numbers, from 0 on, of the zones that the member is asked about; None for all, or if there are none."""
     standbys: tuple[Standby, ...] = ()
     """Who may answer for datasets that are kept, should the member not; by dataset, the first choice first."""
+    attempts: tuple[Attempt, ...] = ()
+    """What became of it, in the order asked; only of a question that was analysed."""
 
     @property
     def stands_for(self) -> str:

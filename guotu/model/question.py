@@ -64,6 +64,8 @@ class Options:
     cut: Cut = field(default_factory=dict)
     dataset: str = ""
     """Answer from this dataset alone: by the node asked if it holds it (owner or replica), else by its owner."""
+    analyze: bool = False
+    """Also tell, in the trailer, what became of each step at every level."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,8 @@ def trailer_to_proto(trailer: model.Trailer) -> query_pb2.AnswerTrailer:
         digest=trailer.digest,
         segments=segments,
         elapsed_ms=trailer.elapsed_ms,
+        plan=None if trailer.plan is None else plan_to_proto(trailer.plan, explained=True),
+        queued_ms=trailer.queued_ms,
     )
 
 
@@ -144,6 +146,8 @@ def trailer_from_proto(trailer: query_pb2.AnswerTrailer) -> model.Trailer:
         digest=trailer.digest,
         segments=tuple(model.Segment(part.dataset, part.version, part.rows, part.digest) for part in trailer.segments),
         elapsed_ms=trailer.elapsed_ms,
+        plan=plan_from_proto(trailer.plan) if trailer.HasField("plan") else None,
+        queued_ms=trailer.queued_ms,
     )
 
 

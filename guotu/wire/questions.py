@@ -63,6 +63,7 @@ def _options_to_proto(options: model.Options) -> query_pb2.QuestionOptions:
         completeness=_MODES[options.completeness],
         cut=cut_to_proto(options.cut) if options.cut else None,
         dataset=options.dataset,
+        analyze=options.analyze,
     )
 
 
@@ -72,6 +73,7 @@ def _options_from_proto(options: query_pb2.QuestionOptions) -> model.Options:
         completeness=mode_from_proto(options.completeness),
         cut=dict(options.cut.versions),
         dataset=options.dataset,
+        analyze=options.analyze,
     )
 
 

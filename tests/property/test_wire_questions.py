@@ -43,6 +43,7 @@ _OPTIONS = st.builds(
     st.sampled_from(Scope),
     st.sampled_from(CompletenessMode),
     st.dictionaries(st.sampled_from(["510000/dltb", "510100-ch/dltb"]), st.integers(0, 2**63 - 1)),
+    analyze=st.booleans(),
 )
 _SELECTIONS = st.builds(
     Selection, _NAMES, st.none() | st.builds(Extent, _DEGREES, _DEGREES, _DEGREES, _DEGREES), st.binary(), _NAMES
