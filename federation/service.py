@@ -23,6 +23,7 @@ from guotu.model.errors import GuotuError, Internal, UnknownCollection
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
 from guotu.model.question import Options, Overlay, Query, Question, Stats
+from guotu.model.tracing import NoTracing, Tracing
 
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
@@ -39,6 +40,7 @@ class Federation:
         peers: PeerClient,
         request_id: Callable[[], str],
         observe: Observer,
+        tracing: Tracing | None = None,
     ) -> None:
         self._planner = planner
         self._catalogue = catalogue
@@ -46,6 +48,7 @@ class Federation:
         self._peers = peers
         self._request_id = request_id
         self._observe = observe
+        self._tracing = tracing or NoTracing()
         self._punctuality = Punctuality()
 
     def _collection(self, collection: str) -> Collection:
@@ -69,7 +72,9 @@ class Federation:
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         collection = self._collection(question.collection)
         check_question(question, collection)
-        plan, selection = self._planner.plan(question, collection)
+        with self._tracing.span("plan", collection=collection.id) as span:
+            plan, selection = self._planner.plan(question, collection)
+            span.tell(steps=len(plan.steps), stale_registry=plan.stale_registry)
         work = _work(question, collection, selection)
         async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
             async for frame in frames:
@@ -77,14 +82,16 @@ class Federation:
 
     async def _answer(self, plan: Plan, options: Options, timeout: float, work: Work) -> AsyncGenerator[Frame, None]:
         answering = Answering(plan, options, self._request_id(), Deadline.after(timeout))
-        members = Members(self._store, self._peers, self._punctuality, work, answering)
+        members = Members(self._store, self._peers, self._punctuality, work, answering, self._tracing)
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
             for notice in answering.opening_notices():
                 yield notice
-            async for frame in work.frames(answering):
-                yield frame
+            with self._tracing.span("merge", how=plan.merge) as span:
+                async for frame in work.frames(answering):
+                    yield frame
+                span.tell(rows=answering.tally.rows, bytes=answering.tally.size_bytes)
             for stream in answering.streams:
                 for notice in stream.notices:
                     yield notice

@@ -33,6 +33,7 @@ from node.replication import Replication, announce_to, make_replication
 from node.rpc.gate import Gate
 from node.rpc.server import Services
 from node.stores.opening import make_material_tables, make_store
+from node.tracing.making import NodeTracing, make_tracing
 from registry.catalogue import DirectoryCatalogue
 from registry.directory import EtcdDirectory
 from registry.etcd import Etcd
@@ -80,6 +81,7 @@ class Parts:
     carriers: GrpcPeers
     metrics: Metrics
     readiness: Readiness
+    tracing: NodeTracing
     services: Services
 
 
@@ -108,7 +110,8 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
     heads, tables = Heads(objects, store, catalogue), make_material_tables(config.store)
     materials = MaterialDesk(heads, tables, clock, versions_changed)
     holdings, metrics, readiness = Holdings(node_division(node)), Metrics(), Readiness(node)
-    peers = GrpcPeers(tls_files(config.tls))
+    tracing = make_tracing(config.tracing, node, package_version("guotu"), tls_files(config.tls))
+    peers = GrpcPeers(tls_files(config.tls), tracing.calls)
     # Channels of their own, so that questions do not wait behind objects.
     carriers = GrpcPeers(tls_files(config.tls))
     identity = Identity(_record(config, data, key, gazetteer, clock))
@@ -158,7 +161,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         node=node,
     )
     planner = Planner(node, directory, holdings.records, holdings.replicas)
-    federation = Federation(planner, catalogue, store, peers, current_request_id, metrics.observe_member)
+    federation = Federation(planner, catalogue, store, peers, current_request_id, metrics.observe_member, tracing.work)
     desk = PublishDesk(
         node=node,
         catalogue=catalogue,
@@ -199,6 +202,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         ),
         transfer_gate=Gate(node, readiness, metrics, grpc.default_timeout_s, config.replication.fetches * 4),
         metrics=metrics,
+        tracing=tracing.calls,
         record=lambda: identity.record,
     )
     return Parts(
@@ -219,6 +223,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         carriers,
         metrics,
         readiness,
+        tracing,
         services,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ class Answers:
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     told: Counter[str] = field(default_factory=Counter)
+    load: float = 0.0
+    """Of the machine, at the end: processes that ran or waited to, on average over a minute."""
 
     @property
     def all_ms(self) -> list[float]:
@@ -67,6 +70,7 @@ class Answers:
                 name: round(float(np.percentile(values, 50)) * 1000, 1) for name, values in sorted(self.seconds.items())
             },
             "answers": dict(self.told),
+            "load": round(self.load, 1),
         }
 
 
@@ -91,4 +95,5 @@ def steady(system: System, variants: Sequence[Variant], rate: float, seconds: fl
             question, took, told = item.result()
             answers.seconds.setdefault(question, []).append(took)
             answers.told[told] += 1
+    answers.load = os.getloadavg()[0]
     return answers

@@ -17,11 +17,12 @@ from federation.execution.deadline import Deadline
 from federation.execution.outcomes import STANDBY
 from federation.execution.punctuality import Punctuality
 from federation.execution.relief import Relief
-from guotu.model.answer import Frame, Header, Segment
+from guotu.model.answer import Frame, Header, Segment, Trailer
 from guotu.model.errors import Internal
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import FeatureStore, PeerClient
 from guotu.model.question import CompletenessMode, Options, Scope
+from guotu.model.tracing import Tracing
 
 
 class Work(Protocol):
@@ -60,6 +61,7 @@ class Members:
     punctuality: Punctuality
     work: Work
     answering: Answering
+    tracing: Tracing
 
     def open(self, step: PlanStep) -> AsyncIterator[Frame]:
         """Begin a step; whoever is asked answers for all of it, or its standbys do."""
@@ -76,8 +78,18 @@ class Members:
 
     def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
         if step.decision is Decision.LOCAL:
-            return lambda: self.answering.watched(step, self.work.here(self.store, step))
+            return lambda: self.answering.watched(step, self._here(step))
         return lambda: self.answering.watched(step, self._asked(step))
+
+    async def _here(self, step: PlanStep) -> AsyncIterator[Frame]:
+        """Answer from a dataset that is held here."""
+        (expected,) = step.expected
+        with self.tracing.span("store", dataset=expected.dataset, version=expected.version) as span:
+            async with aclosing(self.work.here(self.store, step)) as frames:  # type: ignore[type-var]
+                async for frame in frames:
+                    if isinstance(frame, Trailer):
+                        span.tell(rows=frame.rows, bytes=frame.size_bytes, store_ms=frame.store_ms)
+                    yield frame
 
     async def _asked(self, step: PlanStep) -> AsyncIterator[Frame]:
         """Ask a member and pass its frames on if its schema is ours; asking belongs to the member's own part."""

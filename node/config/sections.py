@@ -9,6 +9,7 @@ from guotu.model.division import is_node_id
 from node.config.address import address_fault, addresses_fault, optional_address_fault
 from node.config.credentials import url_fault
 from node.config.option import option, section
+from node.config.tracing_section import TracingSection
 from node.config.version_sections import ObjectsSection, ReplicationSection, VersionsSection
 
 
@@ -257,3 +258,4 @@ class NodeConfig:
     versions: VersionsSection = section(VersionsSection, zh="版本", en="Versions")
     ingest: IngestSection = section(IngestSection, zh="入库检查", en="Import")
     log: LogSection = section(LogSection, zh="日志", en="Log")
+    tracing: TracingSection = section(TracingSection, zh="链路追踪", en="Tracing")
