@@ -51,11 +51,11 @@ class Answering:
             if step.decision in (Decision.LOCAL, Decision.ASK) or step.standbys:
                 self.streams.append(MemberStream(step, open_step(step), self.deadline))
 
-    def watched(self, step: PlanStep, frames: AsyncIterator[Frame], cause: str | None = None) -> AsyncIterator[Frame]:
+    def watched(self, step: PlanStep, frames: AsyncIterator[Frame], standby: bool = False) -> AsyncIterator[Frame]:
         """Return frames as they are, and note when they come if the question is analysed; see `Course.watch`."""
         if not self.options.analyze:
             return frames
-        return self.courses.setdefault(id(step), Course(self.started)).watch(frames, cause)
+        return self.courses.setdefault(id(step), Course(self.started)).watch(frames, standby)
 
     @property
     def strict(self) -> bool:

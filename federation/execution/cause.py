@@ -11,6 +11,8 @@ from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.question import Scope
 
 LATE = "LATE"
+OWNER = "OWNER_"
+"""How the reason of a replica's outcome begins: then comes what was wrong with the owner."""
 _RELIEVED = (
     errors.Unavailable,
     errors.DeadlineExceeded,
@@ -69,7 +71,7 @@ class Cause:
     ) -> MemberOutcome:
         if member is not None and member.outcome.whole:
             why = self.reason if self.reason == LATE else self.outcome
-            return replace(member, reason=f"OWNER_{why}", detail=self.detail, via=member.replica)
+            return replace(member, reason=f"{OWNER}{why}", detail=self.detail, via=member.replica)
         if member is not None and member.truncated:
             return member
         return untold(item, step, asker, (self.outcome, self.reason, self.detail))

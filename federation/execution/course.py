@@ -6,7 +6,9 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
+from federation.execution.cause import LATE, OWNER
 from federation.execution.outcomes import StepResult
 from guotu.model.answer import Batch, Frame, Header, Trailer
 from guotu.model.attempt import Attempt, Ending
@@ -22,7 +24,6 @@ class _Watched:
     """One attempt under way; times in seconds of the performance counter."""
 
     standby: bool
-    cause: str
     asked: float = 0.0
     sign: float | None = None
     first_rows: float | None = None
@@ -68,7 +69,7 @@ class _Watched:
             return True
         return self.plan is not None and self.plan is result.plan
 
-    def told(self, result: StepResult, overtaken: bool, began: float) -> Attempt:
+    def told(self, result: StepResult, overtaken: bool, cause: str, began: float) -> Attempt:
         """Return what became of it."""
         elsewhere = result.step.decision is Decision.ASK and not self.standby
         there, here = (self.trailer, None) if elsewhere else (None, self.trailer)
@@ -78,7 +79,7 @@ class _Watched:
             ending=ending,
             standby=self.standby,
             reason=reason,
-            cause=self.cause,
+            cause=cause if self.standby else "",
             asked_ms=_ms(self.asked - began),
             sign_ms=None if self.sign is None else _ms(self.sign - self.asked),
             rows_ms=None if self.first_rows is None else _ms(self.first_rows - self.asked),
@@ -117,20 +118,34 @@ class Course:
     """When the asking node began to answer, on the performance counter, seconds."""
     _attempts: list[_Watched] = field(default_factory=list)
 
-    def watch(self, frames: AsyncIterator[Frame], cause: str | None) -> AsyncIterator[Frame]:
-        """Note the frames of the member itself, or of those who stand in for it for a cause."""
-        watched = _Watched(cause is not None, cause or "")
+    def watch(self, frames: AsyncIterator[Frame], standby: bool) -> AsyncIterator[Frame]:
+        """Note the frames of the member itself, or of those who stand in for it."""
+        watched = _Watched(standby)
         self._attempts.append(watched)
         return watched.frames(frames)
 
     def told(self, result: StepResult) -> PlanStep:
         """Return the step with what became of it, and the plan of who answered."""
-        asked = [attempt for attempt in self._attempts if attempt.asked]
+        asked = sorted((attempt for attempt in self._attempts if attempt.asked), key=attrgetter("asked"))
         gave = next((attempt for attempt in asked if attempt.gave(result)), None)
+        cause = _cause(asked, result)
         attempts = tuple(
-            attempt.told(result, gave is not None and attempt is not gave, self.began) for attempt in asked
+            attempt.told(result, gave is not None and attempt is not gave, cause, self.began) for attempt in asked
         )
         return replace(result.step, plan=None if gave is None else _plan(gave), attempts=attempts)
+
+
+def _cause(asked: list[_Watched], result: StepResult) -> str:
+    """Return why standbys were asked: what the member said or, if it was asked first and said nothing, that it is late.
+
+    Standbys that answered tell so themselves.
+    """
+    members = () if result.trailer is None else result.trailer.completeness.members
+    said = [attempt.reason for attempt in asked if attempt.reason and not attempt.standby]
+    told = [member.reason.removeprefix(OWNER) for member in members if member.reason.startswith(OWNER)]
+    if said or told:
+        return (said or told)[0]
+    return "" if not asked or asked[0].standby else LATE
 
 
 def _plan(gave: _Watched) -> Plan | None:

@@ -71,7 +71,7 @@ class Members:
         answering = self.answering
 
         def stand_in(cause: Cause) -> AsyncIterator[Frame]:
-            return answering.watched(step, self._stand_in(step, cause), cause.reason)
+            return answering.watched(step, self._stand_in(step, cause), standby=True)
 
         stale = answering.plan.stale_registry
         return Relief(step, own, stand_in, answering.deadline, self.punctuality, stale).frames()
@@ -79,7 +79,7 @@ class Members:
     def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
         if step.decision is Decision.LOCAL:
             return lambda: self.answering.watched(step, self._here(step))
-        return lambda: self.answering.watched(step, self._asked(step))
+        return lambda: self._asked(step)
 
     async def _here(self, step: PlanStep) -> AsyncIterator[Frame]:
         """Answer from a dataset that is held here."""
@@ -95,7 +95,7 @@ class Members:
         """Ask a member and pass its frames on if its schema is ours; asking belongs to the member's own part."""
         options = member_options(self.answering.options, step)
         asked = self.work.ask(self.peers, step, options, self.answering.deadline.member_share())
-        async with aclosing(asked) as frames:  # type: ignore[type-var]
+        async with aclosing(self.answering.watched(step, asked)) as frames:  # type: ignore[type-var]
             async for frame in frames:
                 if isinstance(frame, Header) and not frame.schema.equals(self.work.member_schema):
                     raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
