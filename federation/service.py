@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from federation.execution.answering import Answering
+from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
 from federation.execution.overlays import OverlayWork, about
@@ -40,8 +41,10 @@ class Federation:
         peers: PeerClient,
         request_id: Callable[[], str],
         observe: Observer,
+        nearest: bool = False,
         tracing: Tracing | None = None,
     ) -> None:
+        """Take the parts; `nearest`: replicas that are nearer than the owner answer before it."""
         self._planner = planner
         self._catalogue = catalogue
         self._store = store
@@ -50,6 +53,7 @@ class Federation:
         self._observe = observe
         self._tracing = tracing or NoTracing()
         self._punctuality = Punctuality()
+        self._nearest = nearest
 
     def _collection(self, collection: str) -> Collection:
         found = self._catalogue.get(collection)
@@ -82,7 +86,7 @@ class Federation:
 
     async def _answer(self, plan: Plan, options: Options, timeout: float, work: Work) -> AsyncGenerator[Frame, None]:
         answering = Answering(plan, options, self._request_id(), Deadline.after(timeout))
-        members = Members(self._store, self._peers, self._punctuality, work, answering, self._tracing)
+        members = Members(self._store, self._peers, self._punctuality, work, answering, self._tracing, self._nearest)
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
@@ -102,6 +106,10 @@ class Federation:
             answering.check(trailer.completeness)
         finally:
             await answering.close()
+
+    def breakers(self) -> list[Breaker]:
+        """Return the circuit breakers of all members that were asked; for metrics."""
+        return self._punctuality.breakers()
 
     async def explain(self, question: Question, timeout: float) -> Plan:
         """Return the plan, with the plans of the nodes that it would ask.

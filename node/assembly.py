@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
 from federation.planning.planner import Planner
@@ -20,7 +20,9 @@ from node.care import CareDesk, areas_of, needs_by, refetch_by
 from node.clock import SystemClock
 from node.config.sections import NodeConfig, RegistrySection, TlsSection
 from node.data_directory import DataDirectory
+from node.draining import DrainDesk
 from node.holdings import Holdings
+from node.identity import Identity
 from node.materials.desk import MaterialDesk
 from node.materials.heads import Heads
 from node.membership import Membership
@@ -34,6 +36,7 @@ from node.rpc.gate import Gate
 from node.rpc.server import Services
 from node.stores.opening import make_material_tables, make_store
 from node.tracing.making import NodeTracing, make_tracing
+from node.turns import Turns
 from registry.catalogue import DirectoryCatalogue
 from registry.directory import EtcdDirectory
 from registry.etcd import Etcd
@@ -48,16 +51,8 @@ from sync.retention import Retention
 from sync.signing import NodeKey
 from sync.versions import Versions
 
-
-@dataclass(slots=True)
-class Identity:
-    """What the node registers; the addresses are known once its servers are bound."""
-
-    record: NodeRecord
-
-    def bound(self, address: str, metrics_address: str) -> None:
-        """Take the addresses."""
-        self.record = replace(self.record, address=address, metrics_address=metrics_address)
+_WAITING_TRANSFERS, _TRANSFER_WAIT_S = 1024, 60.0
+"""How many ranges of objects wait for their turn at most, and how long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +77,7 @@ class Parts:
     metrics: Metrics
     readiness: Readiness
     tracing: NodeTracing
+    turns: Turns
     services: Services
 
 
@@ -161,7 +157,10 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         node=node,
     )
     planner = Planner(node, directory, holdings.records, holdings.replicas)
-    federation = Federation(planner, catalogue, store, peers, current_request_id, metrics.observe_member, tracing.work)
+    nearest = config.federation.prefer == "nearest"
+    federation = Federation(
+        planner, catalogue, store, peers, current_request_id, metrics.observe_member, nearest, tracing.work
+    )
     desk = PublishDesk(
         node=node,
         catalogue=catalogue,
@@ -174,7 +173,8 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         tolerance_deg=config.ingest.bounds_tolerance_deg,
     )
     grpc = config.grpc
-    gate = Gate(node, readiness, metrics, grpc.default_timeout_s, grpc.max_concurrent_questions)
+    turns = Turns(node, grpc.max_concurrent_questions, grpc.max_waiting_questions)
+    gate = Gate(node, readiness, metrics, grpc.default_timeout_s, turns)
     services = Services(
         gate=gate,
         readiness=readiness,
@@ -186,6 +186,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         public_key=key.public_bytes,
         peers=peers,
         desk=desk,
+        draining=DrainDesk(identity, data.draining, membership.change, turns, holdings, directory),
         differences=Differences(objects, store),
         objects=objects,
         replicator=replicator,
@@ -200,7 +201,14 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
             data.scratch / "audit",
             config.ingest.bounds_tolerance_deg,
         ),
-        transfer_gate=Gate(node, readiness, metrics, grpc.default_timeout_s, config.replication.fetches * 4),
+        operator_gate=Gate(node, readiness, metrics, grpc.default_timeout_s),
+        transfer_gate=Gate(
+            node,
+            readiness,
+            metrics,
+            grpc.default_timeout_s,
+            Turns(node, config.replication.fetches * 4, _WAITING_TRANSFERS, _TRANSFER_WAIT_S),
+        ),
         metrics=metrics,
         tracing=tracing.calls,
         record=lambda: identity.record,
@@ -224,6 +232,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         metrics,
         readiness,
         tracing,
+        turns,
         services,
     )
 
@@ -241,4 +250,5 @@ def _record(
         started_ms=clock.now_ms(),
         public_key=key.public_bytes,
         store=config.store.kind,
+        draining=data.draining.exists(),
     )

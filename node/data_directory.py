@@ -74,6 +74,11 @@ class DataDirectory:
         """Fingerprints of the rows of tables that were published, kept by the command line; may be removed."""
         return self.root / "tables"
 
+    @property
+    def draining(self) -> Path:
+        """There while the node is being drained, so that a restart does not end that."""
+        return self.root / "draining"
+
     def create(self) -> None:
         """Make the directories, for their owner only, and the instance id; what is there stays as it is.
 

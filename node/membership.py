@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from guotu.model.records import DatasetRecord, NodeRecord, ReplicaRecord
+from registry.advertiser import Advertised
 from registry.etcd import Etcd
 from registry.session import Phase, Registration
 
@@ -31,6 +32,12 @@ class Membership:
         for replica in self._replicas.values():
             await self._registration.put_replica(replica)
         await self._registration.start()
+
+    async def change(self, record: NodeRecord) -> bool:
+        """Register another record of the node; tells whether the registry has it. If not, it is written once it can."""
+        if self._registration is None:
+            return False
+        return await self._registration.change(record) is Advertised.STORED
 
     async def leave(self) -> None:
         """Give the registration up; bounded, etcd or not."""

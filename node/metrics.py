@@ -12,12 +12,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from federation.execution.breaker import Breaker, State
 from guotu.model.answer import MemberOutcome, Outcome
 from guotu.model.material import MaterialStatus
 from guotu.model.ports import DirectoryView
 from guotu.model.records import DatasetRecord
 from node.replication import ReplicationNumbers
+from node.turns import Turns
 
+_CIRCUITS = (State.CLOSED, State.HALF_OPEN, State.OPEN)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -64,6 +67,14 @@ class Metrics:
     def watch_replicas(self, numbers: Callable[[], ReplicationNumbers]) -> None:
         """Report replicas whenever they are read."""
         self.registry.register(_ReplicaCollector(numbers))
+
+    def watch_turns(self, turns: Turns) -> None:
+        """Report questions under way, waiting and turned away whenever they are read."""
+        self.registry.register(_TurnCollector(turns))
+
+    def watch_breakers(self, breakers: Callable[[], Sequence[Breaker]]) -> None:
+        """Report the circuit breakers of members that were asked whenever they are read."""
+        self.registry.register(_BreakerCollector(breakers))
 
     def watch_materials(self, statuses: Callable[[], Sequence[MaterialStatus]]) -> None:
         """Report tables for others whenever they are read."""
@@ -123,6 +134,36 @@ class _ReplicaCollector(Collector):
         yield _labelled(
             "guotu_replica_lag_seconds", "How long each replica has been behind", "dataset", numbers.lag_seconds
         )
+
+
+class _TurnCollector(Collector):
+    """Numbers of the questions at scrape time."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    def collect(self) -> Iterable[Metric]:
+        yield _gauge("guotu_questions_running", "Questions under way", self._turns.running)
+        yield _gauge("guotu_questions_waiting", "Questions that wait for their turn", self._turns.waiting)
+        refused = CounterMetricFamily("guotu_questions_refused", "Questions told to come back later")
+        refused.add_metric([], self._turns.refused)
+        yield refused
+
+
+class _BreakerCollector(Collector):
+    """States of the members' circuits, and questions that were put to them once more, at scrape time."""
+
+    def __init__(self, breakers: Callable[[], Sequence[Breaker]]) -> None:
+        self._breakers = breakers
+
+    def collect(self) -> Iterable[Metric]:
+        found = {breaker.node: breaker for breaker in self._breakers()}  # of several addresses the last one stays
+        states = {node: float(_CIRCUITS.index(breaker.state)) for node, breaker in found.items()}
+        yield _labelled("guotu_member_circuit", "0 closed, 1 half-open, 2 open", "member", states)
+        retried = CounterMetricFamily("guotu_member_retries", "Questions put to a member once more", labels=["member"])
+        for node, breaker in found.items():
+            retried.add_metric([node], breaker.retried)
+        yield retried
 
 
 class _MaterialCollector(Collector):

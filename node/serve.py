@@ -23,8 +23,10 @@ from sync.reconcile import reconcile
 from sync.replica.record import list_records
 from sync.trust import trust
 
+_FINISH_S = 20.0
+"""How long questions under way may go on after a stop was asked for."""
 _GRACE_S = 3.0
-"""How long calls under way may go on after a stop was asked for."""
+"""How long other calls may go on after that."""
 _log = structlog.get_logger(__name__)
 
 
@@ -75,6 +77,9 @@ async def _run(parts: Parts, data: DataDirectory, stop: asyncio.Event) -> None:
         _log.info("stopping")
         parts.readiness.state = State.STOPPING
         await server.set_serving(False)
+        # Peers ask others from now on; what is being answered is answered to its end.
+        await parts.membership.leave()
+        await parts.turns.idle(_FINISH_S)
 
 
 async def _open_stores(parts: Parts, life: AsyncExitStack) -> None:
@@ -135,6 +140,8 @@ def _serve_metrics(parts: Parts, life: AsyncExitStack) -> str:
     """Serve /metrics if it is wanted; returns its address."""
     parts.metrics.watch_state(parts.directory.view, lambda: parts.membership.registered, parts.holdings.records)
     parts.metrics.watch_replicas(parts.replication.numbers)
+    parts.metrics.watch_turns(parts.turns)
+    parts.metrics.watch_breakers(parts.services.federation.breakers)
     parts.metrics.watch_materials(parts.materials.status)
     if not parts.config.metrics.listen:
         return ""

@@ -28,6 +28,7 @@ class Claim:
         self._key = node_key(record.node)
         self._lease = 0
         self._lease_until = 0.0
+        self._written: NodeRecord | None = None
         self.fence = 0
         """Revision at which this claim wrote the key, 0 while it is not held: the condition of other writes."""
 
@@ -59,6 +60,29 @@ class Claim:
             elif time.monotonic() + _POLL > deadline:
                 raise IdentityTaken(node=self._record.node, address=holder.address)
             await asyncio.sleep(_POLL)
+
+    @property
+    def due(self) -> bool:
+        """Tell whether the key is held with another record than the present one."""
+        return self.held and self._written is not self._record
+
+    def change(self, record: NodeRecord) -> None:
+        """Take what is to be registered from now on; `rewrite` writes it.
+
+        Raises:
+            ValueError: it is of another node, or of another process.
+        """
+        if (record.node, record.instance) != (self._record.node, self._record.instance):
+            raise ValueError(f"the record of {record.node} cannot take the place of that of {self._record.node}")
+        self._record = record
+
+    async def rewrite(self) -> None:
+        """Write the present record in the place of the one before, if the key is still this claim's."""
+        found = await self._etcd.get(self._key)
+        if found is None or found.lease != self._lease:
+            self.fence = 0
+        else:
+            await self._put(found)
 
     async def refresh(self) -> bool:
         """Keep the lease alive; False, and the claim is lost, if it is gone."""
@@ -100,9 +124,10 @@ class Claim:
             self._lease = await self._etcd.grant(self._ttl)
             self._lease_until = asked + self._ttl
         seen = Compare(self._key, found.mod_revision if found else 0)
-        put = Put(self._key, node_to_bytes(self._record), self._lease)
-        revision = await self._etcd.transact([seen], [put])
-        self.fence = revision
+        record = self._record
+        put = Put(self._key, node_to_bytes(record), self._lease)
+        self.fence = await self._etcd.transact([seen], [put])
+        self._written = record if self.held else None
         return self.held
 
 

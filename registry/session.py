@@ -96,6 +96,17 @@ class Registration:
         await self._claim.release(timeout)
         self._enter(Phase.CLOSED)
 
+    async def change(self, record: NodeRecord) -> Advertised:
+        """Register another record of the same node in the place of the one before; never raises for an absent etcd.
+
+        Raises:
+            ValueError: it is of another node.
+        """
+        self._claim.change(record)
+        with contextlib.suppress(RegistryUnavailable):
+            await self._write_due()
+        return Advertised.QUEUED if self._claim.due or not self._claim.held else Advertised.STORED
+
     async def put_dataset(self, record: DatasetRecord) -> Advertised:
         """Advertise a dataset's head version; never moves a dataset back, never raises for an absent etcd.
 
@@ -136,6 +147,8 @@ class Registration:
 
     async def _write_due(self) -> None:
         """Write all records that wait, as long as the claim is held."""
+        if self._claim.due:
+            await self._claim.rewrite()
         await self._advertiser.write_due(self._claim)
         await self._replicas.write_due(self._claim)
 

@@ -40,8 +40,8 @@ class Answering:
     streams: list[MemberStream] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     started: float = field(default_factory=time.perf_counter)
-    courses: dict[int, Course] = field(default_factory=dict)
-    """By the identity of the step; empty unless the question is analysed."""
+    courses: dict[tuple[str, str], Course] = field(default_factory=dict)
+    """By the node of the step and its first dataset; empty unless the question is analysed."""
 
     def begin(self, open_step: OpenStep) -> None:
         """Start all members side by side; none where the answer is bound to fail."""
@@ -55,7 +55,7 @@ class Answering:
         """Return frames as they are, and note when they come if the question is analysed; see `Course.watch`."""
         if not self.options.analyze:
             return frames
-        return self.courses.setdefault(id(step), Course(self.started)).watch(frames, standby)
+        return self.courses.setdefault(_place(step), Course(self.started)).watch(frames, standby)
 
     @property
     def strict(self) -> bool:
@@ -116,7 +116,7 @@ class Answering:
         """Return the plan with what became of each step."""
         steps = []
         for result in self.results():
-            course = self.courses.get(id(result.step))
+            course = self.courses.get(_place(result.step))
             steps.append(result.step if course is None else course.told(result))
         return replace(self.plan, steps=bounded(steps))
 
@@ -148,6 +148,11 @@ class Answering:
     async def close(self) -> None:
         """Stop all members."""
         await asyncio.gather(*[stream.cancel() for stream in self.streams], return_exceptions=True)
+
+
+def _place(step: PlanStep) -> tuple[str, str]:
+    """Return what tells a step from the others of its plan."""
+    return step.node, step.expected[0].dataset
 
 
 def _answered(member: MemberOutcome) -> bool:

@@ -11,16 +11,21 @@ from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.question import Scope
 
 LATE = "LATE"
+DRAINING = "DRAINING"
+FARTHER = "FARTHER"
+_TOLD = (LATE, DRAINING, FARTHER, errors.Overloaded.reason, errors.CircuitOpen.reason)
+"""Reasons that say more than the outcome does."""
 OWNER = "OWNER_"
 """How the reason of a replica's outcome begins: then comes what was wrong with the owner."""
 _RELIEVED = (
     errors.Unavailable,
     errors.DeadlineExceeded,
     errors.Internal,
+    errors.Overloaded,
     errors.UnknownDataset,
     errors.UnknownVersion,
 )
-"""Errors after which a standby may answer: not where the member refused, or where the question is at fault."""
+"""Errors after which a standby may answer: not where the member may not answer, or where the question is at fault."""
 _UNTOLD = (Outcome.TIMED_OUT, Outcome.UNREACHABLE, Outcome.FAILED, Outcome.STALE_REGISTRY)
 
 
@@ -60,6 +65,16 @@ class Cause:
         """Return that a member has not begun to answer after so many seconds, more than it usually takes."""
         return cls(Outcome.TIMED_OUT, LATE, f"no answer after {seconds:.2f} s")
 
+    @classmethod
+    def draining(cls) -> Cause:
+        """Return that a member is being drained."""
+        return cls(Outcome.UNREACHABLE, DRAINING, "it is being drained")
+
+    @classmethod
+    def farther(cls, seconds: float) -> Cause:
+        """Return that a member, which takes so long to give a sign of life, is farther than a replica."""
+        return cls(Outcome.UNREACHABLE, FARTHER, f"a replica is nearer than {seconds * 1000:.1f} ms")
+
     def completeness(self, told: Completeness, step: PlanStep, asker: str) -> Completeness:
         """Return the outcomes of a member's datasets after others were asked: replicas, and what is still missing."""
         found = {member.dataset: member for member in told.members}
@@ -70,7 +85,7 @@ class Cause:
         self, item: ExpectedDataset, member: MemberOutcome | None, step: PlanStep, asker: str
     ) -> MemberOutcome:
         if member is not None and member.outcome.whole:
-            why = self.reason if self.reason == LATE else self.outcome
+            why = self.reason if self.reason in _TOLD else self.outcome
             return replace(member, reason=f"{OWNER}{why}", detail=self.detail, via=member.replica)
         if member is not None and member.truncated:
             return member

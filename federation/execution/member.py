@@ -11,7 +11,7 @@ from federation.execution.deadline import Deadline
 from federation.execution.outcomes import StepResult, unreadable
 from guotu.model.answer import Batch, Frame, Notice, Trailer
 from guotu.model.errors import DeadlineExceeded, GuotuError, Internal
-from guotu.model.plan import Decision, Plan, PlanStep
+from guotu.model.plan import Plan, PlanStep
 
 _READ_AHEAD = 4
 """Batches (about 1 MiB each) that wait for the merge."""
@@ -38,7 +38,6 @@ class MemberStream:
     async def _run(self) -> None:
         try:
             async with asyncio.timeout(self._deadline.member_share()), aclosing(self._frames) as frames:  # type: ignore[type-var]
-                await self._first_sign(frames)
                 async for frame in frames:
                     await self._take(frame)
             if self._trailer is None:
@@ -52,15 +51,6 @@ class MemberStream:
         self._ended = True
         self._elapsed_ms = self._elapsed_s() * 1000
         await self._queue.put(None)
-
-    async def _first_sign(self, frames: AsyncIterator[Frame]) -> None:
-        """Take the first frame; another node sends it before any work. Steps with standbys see to that themselves."""
-        alone = self.step.decision is Decision.ASK and not self.step.standbys
-        patience = self._deadline.patience() if alone else None
-        async with asyncio.timeout(patience):
-            frame = await anext(frames, None)
-        if frame is not None:
-            await self._take(frame)
 
     async def _take(self, frame: Frame) -> None:
         if isinstance(frame, Batch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Protocol, Self
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from federation.execution.answering import Answering
 from federation.execution.cause import Cause
+from federation.execution.contact import Contact
 from federation.execution.deadline import Deadline
 from federation.execution.outcomes import STANDBY
 from federation.execution.punctuality import Punctuality
@@ -62,19 +64,26 @@ class Members:
     work: Work
     answering: Answering
     tracing: Tracing
+    nearest: bool = False
+    """Standbys that are nearer are asked before the owner."""
 
     def open(self, step: PlanStep) -> AsyncIterator[Frame]:
         """Begin a step; whoever is asked answers for all of it, or its standbys do."""
-        own = self._own(step)
         if not step.standbys:
-            return own()
-        answering = self.answering
+            return self._own(step)()
+        if self.nearest:
+            step = replace(step, standbys=self.punctuality.nearest_first(step.standbys))
+        gives_way = self._gives_way(step)
+        own, stand_in = self._own(step), partial(self._standing_in, step)
+        return Relief(step, own, stand_in, self.punctuality, self.answering.plan, gives_way).frames()
 
-        def stand_in(cause: Cause) -> AsyncIterator[Frame]:
-            return answering.watched(step, self._stand_in(step, cause), standby=True)
-
-        stale = answering.plan.stale_registry
-        return Relief(step, own, stand_in, answering.deadline, self.punctuality, stale).frames()
+    def _gives_way(self, step: PlanStep) -> Cause | None:
+        """Return why the standbys of a step, which must cover all of it, are asked before its member; None if not."""
+        if step.decision is not Decision.ASK or not step.covered:
+            return None
+        if step.draining:
+            return Cause.draining()
+        return self.punctuality.farther(step) if self.nearest else None
 
     def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
         if step.decision is Decision.LOCAL:
@@ -93,15 +102,23 @@ class Members:
 
     async def _asked(self, step: PlanStep) -> AsyncIterator[Frame]:
         """Ask a member and pass its frames on if its schema is ours; asking belongs to the member's own part."""
-        options = member_options(self.answering.options, step)
-        asked = self.work.ask(self.peers, step, options, self.answering.deadline.member_share())
-        async with aclosing(self.answering.watched(step, asked)) as frames:  # type: ignore[type-var]
+        deadline = self.answering.deadline
+
+        def ask() -> AsyncIterator[Frame]:
+            options = member_options(self.answering.options, step)
+            asked = self.work.ask(self.peers, step, options, deadline.member_share())
+            return self.answering.watched(step, asked)
+
+        async with aclosing(Contact(step, ask, deadline, self.punctuality).frames()) as frames:  # type: ignore[type-var]
             async for frame in frames:
                 if isinstance(frame, Header) and not frame.schema.equals(self.work.member_schema):
                     raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
                 yield frame
 
-    async def _stand_in(self, step: PlanStep, cause: Cause) -> AsyncIterator[Frame]:
+    def _standing_in(self, step: PlanStep) -> AsyncIterator[Frame]:
+        return self.answering.watched(step, self._stand_in(step), standby=True)
+
+    async def _stand_in(self, step: PlanStep) -> AsyncIterator[Frame]:
         """Answer a member's part as it would: from the standbys of the datasets behind it."""
         outer = self.answering
         options = replace(outer.options, completeness=CompletenessMode.ALLOW_PARTIAL, dataset="")
@@ -113,8 +130,7 @@ class Members:
             yield inner.header(work.schema)
             async for frame in work.frames(inner):
                 yield frame
-            told = inner.trailer(work.segments(inner))
-            yield replace(told, completeness=cause.completeness(told.completeness, step, outer.plan.node))
+            yield inner.trailer(work.segments(inner))
         finally:
             await inner.close()
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from guotu.model.answer import Batch, Frame, Trailer
+from federation.execution.contact import begins
+from guotu.model.answer import Frame
 from guotu.model.errors import DeadlineExceeded
 
 
@@ -25,7 +26,7 @@ class Opening:
         async for frame in self._frames:
             self.signed.set()
             self._read.append(frame)
-            if isinstance(frame, Trailer) or (isinstance(frame, Batch) and frame.rows.num_rows):
+            if begins(frame):
                 return frame
         return None
 

@@ -22,6 +22,7 @@ _OUTCOME_OF: dict[type[errors.GuotuError], Outcome] = {
     errors.DeadlineExceeded: Outcome.TIMED_OUT,
     errors.Unavailable: Outcome.UNREACHABLE,
     errors.Refused: Outcome.REFUSED,
+    errors.Overloaded: Outcome.REFUSED,
 }
 
 

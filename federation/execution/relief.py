@@ -6,82 +6,100 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from federation.execution.cause import Cause
-from federation.execution.deadline import Deadline
 from federation.execution.opening import Opening
 from federation.execution.outcomes import unreadable
 from federation.execution.punctuality import Punctuality
 from guotu.model.answer import Frame, Trailer
-from guotu.model.errors import DeadlineExceeded, GuotuError, Internal
-from guotu.model.plan import Decision, PlanStep
-
-StandIn = Callable[[Cause], AsyncIterator[Frame]]
-"""Begins to answer in the member's place."""
+from guotu.model.errors import CircuitOpen, DeadlineExceeded, GuotuError, Internal
+from guotu.model.plan import Decision, Plan, PlanStep
 
 
 class Relief:
     """One step that others can stand in for. Rows come from the member or from its standbys, never from both.
 
     A member that is late is not given up: whoever has rows first answers, and the other is stopped. That is done only
-    where the standbys cover all of its part, and for a bounded share of the questions.
+    where the standbys cover all of its part, and for a bounded share of the questions. A member that gives way is
+    asked second, under the same rules.
     """
 
     def __init__(
         self,
         step: PlanStep,
         own: Callable[[], AsyncIterator[Frame]],
-        stand_in: StandIn,
-        deadline: Deadline,
+        stand_in: Callable[[], AsyncIterator[Frame]],
         punctuality: Punctuality,
-        stale_registry: bool,
+        plan: Plan,
+        gives_way: Cause | None = None,
     ) -> None:
+        """Take a step of a plan, how the member and how its standbys begin, and why these are asked first, if so."""
         self._step = step
         self._own = own
         self._stand_in = stand_in
-        self._deadline = deadline
         self._punctuality = punctuality
-        self._stale = stale_registry
+        self._plan = plan
+        self._gives_way = gives_way
+        self._openings: list[Opening] = []
 
     async def frames(self) -> AsyncIterator[Frame]:
-        """Yield the frames of who answers.
+        """Yield the frames of who answers; the trailer of standbys tells why it is they.
 
         Raises:
             what the member raises, where nobody may take its place; what the standbys raise.
         """
-        openings: list[Opening] = []
         try:
-            async for frame in (await self._answering(openings)).frames():
+            answering, cause = await self._answering()
+            async for frame in answering.frames():
+                if isinstance(frame, Trailer) and cause is not None:
+                    told = cause.completeness(frame.completeness, self._step, self._plan.node)
+                    frame = replace(frame, completeness=told)
                 yield frame
         finally:
-            for opening in openings:
+            for opening in self._openings:
                 await opening.close()
 
-    async def _answering(self, openings: list[Opening]) -> Opening:
-        """Return who answers; all that was begun is noted in `openings`."""
+    async def _answering(self) -> tuple[Opening, Cause | None]:
+        """Return who answers, and why, if it is not the member."""
+        stale = self._plan.stale_registry
         if self._step.decision is Decision.MISSING:
-            return self._open(self._stand_in(Cause.of_missing(self._step, self._stale)), openings)
+            return self._open(self._stand_in), Cause.of_missing(self._step, stale)
         self._punctuality.asked()
-        owner = self._open(self._own(), openings)
+        if self._gives_way is not None:
+            return await self._cover_first(self._gives_way)
+        owner, cover = self._open(self._own), None
         doubt = self._punctuality.doubt(self._step.address)
         late = doubt or await self._late(owner)
         if late is not None and self._step.covered and self._punctuality.may_ask_more(self._step.address):
-            cover = self._open(self._stand_in(late), openings)
+            cover = self._open(self._stand_in)
             if await self._beaten(owner, cover):
                 if doubt is None and not owner.signed.is_set():
                     self._punctuality.failed(self._step.address, late)
-                return cover
+                return cover, late
         cause = await self._cause(owner)
         if cause is None:
-            return owner
-        self._punctuality.failed(self._step.address, cause)
+            return owner, None
         await owner.close()
-        return self._open(self._stand_in(cause), openings)
+        return cover or self._open(self._stand_in), cause
 
-    @staticmethod
-    def _open(frames: AsyncIterator[Frame], openings: list[Opening]) -> Opening:
-        opening = Opening(frames)
-        openings.append(opening)
+    async def _cover_first(self, why: Cause) -> tuple[Opening, Cause | None]:
+        """Ask the standbys, and the member once they fail or are late."""
+        cover, address = self._open(self._stand_in), self._step.standbys[0].address
+        await asyncio.wait((cover.begun,), timeout=self._punctuality.begin_wait(address))
+        if not cover.begun.done() and not self._punctuality.may_ask_more(address):
+            await asyncio.wait((cover.begun,))
+        if cover.begun.done() and _helps(cover):
+            return cover, why
+        owner = self._open(self._own)
+        if await self._beaten(owner, cover):
+            return cover, why
+        cause = await self._cause(owner)
+        return (owner, None) if cause is None else (cover, cause)
+
+    def _open(self, begin: Callable[[], AsyncIterator[Frame]]) -> Opening:
+        opening = Opening(begin())
+        self._openings.append(opening)
         return opening
 
     async def _late(self, owner: Opening) -> Cause | None:
@@ -91,17 +109,8 @@ class Relief:
         started, address = time.monotonic(), self._step.address
         with suppress(DeadlineExceeded):
             await owner.signs(self._punctuality.sign_wait(address), self._step.node)
-            if owner.signed.is_set():
-                self._punctuality.sign(address, time.monotonic() - started)
             await asyncio.wait((owner.begun,), timeout=self._punctuality.begin_wait(address))
-        if owner.begun.done():
-            self._note(owner, started)
-            return None
-        return Cause.lateness(time.monotonic() - started)
-
-    def _note(self, owner: Opening, started: float) -> None:
-        if not owner.begun.cancelled() and owner.begun.exception() is None:
-            self._punctuality.begin(self._step.address, time.monotonic() - started)
+        return None if owner.begun.done() else Cause.lateness(time.monotonic() - started)
 
     async def _beaten(self, owner: Opening, cover: Opening) -> bool:
         """Wait until one of the two has begun to answer; tells whether it was not the member."""
@@ -120,13 +129,11 @@ class Relief:
         Raises:
             what the member raises, where nobody may take its place.
         """
-        try:
-            if self._step.decision is not Decision.LOCAL:
-                await owner.signs(self._deadline.patience(), self._step.node)
-        except DeadlineExceeded as silence:
-            return Cause.of_error(silence, self._stale)
         await asyncio.wait((owner.begun,))
-        return self._judge(owner)
+        cause = self._judge(owner)
+        if cause is not None and not isinstance(owner.begun.exception(), CircuitOpen):
+            self._punctuality.failed(self._step.address, cause)
+        return cause
 
     def _judge(self, owner: Opening) -> Cause | None:
         """Return why a member that has begun, or failed, does not answer; None if it does.
@@ -134,16 +141,16 @@ class Relief:
         Raises:
             what the member raised, where nobody may take its place.
         """
-        failure = owner.begun.exception()
+        failure, stale = owner.begun.exception(), self._plan.stale_registry
         if failure is not None:
             told = failure if isinstance(failure, GuotuError) else unreadable(self._step.node, failure)
-            cause = Cause.of_error(told, self._stale)
+            cause = Cause.of_error(told, stale)
             if cause is None:
                 raise failure
             return cause
         first = owner.begun.result()
         if first is None:
-            return Cause.of_error(Internal(detail="the member ended its answer without a trailer"), self._stale)
+            return Cause.of_error(Internal(detail="the member ended its answer without a trailer"), stale)
         return Cause.of_trailer(first, self._step) if isinstance(first, Trailer) else None
 
 

@@ -124,7 +124,19 @@ class Planner:
         alone = len(expected) == 1 and expected[0].dataset.startswith(f"{node}/")
         scope = Scope.SELF if alone else Scope.SUBTREE
         detail = f"{kept} of {len(expected)} datasets may match"
-        return PlanStep(node, Decision.ASK, MAY_MATCH, detail, record.address, scope, expected, standbys=standbys)
+        if record.draining:
+            detail += "; it is being drained: standbys that hold all of them come first"
+        return PlanStep(
+            node,
+            Decision.ASK,
+            MAY_MATCH,
+            detail,
+            record.address,
+            scope,
+            expected,
+            standbys=standbys,
+            draining=record.draining,
+        )
 
     def _lost_step(self, expected: ExpectedDataset) -> PlanStep:
         if not expected.keep:

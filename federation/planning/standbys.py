@@ -23,7 +23,9 @@ class Standbys:
     def of(
         self, member: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView, own: Mapping[str, DatasetRecord]
     ) -> tuple[Standby, ...]:
-        """Return the standbys for what is kept of a member's part, by dataset: the planning node, then others by id.
+        """Return the standbys for what is kept of a member's part, by dataset.
+
+        The planning node comes first, then others by id, those that are being drained last.
 
         A replica counts if it is whole, has come to the pinned version, and, where it is at the owner's head, has the
         digest that the owner advertises: another history under the same numbers does not. Whether it still has an older
@@ -56,7 +58,7 @@ def _of_one(
     here = own.get(item.dataset)
     found = [Standby(item.dataset, planner, "")] if here is not None and serves(here) else []
     holders = view.replicas.get(item.dataset)
-    for node, record in sorted(holders.items()) if holders else ():
-        if record.whole and serves(record) and node in view.nodes and node not in (member, planner):
-            found.append(Standby(item.dataset, node, view.nodes[node].address))
-    return found
+    able = [node for node, record in holders.items() if record.whole and serves(record)] if holders else []
+    there = [view.nodes[node] for node in able if node in view.nodes and node not in (member, planner)]
+    there.sort(key=lambda record: (record.draining, record.node))
+    return [*found, *(Standby(item.dataset, record.node, record.address) for record in there)]

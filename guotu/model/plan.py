@@ -60,6 +60,8 @@ class PlanStep:
     """Numbers, from 0 on, of the zones that the member is asked about; None for all, or if there are none."""
     standbys: tuple[Standby, ...] = ()
     """Who may answer for datasets that are kept, should the member not; by dataset, the first choice first."""
+    draining: bool = False
+    """The member is being drained: standbys that cover its part are asked first."""
     attempts: tuple[Attempt, ...] = ()
     """What became of it, in the order asked; only of a question that was analysed."""
 

@@ -39,6 +39,8 @@ class NodeRecord:
     """Ed25519, 32 bytes."""
     store: str = "duckdb"
     metrics_address: str = ""
+    draining: bool = False
+    """True while its operator has it hand over: replicas of its datasets are asked first, where there are any."""
 
     @property
     def division(self) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import threading
+import time
 from collections.abc import Iterator
 
 from guotu.model.answer import Frame, Trailer
 from guotu.model.collection import Collection
 from guotu.model.definition import collection_from_json
+from guotu.model.errors import Overloaded
 from guotu.model.plan import Plan
 from guotu.model.question import Overlay, Query, Question, Scope
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
@@ -29,6 +33,9 @@ from guotu.wire.questions import explain_to_proto, overlay_to_proto, query_to_pr
 from guotu.wire.records import dataset_from_proto, node_from_proto
 from guotu.wire.versions import version_from_proto
 
+_SPREAD = 1.25
+"""Times what a busy node said that one waits at most, so that not all come back at once."""
+
 
 class BlockingCalls(Connection):
     """One node's services over one channel; every method raises the typed error that the node raised."""
@@ -36,19 +43,39 @@ class BlockingCalls(Connection):
     def __init__(self, address: str, tls: TlsFiles | None, timeout: float) -> None:
         super().__init__(address, tls)
         self._timeout = timeout
+        self._closing = threading.Event()
+
+    def close(self) -> None:
+        """Close the connection; who waits to ask again gives up."""
+        self._closing.set()
+        super().close()
 
     def ask(self, question: Question, timeout: float | None) -> Iterator[Frame]:
-        """Stream the frames of an answer; closing the iterator cancels the question."""
+        """Stream the frames of an answer; closing the iterator cancels the question.
+
+        A node that is too busy is asked again when it says, as long as the deadline allows that.
+        """
+        deadline = time.monotonic() + (timeout or self._timeout)
+        while True:
+            left = max(deadline - time.monotonic(), 0.0)
+            try:
+                yield from self._ask_once(question, left)
+                return
+            except Overloaded as busy:
+                pause = busy.retry_s * random.uniform(1.0, _SPREAD)
+                if time.monotonic() + pause >= deadline or self._closing.wait(pause):
+                    raise
+
+    def _ask_once(self, question: Question, timeout: float) -> Iterator[Frame]:
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
         metadata = request_id()
-        limit = timeout or self._timeout
         call: Iterator[Response]
         if isinstance(question, Query):
-            call = stub.Query(query_to_proto(question), timeout=limit, metadata=metadata)
+            call = stub.Query(query_to_proto(question), timeout=timeout, metadata=metadata)
         elif isinstance(question, Overlay):
-            call = stub.Overlay(overlay_to_proto(question), timeout=limit, metadata=metadata)
+            call = stub.Overlay(overlay_to_proto(question), timeout=timeout, metadata=metadata)
         else:
-            call = stub.Aggregate(stats_to_proto(question), timeout=limit, metadata=metadata)
+            call = stub.Aggregate(stats_to_proto(question), timeout=timeout, metadata=metadata)
         reader = FrameReader()
         with self._streaming(call):
             for response in call:

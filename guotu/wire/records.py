@@ -49,6 +49,7 @@ def node_to_proto(record: NodeRecord) -> registry_pb2.NodeRecord:
         public_key=record.public_key,
         store=record.store,
         metrics_address=record.metrics_address,
+        draining=record.draining,
     )
 
 
@@ -70,6 +71,7 @@ def node_from_proto(message: registry_pb2.NodeRecord) -> NodeRecord:
         public_key=message.public_key,
         store=sys.intern(message.store),
         metrics_address=message.metrics_address,
+        draining=message.draining,
     )
 
 

@@ -9,7 +9,7 @@ from typing import cast
 
 import grpc
 from google.protobuf import any_pb2
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from guotu.model import errors
@@ -28,6 +28,7 @@ GRPC_CODES: dict[type[errors.GuotuError], grpc.StatusCode] = {
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
     errors.Incomplete: grpc.StatusCode.FAILED_PRECONDITION,
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.Refused: grpc.StatusCode.PERMISSION_DENIED,
     errors.Internal: grpc.StatusCode.INTERNAL,
     errors.CorruptObject: grpc.StatusCode.DATA_LOSS,
@@ -49,6 +50,10 @@ def status_of(error: errors.GuotuError) -> tuple[grpc.StatusCode, str, tuple[tup
     metadata[_NUMBERS] = json.dumps(numbers)
     _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
     _attach(status, error_details_pb2.LocalizedMessage(locale="zh-CN", message=_sendable(error.chinese)))
+    if isinstance(error, errors.Overloaded):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(error.retry_s * 1000))
+        _attach(status, retry)
     return code, status.message, ((_DETAILS_KEY, status.SerializeToString()),)
 
 
@@ -57,9 +62,7 @@ def _sendable(text: str) -> str:
     return text[:_MAX_DETAIL].encode(errors="replace").decode()
 
 
-def _attach(
-    status: status_pb2.Status, detail: error_details_pb2.ErrorInfo | error_details_pb2.LocalizedMessage
-) -> None:
+def _attach(status: status_pb2.Status, detail: Message) -> None:
     packed = any_pb2.Any()
     packed.Pack(detail)
     status.details.append(packed)

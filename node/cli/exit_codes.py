@@ -29,6 +29,7 @@ EXIT_CODES: dict[type[errors.GuotuError], int] = {
     errors.Unavailable: UNAVAILABLE,
     errors.Incomplete: INCOMPLETE,
     errors.DeadlineExceeded: DEADLINE,
+    errors.Overloaded: UNAVAILABLE,
     errors.Refused: REFUSED,
     errors.Internal: INTERNAL,
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from node.cli.examples import examples
+from node.cli.node_drain import drain
 from node.cli.node_init import init
+from node.cli.node_resume import resume
 from node.cli.node_serve import serve
 
 
@@ -14,6 +16,7 @@ from node.cli.node_serve import serve
     epilog=examples(
         "guotu node init --id 510000 --etcd 10.0.0.1:2379",
         "guotu node serve",
+        "guotu node drain",
     ),
 )
 def node() -> None:
@@ -22,3 +25,5 @@ def node() -> None:
 
 node.add_command(init)
 node.add_command(serve)
+node.add_command(drain)
+node.add_command(resume)

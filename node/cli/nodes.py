@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from node.cli.console import emit_json, say, show, table
 from node.cli.examples import examples
 from node.cli.json_option import json_option, pass_session
 from node.cli.session import Session
+
+if TYPE_CHECKING:
+    from guotu.model.records import NodeRecord
 
 
 @click.command(
@@ -31,10 +36,11 @@ def nodes(session: Session, division: str, as_json: bool) -> None:
     if as_json:
         emit_json({"nodes": [node_document(item) for item in found], "asked": state_document(state)})
         return
-    columns = ("节点 node", "名称 name", "地址 address", "存储 store", "软件 software", "启动 started")
+    columns = ("节点 node", "名称 name", "地址 address", "存储 store", "软件 software", "启动 started", "状态 state")
     rows = [
-        (item.node, item.name, item.address, item.store, item.software, when(item.started_ms)) for item in found
-    ]  # fmt: skip
+        (item.node, item.name, item.address, item.store, item.software, when(item.started_ms), _state(item))
+        for item in found
+    ]
     show(table(f"节点 nodes: {len(found)}", columns, rows))
     if state.stale_registry:
         as_of = when(state.directory_as_of_ms)
@@ -42,3 +48,7 @@ def nodes(session: Session, division: str, as_json: bool) -> None:
             f"注册中心失联，名单截至 the registry is out of reach; this list is as of {as_of} (STALE_REGISTRY)",
             "yellow",
         )
+
+
+def _state(node: NodeRecord) -> str:
+    return "移交 draining" if node.draining else "在线 up"

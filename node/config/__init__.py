@@ -3,6 +3,7 @@
 from node.config.credentials import Credentials, read_credentials
 from node.config.loading import config_from, load_config
 from node.config.sections import (
+    FederationSection,
     GrpcSection,
     IngestSection,
     LogSection,
@@ -18,6 +19,7 @@ from node.config.writing import config_toml
 
 __all__ = [
     "Credentials",
+    "FederationSection",
     "GrpcSection",
     "IngestSection",
     "LogSection",

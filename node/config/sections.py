@@ -61,10 +61,18 @@ class GrpcSection:
     )
     max_concurrent_questions: int = option(
         32,
-        zh="同时回答的问题数上限，超出者排队。",
-        en="Most questions answered at once; more wait.",
+        zh="同时回答的问题数上限，超出者排队，各调用方轮流。",
+        en="Most questions answered at once; more wait, and callers take turns.",
         minimum=1,
         maximum=1024,
+    )
+    max_waiting_questions: int = option(
+        128,
+        zh="排队的问题数上限；超出者，及排队 5 秒仍未轮到者，被告知正忙与何时重试。",
+        en="Most questions that wait; more, and those that have waited for 5 s, are told that the node is busy and "
+        "when to come back.",
+        minimum=0,
+        maximum=100_000,
     )
     default_timeout_s: float = option(
         60.0,
@@ -212,6 +220,19 @@ class StoreSection:
 
 
 @dataclass(frozen=True, slots=True)
+class FederationSection:
+    """[federation]."""
+
+    prefer: str = option(
+        "owner",
+        zh="数据集有副本时先问谁：owner（所有者），或 nearest（近者：本节点的副本，再按实测往返时间；答案相同）。",
+        en="Whom to ask first where a dataset has replicas: owner, or nearest (this node's own replica, then by "
+        "measured round trip; the answer is the same).",
+        choices=("owner", "nearest"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class IngestSection:
     """[ingest]."""
 
@@ -256,6 +277,7 @@ class NodeConfig:
     objects: ObjectsSection = section(ObjectsSection, zh="版本对象", en="Objects of versions")
     replication: ReplicationSection = section(ReplicationSection, zh="复制", en="Replication")
     versions: VersionsSection = section(VersionsSection, zh="版本", en="Versions")
+    federation: FederationSection = section(FederationSection, zh="联合回答", en="Federation")
     ingest: IngestSection = section(IngestSection, zh="入库检查", en="Import")
     log: LogSection = section(LogSection, zh="日志", en="Log")
     tracing: TracingSection = section(TracingSection, zh="链路追踪", en="Tracing")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from datetime import date
 
 from guotu.model.errors import InvalidQuestion
 from guotu.model.records import NodeRecord
 from guotu.v1 import admin_pb2, admin_pb2_grpc
 from guotu.wire.changes import change_to_proto
+from guotu.wire.draining import drain_to_proto
 from guotu.wire.records import dataset_to_proto, node_to_proto
+from node.draining import DrainDesk
 from node.holdings import Holdings
 from node.publishing import PublishDesk, PublishOrder, PublishResult, PublishSession
 from node.rpc.batches import read_batch, read_faults, read_schema
@@ -24,11 +27,19 @@ _Requests = AsyncIterator[admin_pb2.PublishRequest]
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     """Serves the operator."""
 
-    def __init__(self, gate: Gate, desk: PublishDesk, record: Callable[[], NodeRecord], holdings: Holdings) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        desk: PublishDesk,
+        record: Callable[[], NodeRecord],
+        holdings: Holdings,
+        draining: DrainDesk,
+    ) -> None:
         self._gate = gate
         self._desk = desk
         self._record = record
         self._holdings = holdings
+        self._draining = draining
 
     async def GetStatus(self, request: admin_pb2.GetStatusRequest, context: Context) -> admin_pb2.GetStatusResponse:
         """Return the node and its datasets."""
@@ -38,6 +49,24 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
             return admin_pb2.GetStatusResponse(node=node_to_proto(self._record()), datasets=datasets)
 
         return await self._gate.unary(context, "GetStatus", work)
+
+    async def Drain(self, request: admin_pb2.DrainRequest, context: Context) -> AsyncIterator[admin_pb2.DrainResponse]:
+        """Hand over."""
+        async for response in self._gate.streaming(context, "Drain", self._drain):
+            yield response
+
+    async def _drain(self) -> AsyncIterator[admin_pb2.DrainResponse]:
+        async with aclosing(self._draining.drain()) as states:  # type: ignore[type-var]
+            async for state in states:
+                yield drain_to_proto(state)
+
+    async def Resume(self, request: admin_pb2.ResumeRequest, context: Context) -> admin_pb2.ResumeResponse:
+        """Take part again."""
+
+        async def work() -> admin_pb2.ResumeResponse:
+            return admin_pb2.ResumeResponse(changed=await self._draining.resume())
+
+        return await self._gate.unary(context, "Resume", work)
 
     async def Publish(self, request_iterator: _Requests, context: Context) -> AsyncIterator[admin_pb2.PublishResponse]:
         """Publish a layer."""
@@ -59,6 +88,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
                 await asyncio.gather(work, return_exceptions=True)
 
     async def _run(self, requests: _Requests, progress: _ProgressBox) -> PublishResult:
+        self._draining.require_active()
         first = await anext(requests, None)
         if first is None or first.WhichOneof("frame") != "header":
             raise InvalidQuestion(part="publish", detail="the first frame must be the header")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import TypeVar
 
 import grpc
@@ -17,6 +17,8 @@ from guotu.wire.request_id import METADATA_KEY, accept_request_id
 from guotu.wire.status import status_of
 from node.metrics import Metrics
 from node.readiness import Readiness
+from node.rpc.caller import caller_of
+from node.turns import Turns
 from sync.durable import is_full, store_failure
 
 T = TypeVar("T")
@@ -28,14 +30,14 @@ class Gate:
     """Wraps the work behind the node's methods."""
 
     def __init__(
-        self, node: str, readiness: Readiness, metrics: Metrics, default_timeout_s: float, at_once: int
+        self, node: str, readiness: Readiness, metrics: Metrics, default_timeout_s: float, turns: Turns | None = None
     ) -> None:
-        """Take the node's id and state, the deadline of calls without one, and how many answers run at once."""
+        """Take the node's id and state, the deadline of calls without one, and turns of work (None: nobody waits)."""
         self.node = node
         self._readiness = readiness
         self._metrics = metrics
         self._default_timeout_s = default_timeout_s
-        self._turns = asyncio.Semaphore(at_once)
+        self._turns = turns
 
     def timeout(self, context: Context) -> float:
         """Return the seconds that the caller allows, or the node's default.
@@ -50,12 +52,13 @@ class Gate:
             raise DeadlineExceeded(node=self.node, seconds=0)
         return left
 
-    async def unary(self, context: Context, method: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Run a call with one response."""
+    async def unary(self, context: Context, method: str, work: Callable[[], Awaitable[T]], weighs: bool = False) -> T:
+        """Run a call with one response; one that `weighs` as a question does waits for its turn."""
         started = self._enter(context)
         try:
             self._readiness.require()
-            response = await work()
+            async with self._turn(context) if weighs else nullcontext():
+                response = await work()
         except BaseException as failure:
             await self._fail(context, method, started, failure)
             raise
@@ -67,7 +70,7 @@ class Gate:
         started = self._enter(context)
         try:
             self._readiness.require()
-            async with self._turns, aclosing(work()) as responses:  # type: ignore[type-var]
+            async with self._turn(context), aclosing(work()) as responses:  # type: ignore[type-var]
                 async for response in responses:
                     yield response
         except GeneratorExit:
@@ -77,6 +80,9 @@ class Gate:
             await self._fail(context, method, started, failure)
             raise
         self._leave(method, started, grpc.StatusCode.OK)
+
+    def _turn(self, context: Context) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._turns is None else self._turns.turn(caller_of(context), self.timeout(context))
 
     def _enter(self, context: Context) -> float:
         metadata = dict(context.invocation_metadata() or ())

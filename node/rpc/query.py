@@ -75,7 +75,7 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
                 plan=plan_to_proto(plan, explained=True), trailer=trailer_to_proto(happened)
             )
 
-        return await self._gate.unary(context, "Explain", work)
+        return await self._gate.unary(context, "Explain", work, weighs=request.analyze)
 
     async def _overlay(self, request: query_pb2.OverlayRequest, context: Context) -> AsyncIterator[Frame]:
         question = await asyncio.to_thread(overlay_from_proto, request)  # checking many zones takes its time

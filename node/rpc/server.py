@@ -44,6 +44,7 @@ from guotu.wire.peers import GrpcPeers
 from guotu.wire.tracing import CallTracing
 from node.audit import AuditDesk
 from node.care import CareDesk
+from node.draining import DrainDesk
 from node.holdings import Holdings
 from node.materials.desk import MaterialDesk
 from node.metrics import Metrics
@@ -87,6 +88,7 @@ class Services:
     public_key: bytes
     peers: GrpcPeers
     desk: PublishDesk
+    draining: DrainDesk
     differences: Differences
     objects: ObjectStore
     replicator: Replicator
@@ -94,6 +96,8 @@ class Services:
     packages: PackageDesk
     materials: MaterialDesk
     audits: AuditDesk
+    operator_gate: Gate
+    """Lets the operator in at any time, whatever waits outside."""
     transfer_gate: Gate
     """Bounds how many ranges peers fetch at once, apart from questions."""
     metrics: Metrics
@@ -159,16 +163,18 @@ async def start_admin_server(services: Services, socket: Path) -> grpc.aio.Serve
         OSError: the socket cannot be made.
     """
     server = new_server(interceptors=services.tracing.interceptors(f"unix:{socket}"))
-    servicer = AdminServicer(services.gate, services.desk, services.record, services.holdings)
+    servicer = AdminServicer(
+        services.operator_gate, services.desk, services.record, services.holdings, services.draining
+    )
     admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
-    subscriptions = SubscriptionServicer(services.gate, services.replicator, services.directory)
+    subscriptions = SubscriptionServicer(services.operator_gate, services.replicator, services.directory)
     subscription_pb2_grpc.add_SubscriptionServiceServicer_to_server(subscriptions, server)
-    care_pb2_grpc.add_CareServiceServicer_to_server(CareServicer(services.gate, services.care), server)
-    packages = PackageServicer(services.gate, services.packages)
+    care_pb2_grpc.add_CareServiceServicer_to_server(CareServicer(services.operator_gate, services.care), server)
+    packages = PackageServicer(services.operator_gate, services.packages)
     package_pb2_grpc.add_PackageServiceServicer_to_server(packages, server)
-    materials = MaterialServicer(services.gate, services.materials)
+    materials = MaterialServicer(services.operator_gate, services.materials)
     material_pb2_grpc.add_MaterialServiceServicer_to_server(materials, server)
-    audits = AuditServicer(services.gate, services.audits)
+    audits = AuditServicer(services.operator_gate, services.audits)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(audits, server)
     add_health_and_reflection(server, _LOCAL)
     await asyncio.to_thread(socket.unlink, missing_ok=True)

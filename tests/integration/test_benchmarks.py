@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.benchmark_run import run_benchmark
+
 QUESTIONS = {"retrieve", "filter", "group_by", "count"}
 STAGES = {"read", "validate", "digest", "layout", "write", "load", "commit", "waiting", "total"}
-
-
-def run_benchmark(name: str, folder: Path, *options: str) -> dict[str, Any]:
-    out = folder / f"{name}.json"
-    command = [sys.executable, "-m", "benchmarks", name, "--out", str(out), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, env={**os.environ, "COLUMNS": "200"})
-    assert done.returncode == 0, done.stderr
-    assert "guotu benchmark" in done.stdout
-    return dict(json.loads(out.read_text(encoding="utf-8")))
 
 
 @pytest.mark.timeout(300)
@@ -78,26 +66,3 @@ def test_table_publishes_again_and_again(tmp_path: Path) -> None:
     assert "scan" in result["stages"]["edited"]
     ratio = result["seconds"]["unchanged"] / result["seconds"]["peer_copy"]
     assert result["unchanged_to_peer_copy"] == pytest.approx(ratio, rel=0.01)
-
-
-@pytest.mark.timeout(300)
-def test_fdw_compares_three_systems_that_agree(tmp_path: Path) -> None:
-    result = run_benchmark("fdw", tmp_path, "--rows", "2000", "--rounds", "1", "--crowd", "0.3", "--patience", "2")
-
-    questions = {"retrieve", "count", "group_by", "group_by_class", "overlay", "topn", "point"}
-    systems = {"fdw", "guotu_postgis", "guotu_duckdb"}
-    assert set(result["questions"]) == questions
-    for question, told in result["questions"].items():
-        assert set(told["seconds"]) == systems
-        assert min(told["rows"]) > 0
-        for store in ("postgis", "duckdb"):
-            expected = told["seconds"]["fdw"] / told["seconds"][f"guotu_{store}"]
-            assert result[f"speedup_{store}"][question] == pytest.approx(expected, rel=0.05, abs=0.01)
-    assert set(result["within_budget"]["postgis"]) == questions
-    assert set(result["within_budget"]["duckdb"]) == {"retrieve", "group_by", "group_by_class", "overlay"}
-    assert all(crowd["answers_per_s"] > 0 for crowd in result["crowd"].values())
-    for name in systems - {"fdw"}:
-        silent, *_ = result["failures"][name]["silent"]
-        assert "marked partial" in silent["answer"]
-    for trouble in ("silent", "refusing"):
-        assert not any(told["complete"] for told in result["failures"]["fdw"][trouble])

@@ -51,7 +51,7 @@ class Site:
         self.holdings = Holdings(node[:6])
         readiness = Readiness(node)
         readiness.state = State.READY
-        gate = Gate(node, readiness, Metrics(), 30.0, 4)
+        gate = Gate(node, readiness, Metrics(), 30.0)
         between, policy, clock = parts.publisher.between, Retention(2), SystemClock()
         collector = Collector(parts.objects, parts.store, clock, policy, 0.0, between)
         self.desk = CareDesk(parts.objects, parts.store, clock, collector, policy, between)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from registry.etcd_values import Compare, Delete, Put
 from registry.keys import dataset_key, node_key
 from registry.session import Phase, Registration
 from tests.support.etcd import EtcdServer
-from tests.support.eventually import eventually
+from tests.support.eventually import comes_to, eventually
 from tests.support.records import dataset_record, node_record
 from tests.support.registrant import spawn
 
@@ -205,3 +206,29 @@ async def test_closing_without_etcd_takes_its_bound_and_no_longer(client: Etcd, 
     began = time.monotonic()
     await registration.close(timeout=0.5)
     assert time.monotonic() - began < 1.0
+
+
+async def registered_as(client: Etcd) -> bool | None:
+    """Return whether the node that is registered is being drained; None if none is."""
+    pair = await client.get(node_key("510000"))
+    return None if pair is None else node_from_bytes(pair.value).draining
+
+
+async def test_a_changed_record_takes_the_place_of_the_one_before(client: Etcd) -> None:
+    async with registered(client) as registration:
+        record = replace(node_record("510000", "one", 1), draining=True)
+        assert await registration.change(record) is Advertised.STORED
+        assert await registered_as(client) is True
+        assert await registration.put_dataset(dataset_record("510000", "dltb", 1)) is Advertised.STORED
+        with pytest.raises(ValueError, match="cannot take the place"):
+            await registration.change(node_record("510000", "two", 1))
+    assert await registered_as(client) is None
+
+
+async def test_a_record_that_changes_while_etcd_is_away_is_written_later(client: Etcd, etcd: EtcdServer) -> None:
+    async with registered(client) as registration:
+        etcd.kill()
+        record = replace(node_record("510000", "one", 1), draining=True)
+        assert await registration.change(record) is Advertised.QUEUED
+        etcd.start()
+        assert await comes_to(True, lambda: registered_as(client))

@@ -57,6 +57,7 @@ class History:
         self.yard = yard
         self.collection: Collection = COLLECTION
         self.version = 0
+        self.collections: dict[int, Collection] = {}
         self.writes = 0
 
     async def begin(self, seed: int) -> None:
@@ -108,6 +109,7 @@ class History:
         kept = [item.version for item in await self.yard.store.versions()]
         if len(kept) > 1:
             await self.yard.store.drop(DATASET, kept[-1])
+            self.collection = self.collections[kept[-2]]
             self.moved(kept[-2] - self.version)
 
     async def evolve(self) -> None:
@@ -122,6 +124,7 @@ class History:
     def moved(self, by: int) -> None:
         self.version += by
         self.writes += 1
+        self.collections[self.version] = self.collection
 
     def rows(self, seed: int) -> pa.Table:
         table = parcels(ROWS, seed)

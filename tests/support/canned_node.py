@@ -87,6 +87,8 @@ class Script:
     frames: Iterable[Frame] = ()
     error: GuotuError | None = None
     """Raised after the frames."""
+    refusals: list[GuotuError] = field(default_factory=list)
+    """Raised in place of answers to queries, one a question, until none is left."""
     questions: list[Question] = field(default_factory=list)
     published: list[pa.RecordBatch] = field(default_factory=list)
     deleted: list[pa.RecordBatch] = field(default_factory=list)
@@ -154,6 +156,8 @@ class CannedServicer(
 
     def Query(self, request: Any, context: Any) -> Iterator[query_pb2.QueryResponse]:
         self.script.questions.append(query_from_proto(request))
+        if self.script.refusals:
+            _abort(context, self.script.refusals.pop(0))
         for frame in self.script.frames:
             yield frame_to_proto(frame, query_pb2.QueryResponse)
         if self.script.error is not None:

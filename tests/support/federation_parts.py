@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 
 import hypothesis.strategies as st
@@ -99,6 +100,7 @@ def view(
     datasets: Iterable[DatasetRecord],
     stale: bool = False,
     replicas: Iterable[ReplicaRecord] = (),
+    draining: Container[str] = (),
 ) -> DirectoryView:
     """Return a directory."""
     shelves: dict[str, dict[str, DatasetRecord]] = {}
@@ -107,7 +109,8 @@ def view(
     held: dict[str, dict[str, ReplicaRecord]] = {}
     for replica in replicas:
         held.setdefault(replica.dataset, {})[replica.node] = replica
-    return DirectoryView({name: node(name) for name in nodes}, shelves, held, stale, as_of_ms=1_700_000_000_000)
+    records = {name: replace(node(name), draining=name in draining) for name in nodes}
+    return DirectoryView(records, shelves, held, stale, as_of_ms=1_700_000_000_000)
 
 
 class FixedDirectory:

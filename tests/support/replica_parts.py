@@ -95,7 +95,7 @@ class Peer:
         readiness = Readiness(node)
         readiness.state = State.READY
         self._server = new_server()
-        self.servicer = ReplicationServicer(Gate(node, readiness, Metrics(), 30.0, 16), objects)
+        self.servicer = ReplicationServicer(Gate(node, readiness, Metrics(), 30.0), objects)
         replication_pb2_grpc.add_ReplicationServiceServicer_to_server(self.servicer, self._server)
         self.address = f"127.0.0.1:{bind(self._server, '127.0.0.1:0')}"
 

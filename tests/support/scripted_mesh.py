@@ -97,6 +97,8 @@ class Mesh:
         stale: bool = False,
         gone: tuple[str, ...] = (),
         replicas: tuple[Member, ...] = (),
+        draining: tuple[str, ...] = (),
+        nearest: bool = False,
     ) -> None:
         self.replicas = replicas
         self.members = {member.node: member for member in members}
@@ -112,7 +114,7 @@ class Mesh:
             for item in members
             for copy in item.holds
         ]
-        directory = FixedDirectory(view(names, records, stale, held_elsewhere))
+        directory = FixedDirectory(view(names, records, stale, held_elsewhere, draining))
         self.federation = Federation(
             planner=Planner(node, directory, lambda: held, lambda: copies),
             catalogue=FixedCatalogue(PARCELS),
@@ -120,6 +122,7 @@ class Mesh:
             peers=self.peers,
             request_id=lambda: "request-1",
             observe=self.observed.append,
+            nearest=nearest,
         )
 
     def frames(self, question: Question, timeout: float) -> AsyncIterator[Frame]:

@@ -95,6 +95,8 @@ class Member:
     silent_after: int | None = None
     """Says nothing more after so many batches."""
     failure: Exception | None = None
+    silent_header: bool = False
+    """Raises `failure` before its header."""
     fails_after: int | None = 0
     """Raises `failure` after so many batches; None: after its trailer."""
     no_trailer: bool = False
@@ -145,6 +147,8 @@ class Member:
         if self.silent:
             await asyncio.Event().wait()
         await asyncio.sleep(self.quiet_s)
+        if self.silent_header and self.failure is not None:
+            raise self.failure
         table = self.table(question)
         plan = Plan(self.node, self.collection.id, Scope.SELF, ())
         yield Header("r", self.node, plan, {self.dataset: self.version}, self.schema or table.schema)

@@ -49,7 +49,7 @@ class Running:
         self.config.write_text(f'[node]\nid = "{self.site.node}"\ndata_dir = "data"\n')
         readiness = Readiness(self.site.node)
         readiness.state = State.READY
-        gate = Gate(self.site.node, readiness, Metrics(), 60.0, 4)
+        gate = Gate(self.site.node, readiness, Metrics(), 60.0)
         self._server = new_server()
         desk = PackageDesk(self.site.exporter, self.site.importer)
         package_pb2_grpc.add_PackageServiceServicer_to_server(PackageServicer(gate, desk), self._server)

@@ -17,7 +17,9 @@ from registry.catalogue import national_catalogue_path, parse_catalogue
 from registry.keys import collection_key, dataset_key, node_key, prefix_end, replica_key
 from tests.support.records import dataset_record, node_record, replica_record
 
-NODE = NodeRecord("510000-ch", "四川省测绘院", "10.0.0.1:7000", "i-1", "0.1.0", 17, b"k" * 32, "postgis", "10.0.0.1:9")
+NODE = NodeRecord(
+    "510000-ch", "四川省测绘院", "10.0.0.1:7000", "i-1", "0.1.0", 17, b"k" * 32, "postgis", "10.0.0.1:9", True
+)
 
 
 def test_a_node_record_comes_back() -> None:

@@ -22,6 +22,7 @@ _SAMPLES: dict[str, errors.Fact] = {
     "version": 3,
     "seconds": 0.25,
     "faults": 2,
+    "retry_s": 1.5,
 }
 
 

@@ -9,9 +9,11 @@ when it is raised and travel with it over the wire, so that the far side raises 
     ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion, UnknownObject
     ├── TooLarge
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
-    ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable
+    ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable,
+    │   CircuitOpen, NodeDraining
     ├── Incomplete: IncompleteAnswer, NobodyAnswered
     ├── DeadlineExceeded
+    ├── Overloaded
     ├── Refused: VersionRefused, UntrustedKey
     └── Internal: CorruptObject, StoreFailure (DiskFull)
 
@@ -46,11 +48,13 @@ from guotu.model.errors.given import (
 )
 from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered
 from guotu.model.errors.internal import CorruptObject, DiskFull, Internal, StoreFailure
-from guotu.model.errors.limits import DeadlineExceeded, TooLarge
+from guotu.model.errors.limits import DeadlineExceeded, Overloaded, TooLarge
 from guotu.model.errors.refused import Refused, UntrustedKey, VersionRefused
 from guotu.model.errors.root import Fact, GuotuError
 from guotu.model.errors.unavailable import (
+    CircuitOpen,
     DatabaseUnavailable,
+    NodeDraining,
     NodeNotReady,
     NodeUnavailable,
     RegistryUnavailable,
@@ -58,6 +62,7 @@ from guotu.model.errors.unavailable import (
 )
 
 __all__ = [
+    "CircuitOpen",
     "Conflict",
     "CorruptObject",
     "DatabaseUnavailable",
@@ -80,9 +85,11 @@ __all__ = [
     "InvalidQuestion",
     "InvalidTable",
     "NobodyAnswered",
+    "NodeDraining",
     "NodeNotReady",
     "NodeUnavailable",
     "NotFound",
+    "Overloaded",
     "PackageGap",
     "PublishConflict",
     "Refused",

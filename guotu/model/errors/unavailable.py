@@ -51,3 +51,23 @@ class DatabaseUnavailable(Unavailable):
     en = "the table {table} cannot be read: {detail}."
     remedy_zh = "请核对 --database 与网络后重试。"
     remedy_en = "Look at --database and the network, and try again."
+
+
+class CircuitOpen(Unavailable):
+    """A member that did not answer lately is not asked for some seconds. Facts: node, detail (what it last was)."""
+
+    reason = "CIRCUIT_OPEN"
+    zh = "节点 {node} 近来无应答（{detail}），暂不再问。"
+    en = "node {node} did not answer lately ({detail}) and is not asked for some seconds."
+    remedy_zh = "请稍后重试；恢复后数秒内自动再问。"
+    remedy_en = "Try again shortly; it is asked again within seconds of its return."
+
+
+class NodeDraining(Unavailable):
+    """A node that is being drained does not publish. Facts: node."""
+
+    reason = "NODE_DRAINING"
+    zh = "节点 {node} 正在移交（排空），暂不发布。"
+    en = "node {node} is being drained and does not publish."
+    remedy_zh = "维护完成后运行 guotu node resume，再发布。"
+    remedy_en = "Run guotu node resume once its maintenance is over, then publish."

@@ -1,0 +1,103 @@
+"""A question put to a member: whether it is asked at all, how soon it gives a sign of life, and one retry."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+
+from federation.execution.breaker import Breaker
+from federation.execution.deadline import Deadline
+from federation.execution.punctuality import Punctuality
+from guotu.model.answer import Batch, Frame, Trailer
+from guotu.model.errors import DeadlineExceeded, GuotuError, NodeUnavailable
+from guotu.model.plan import PlanStep
+
+_PROBE_S = 1.0
+"""How long a probe waits for a sign of life: the member was silent, and may still be."""
+
+
+class Contact:
+    """Asks one member; its breaker and its punctuality learn from that."""
+
+    def __init__(
+        self, step: PlanStep, ask: Callable[[], AsyncIterator[Frame]], deadline: Deadline, punctuality: Punctuality
+    ) -> None:
+        """Take the step, how it is asked, by when, and what is known of members."""
+        self._step = step
+        self._ask = ask
+        self._deadline = deadline
+        self._punctuality = punctuality
+        self._breaker: Breaker = punctuality.breaker(step.node, step.address)
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        """Yield the member's frames.
+
+        Raises:
+            CircuitOpen: it did not answer lately, and is not asked.
+            Overloaded: it is not to be asked yet, or said so now.
+            DeadlineExceeded: it gave no sign of life, for which it has half of its share of the deadline.
+            what the member raises.
+        """
+        probing = self._breaker.enter()
+        patience = min(self._deadline.patience(), _PROBE_S) if probing else self._deadline.patience()
+        began, signed, rows = time.monotonic(), False, False
+        try:
+            async with aclosing(self._opened(patience)) as frames:
+                async for frame in frames:
+                    seconds = time.monotonic() - began
+                    if not signed:
+                        signed = True
+                        self._breaker.answered()
+                        self._punctuality.sign(self._step.address, seconds)
+                    if not rows and begins(frame):
+                        rows = True
+                        self._punctuality.begin(self._step.address, seconds)
+                    yield frame
+        except GuotuError as failure:
+            if not signed or isinstance(failure, NodeUnavailable):
+                self._breaker.failed(failure, time.monotonic() - began)
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            if not signed:
+                self._breaker.abandoned(time.monotonic() - began)
+            raise
+        except Exception:
+            self._breaker.answered()
+            raise
+        if not signed:
+            self._breaker.answered()
+
+    async def _opened(self, patience: float) -> AsyncGenerator[Frame, None]:
+        """Ask, and once more where no connection came about; nothing has been received then."""
+        began = time.monotonic()
+        try:
+            first, frames = await self._first(patience)
+        except NodeUnavailable:
+            if not self._breaker.may_retry():
+                raise
+            first, frames = await self._first(max(patience - (time.monotonic() - began), 0.0))
+        async with aclosing(frames):  # type: ignore[type-var]
+            if first is not None:
+                yield first
+            async for frame in frames:
+                yield frame
+
+    async def _first(self, patience: float) -> tuple[Frame | None, AsyncIterator[Frame]]:
+        """Ask and wait for the first frame, which a member sends before any work."""
+        frames = self._ask()
+        try:
+            async with asyncio.timeout(patience):
+                return await anext(frames, None), frames
+        except TimeoutError:
+            await frames.aclose()  # type: ignore[attr-defined]
+            raise DeadlineExceeded(node=self._step.node, seconds=round(patience, 3)) from None
+        except BaseException:
+            await frames.aclose()  # type: ignore[attr-defined]
+            raise
+
+
+def begins(frame: Frame) -> bool:
+    """Tell whether an answer begins with a frame: with rows, or with its trailer."""
+    return isinstance(frame, Trailer) or (isinstance(frame, Batch) and frame.rows.num_rows > 0)
