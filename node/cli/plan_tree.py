@@ -25,7 +25,7 @@ _DECISIONS = {
 }
 _CUT_SHOWN = 12
 _STEPS_SHOWN = 200
-"""Of trees with more steps, only those that are worth a look."""
+"""Of trees with more steps that were analysed, only those that are worth a look."""
 _CUT_SHOWN_ABOVE = 3
 """Datasets named of a step whose own plan names them again."""
 
@@ -41,7 +41,7 @@ def plan_tree(plan: Plan, happened: Trailer | None) -> Tree:
     root = Tree(Text(_headline(plan), "bold"))
     if plan.pushed_down:
         root.add(Text(f"下推 pushed down: {', '.join(plan.pushed_down)}"))
-    _grow(root, plan, outcomes, steps_of(plan) > _STEPS_SHOWN)
+    _grow(root, plan, outcomes, happened is not None and steps_of(plan) > _STEPS_SHOWN)
     return root
 
 

@@ -107,10 +107,9 @@ def test_a_bad_question_ends_its_span_with_the_status(mesh: LocalMesh, collector
     assert SECRET not in str(collector.spans)
 
 
-def test_a_collector_that_is_gone_costs_no_answer(mesh: LocalMesh) -> None:
-    mesh.add("520000", overrides={"tracing.exporter": "otlp", "tracing.endpoint": "http://127.0.0.1:1"})
-    mesh.start_node("520000")
-    with mesh.client("520000") as client:
+def test_a_collector_that_is_gone_costs_no_answer(mesh: LocalMesh, collector: Collector) -> None:
+    collector.stop()
+    with mesh.client("100000") as client:
         for _ in range(5):
-            assert client.query("county").table().num_rows == 0
-    assert mesh.stop("520000", grace=60.0) == 0
+            assert len(client.query("county").table()) > 0
+    assert mesh.stop("510100", grace=60.0) == 0

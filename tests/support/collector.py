@@ -53,6 +53,10 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take no more; a second time changes nothing."""
         self._server.stop(None).wait()
 
     def Export(self, request: Any, context: Any) -> trace_service_pb2.ExportTraceServiceResponse:
