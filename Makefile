@@ -1,4 +1,4 @@
-# guotu: make setup | demo | test | lint | bench | postgres | clean
+# guotu: make setup | demo | test | lint | bench | robustness | postgres | clean
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,8 +7,10 @@ SOURCES := pyproject.toml constraints.txt hatch_build.py $(wildcard proto/guotu/
 DEMO_ARGS ?=
 BENCH ?= federation
 TEST_ARGS ?=
+RUNS ?= 1
+SEED ?= 1
 
-.PHONY: setup demo test lint format bench clean help postgres
+.PHONY: setup demo test lint format bench robustness clean help postgres
 
 help:  ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -53,6 +55,9 @@ format: setup  ## format in place
 bench: setup  ## run a benchmark (BENCH=federation|registry|publish|replication|stores|table|fdw|failover)
 	@mkdir -p benchmarks/out
 	$(BIN)/python -m benchmarks $(BENCH) --out benchmarks/out/$(BENCH).json
+
+robustness: setup postgres  ## run a mesh under faults (RUNS=1 SEED=1), report in benchmarks/out/robustness/report.md
+	$(BIN)/python -m tests.robustness --runs $(RUNS) --seed $(SEED)
 
 clean:  ## remove the environment, generated stubs, caches and demo leftovers
 	rm -rf $(VENV) guotu/v1 .demo benchmarks/out benchmarks/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

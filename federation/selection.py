@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import shapely
 from shapely.errors import GEOSException
@@ -10,13 +10,14 @@ from shapely.geometry.base import BaseGeometry
 
 from federation.filter.bind import bind_filter
 from federation.filter.literals import check_geometry, rectangle
-from federation.filter.window import window_of
+from federation.filter.window import tightest, window_of
 from guotu.model.collection import Collection
 from guotu.model.division import is_division, prefix_of
 from guotu.model.errors import InvalidQuestion, TooLarge
 from guotu.model.expression import And, Expression, Like, Spatial, SpatialRelation
-from guotu.model.question import MAX_FILTER_BYTES, Selection
+from guotu.model.question import MAX_FILTER_BYTES, Nearest, Selection
 from guotu.model.records import Extent
+from guotu.model.surroundings import surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,14 @@ def bind_selection(selection: Selection, collection: Collection) -> BoundSelecti
         parts.extend(_in_division(selection.division, collection))
     expression = None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
     return BoundSelection(expression, window_of(expression), selection.division)
+
+
+def near(selection: BoundSelection, nearest: Nearest) -> BoundSelection:
+    """Return a selection whose window tells how far the nearest features may be."""
+    if not nearest.within_m:
+        return selection
+    windows = [surroundings(nearest.wkb, nearest.within_m).outer, selection.window]
+    return replace(selection, window=tightest([window for window in windows if window is not None]))
 
 
 def _require_geometry(part: str, collection: Collection) -> None:

@@ -7,10 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
+from federation.boundaries import Boundaries
 from federation.execution.answering import Answering
 from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
+from federation.execution.neighbours import Neighbours
 from federation.execution.overlays import OverlayWork, about
 from federation.execution.punctuality import Punctuality
 from federation.execution.retrieval import Retrieval
@@ -19,11 +21,12 @@ from federation.planning.planner import Planner
 from federation.selection import BoundSelection
 from federation.validate import check_question
 from guotu.model.answer import Frame, MemberOutcome, Trailer
+from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.errors import GuotuError, Internal, UnknownCollection
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
-from guotu.model.question import Options, Overlay, Query, Question, Stats
+from guotu.model.question import Cut, Nearest, Options, Overlay, Query, Question, Stats
 from guotu.model.tracing import NoTracing, Tracing
 
 Observer = Callable[[MemberOutcome], None]
@@ -41,10 +44,12 @@ class Federation:
         peers: PeerClient,
         request_id: Callable[[], str],
         observe: Observer,
+        boundaries: Boundaries,
         nearest: bool = False,
         tracing: Tracing | None = None,
     ) -> None:
         """Take the parts; `nearest`: replicas that are nearer than the owner answer before it."""
+        self._boundaries = boundaries
         self._planner = planner
         self._catalogue = catalogue
         self._store = store
@@ -73,19 +78,41 @@ class Federation:
         """Lay features over zones within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
+    async def boundary(self, division: str, cut: Cut, timeout: float) -> Boundary:
+        """Return the boundary of a division, by its code or name, within `timeout` seconds.
+
+        Raises:
+            InvalidQuestion, UnknownBoundary, IncompleteAnswer: as `Boundaries.resolve`.
+        """
+        return await self._boundaries.resolve(division, cut, timeout, self.query)
+
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
-        collection = self._collection(question.collection)
-        check_question(question, collection)
-        with self._tracing.span("plan", collection=collection.id) as span:
-            plan, selection = self._planner.plan(question, collection)
-            span.tell(steps=len(plan.steps), stale_registry=plan.stale_registry)
-        work = _work(question, collection, selection)
-        async with aclosing(self._answer(plan, question.options, timeout, work)) as frames:
+        deadline = Deadline.after(timeout)
+        with self._tracing.span("plan") as span:
+            asked, plan, selection = await self._planned(question, deadline)
+            span.tell(collection=plan.collection, steps=len(plan.steps), stale_registry=plan.stale_registry)
+        work = _work(asked, self._collection(question.collection), selection)
+        async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
             async for frame in frames:
                 yield frame
 
-    async def _answer(self, plan: Plan, options: Options, timeout: float, work: Work) -> AsyncGenerator[Frame, None]:
-        answering = Answering(plan, options, self._request_id(), Deadline.after(timeout))
+    async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
+        """Return a question with the boundary of its division in that one's place, its plan and its selection."""
+        collection = self._collection(question.collection)
+        check_question(question, collection)
+        if not question.selection.boundary:
+            return question, *self._planner.plan(question, collection)
+        found = await self.boundary(question.selection.boundary, question.options.cut, deadline.remaining())
+        question = replace(question, selection=replace(question.selection, boundary="", within=found.wkb))
+        plan, selection = self._planner.plan(question, collection)
+        source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
+        phrase = f"within {found.code} {found.name} ({source})"
+        return question, replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down)), selection
+
+    async def _answer(
+        self, plan: Plan, options: Options, deadline: Deadline, work: Work
+    ) -> AsyncGenerator[Frame, None]:
+        answering = Answering(plan, options, self._request_id(), deadline)
         members = Members(self._store, self._peers, self._punctuality, work, answering, self._tracing, self._nearest)
         try:
             answering.begin(members.open)
@@ -116,11 +143,10 @@ class Federation:
 
         Raises:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
+            UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
         """
-        collection = self._collection(question.collection)
-        check_question(question, collection)
-        plan, _ = self._planner.plan(question, collection)
         deadline = Deadline.after(timeout)
+        question, plan, _ = await self._planned(question, deadline)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
         return replace(plan, steps=tuple(steps))
 
@@ -157,6 +183,8 @@ class Federation:
 
 def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:
     match question:
+        case Query(nearest=Nearest()):
+            return Neighbours(question, collection, selection)
         case Query():
             return Retrieval(question, collection, selection)
         case Stats():

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import re
 
+import shapely
+from shapely.errors import GEOSException
+
 from federation.execution.groups import lower
+from federation.filter.literals import check_geometry
 from guotu.model.collection import GEOMETRY, Collection, GeometryType
 from guotu.model.crs import MESH_CRS, authority_code, resolve_crs
 from guotu.model.division import split_dataset
-from guotu.model.errors import InvalidCrs, InvalidQuestion, UnknownField
+from guotu.model.errors import InvalidCrs, InvalidQuestion, TooLarge, UnknownField
 from guotu.model.grouping import grouping_schema
 from guotu.model.overlay import overlay_schema
 from guotu.model.question import (
+    DISTANCE,
     MAX_AGGREGATES,
     MAX_FIELDS,
+    MAX_FILTER_BYTES,
     MAX_GROUP_COLUMNS,
+    MAX_GROUPS,
     MAX_LIMIT,
+    MAX_NEAREST,
     MAX_SORT_KEYS,
     AggregateFunction,
+    Nearest,
     Options,
     Overlay,
     Query,
     Question,
+    Selection,
     Stats,
 )
 from guotu.model.schema import columns_of
+from guotu.model.surroundings import MAX_DISTANCE_M, surroundings
 
 _ALIAS = re.compile(r"[^\W\d]\w{0,63}")
 
@@ -34,6 +45,8 @@ def check_query(query: Query, collection: Collection) -> None:
 
     Raises:
         InvalidQuestion: an option is out of its bounds.
+        InvalidFilter: the geometry to be near of is broken, empty, or not in degrees.
+        TooLarge: it has more than MAX_FILTER_BYTES.
         UnknownField: a field does not exist.
         InvalidCrs: the CRS is not known or not Chinese.
     """
@@ -46,8 +59,32 @@ def check_query(query: Query, collection: Collection) -> None:
     columns_of(collection, query.fields)
     for key in query.sort:
         _check_sort_field(key.field, collection)
+    if query.nearest is not None:
+        _check_nearest(query.nearest, query, collection)
     check_crs(query.crs)
     check_options(query.options, collection)
+
+
+def _check_nearest(nearest: Nearest, query: Query, collection: Collection) -> None:
+    if not collection.has_geometry or collection.field(DISTANCE) is not None:
+        detail = f"{collection.id} has no geometry, or a field {DISTANCE} of its own"
+        raise InvalidQuestion(part="nearest", detail=detail)
+    if query.sort:
+        raise InvalidQuestion(part="sort", detail="the nearest features come by their distance")
+    if not 1 <= query.limit <= MAX_NEAREST:
+        raise InvalidQuestion(part="limit", detail=f"1 to {MAX_NEAREST} nearest features, not {query.limit}")
+    if not 0 <= nearest.within_m <= MAX_DISTANCE_M:
+        raise InvalidQuestion(
+            part="nearest", detail=f"within 0 to {MAX_DISTANCE_M:,.0f} metres, not {nearest.within_m}"
+        )
+    if len(nearest.wkb) > MAX_FILTER_BYTES:
+        raise TooLarge(what="nearest", size=len(nearest.wkb), limit=MAX_FILTER_BYTES)
+    try:
+        check_geometry(shapely.from_wkb(nearest.wkb), "nearest")
+        if nearest.within_m:
+            surroundings(nearest.wkb, nearest.within_m)
+    except (GEOSException, ValueError) as failure:
+        raise InvalidQuestion(part="nearest", detail=str(failure)) from failure
 
 
 def _check_sort_field(name: str, collection: Collection) -> None:
@@ -80,6 +117,10 @@ def check_stats(stats: Stats, collection: Collection) -> None:
         if not item.field and item.function is not AggregateFunction.COUNT:
             raise InvalidQuestion(part="aggregates", detail=f"{item.function} needs a field")
     grouping_schema(collection, stats.group_by, stats.aggregates)
+    if not 0 <= stats.top <= MAX_GROUPS:
+        raise InvalidQuestion(part="top", detail=f"1 to {MAX_GROUPS}, or none; not {stats.top}")
+    if stats.top and not stats.group_by:
+        raise InvalidQuestion(part="top", detail="须有分组 group columns are needed")
     check_options(stats.options, collection)
 
 
@@ -102,6 +143,7 @@ def check_overlay(overlay: Overlay, collection: Collection) -> None:
 
 def check_question(question: Question, collection: Collection) -> None:
     """Check a question of any kind; raises as the check of its kind."""
+    _check_boundary(question.selection, collection)
     match question:
         case Query():
             check_query(question, collection)
@@ -109,6 +151,15 @@ def check_question(question: Question, collection: Collection) -> None:
             check_stats(question, collection)
         case Overlay():
             check_overlay(question, collection)
+
+
+def _check_boundary(selection: Selection, collection: Collection) -> None:
+    if not selection.boundary:
+        return
+    if selection.within:
+        raise InvalidQuestion(part="boundary", detail="a polygon is given too; give one of both")
+    if not collection.has_geometry:
+        raise InvalidQuestion(part="boundary", detail=f"{collection.id} has no geometry")
 
 
 def check_options(options: Options, collection: Collection) -> None:

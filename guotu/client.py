@@ -17,8 +17,10 @@ from typing import Any, Self
 import numpy as np
 
 from guotu.answering import Answer
+from guotu.inquiries import Inquiries
 from guotu.model.answer import Frame, Trailer
 from guotu.model.asking import aggregates, options, selection, sort_keys
+from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
 from guotu.model.errors import InvalidQuestion, UnknownCollection
@@ -42,7 +44,7 @@ DEFAULT_TIMEOUT = 60.0
 """Deadline of a question in seconds."""
 
 
-class Client:
+class Client(Inquiries):
     """A connection to one node, from which the whole mesh can be asked."""
 
     def __init__(self, calls: BlockingCalls) -> None:
@@ -78,6 +80,7 @@ class Client:
         bbox: Sequence[float] | None = None,
         within: Any = None,
         division: str = "",
+        boundary: str = "",
         fields: Sequence[str] = (),
         sort: Sequence[str] = (),
         limit: int = 0,
@@ -96,7 +99,8 @@ class Client:
             where: CQL2 text or JSON.
             bbox: (xmin, ymin, xmax, ymax) in degrees, EPSG:4490 lon/lat; features that intersect it.
             within: shapely polygon or WKB, EPSG:4490 lon/lat; features within it.
-            division: GB/T 2260 code; features of that division.
+            division: GB/T 2260 code; features of that division, by the field that has their division.
+            boundary: GB/T 2260 code or name of a division; features within its boundary, as the mesh holds it.
             fields: columns to return; all if empty.
             sort: fields, "-" before one for descending order.
             limit: most rows; 0 for no limit.
@@ -111,7 +115,7 @@ class Client:
         """
         question = Query(
             collection=collection,
-            selection=selection(where, bbox, within, division),
+            selection=selection(where, bbox, within, division, boundary),
             fields=tuple(fields),
             sort=sort_keys(sort),
             limit=limit,
@@ -130,10 +134,12 @@ class Client:
         min: Sequence[str] = (),
         max: Sequence[str] = (),
         avg: Sequence[str] = (),
+        top: int = 0,
         where: str = "",
         bbox: Sequence[float] | None = None,
         within: Any = None,
         division: str = "",
+        boundary: str = "",
         scope: str = "subtree",
         partial: bool = False,
         cut: Mapping[str, int] | None = None,
@@ -147,6 +153,8 @@ class Client:
             group_by: fields, or the levels "province", "prefecture", "county".
             count: True for the count of rows (also when nothing else is asked), or fields whose values are counted.
             sum, min, max, avg: fields. Sums are exact decimals.
+            top: only so many groups, those with the greatest values of the first aggregate; 0 for all, in the order of
+                the group columns.
 
         The rest is as in `query`. Columns are named "count", "sum_FIELD", "count_FIELD" and so on.
         """
@@ -154,8 +162,9 @@ class Client:
             collection=collection,
             aggregates=aggregates(count, sum, min, max, avg),
             group_by=tuple(group_by),
-            selection=selection(where, bbox, within, division),
+            selection=selection(where, bbox, within, division, boundary),
             options=options(scope, partial, cut, dataset, version),
+            top=top,
         )
         return self.ask(question, timeout)
 
@@ -170,6 +179,7 @@ class Client:
         bbox: Sequence[float] | None = None,
         within: Any = None,
         division: str = "",
+        boundary: str = "",
         scope: str = "subtree",
         partial: bool = False,
         cut: Mapping[str, int] | None = None,
@@ -201,7 +211,7 @@ class Client:
             collection=collection,
             zones=zones_of(named, shapes),
             group_by=tuple(group_by),
-            selection=selection(where, bbox, within, division),
+            selection=selection(where, bbox, within, division, boundary),
             options=options(scope, partial, cut, dataset, version),
         )
         return self.ask(question, timeout)
@@ -215,6 +225,20 @@ class Client:
     def node(self) -> NodeState:
         """Return the asked node's own facts."""
         return self._calls.node()
+
+    def boundary(self, division: str, cut: Mapping[str, int] | None = None) -> Boundary:
+        """Return the boundary of a division (polygon as WKB, EPSG:4490), with the versions that it was taken from.
+
+        Args:
+            division: GB/T 2260 code or name, "510100", "成都市" or "南京市鼓楼区".
+            cut: versions to take it from, as an earlier boundary tells; heads if none.
+
+        Raises:
+            InvalidQuestion: the name is not known, or means several divisions; they are listed.
+            UnknownBoundary: nobody holds it, or not the whole of it.
+            IncompleteAnswer: who holds it does not answer.
+        """
+        return self._calls.boundary(division, cut or {})
 
     def nodes(self, division: str = "") -> list[NodeRecord]:
         """Return the registered nodes, sorted by id."""

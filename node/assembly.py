@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
+from federation.boundaries import Boundaries
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.division import node_division
@@ -157,9 +158,16 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         node=node,
     )
     planner = Planner(node, directory, holdings.records, holdings.replicas)
-    nearest = config.federation.prefer == "nearest"
     federation = Federation(
-        planner, catalogue, store, peers, current_request_id, metrics.observe_member, nearest, tracing.work
+        planner,
+        catalogue,
+        store,
+        peers,
+        current_request_id,
+        metrics.observe_member,
+        Boundaries(directory, gazetteer.find),
+        nearest=config.federation.prefer == "nearest",
+        tracing=tracing.work,
     )
     desk = PublishDesk(
         node=node,

@@ -9,6 +9,9 @@ from importlib.resources import files
 import pyarrow as pa
 import pyarrow.csv
 
+from guotu.model.boundary import KnownDivision
+from guotu.model.division import is_division
+
 _RANKS = {"nation": 0, "province": 1, "prefecture": 2, "county": 3}
 
 
@@ -70,6 +73,26 @@ class Gazetteer:
         """Return the name to show for *code*; the code itself if it is unknown, so that no label is blank."""
         entry = self._entries.get(code)
         return entry.name if entry else code
+
+    def find(self, wanted: str) -> tuple[KnownDivision, ...]:
+        """Return the divisions that a code or a name may mean, by code.
+
+        A name is a full one ("武侯区"), or one with those above it before it ("成都市武侯区").
+        """
+        if is_division(wanted):
+            entry = self._entries.get(wanted)
+            return (KnownDivision(wanted, "") if entry is None else self._known(entry),)
+        alike = (entry for entry in self._entries.values() if wanted.endswith(entry.name))
+        found = (self._known(entry) for entry in alike)
+        return tuple(division for division in found if division.name.endswith(wanted))
+
+    def _known(self, entry: GazetteerEntry) -> KnownDivision:
+        names = [entry.name]
+        above = self._entries.get(entry.parent)
+        while above is not None and above.parent:
+            names.append(above.name)
+            above = self._entries.get(above.parent)
+        return KnownDivision(entry.code, "".join(reversed(names)), entry.bounds)
 
     def children(self, code: str) -> tuple[GazetteerEntry, ...]:
         """Return the divisions directly below *code* in the order of their codes; none if it has none."""

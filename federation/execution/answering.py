@@ -77,6 +77,10 @@ class Answering:
         """Tell whether a required member is known to be lost."""
         return self.strict and any(stream.failed for stream in self.streams)
 
+    async def settle(self) -> None:
+        """Learn, when an answer is full before its members have ended, whether its rows are those of all of them."""
+        await asyncio.gather(*[stream.settle() for stream in self.streams])
+
     def header(self, schema: pa.Schema) -> Header:
         """Return the first frame."""
         return Header(self.request_id, self.plan.node, self.plan, self.plan.cut, schema)

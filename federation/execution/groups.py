@@ -86,6 +86,18 @@ def sort_groups(table: pa.Table, group_by: tuple[str, ...]) -> pa.Table:
     return table.take(order)
 
 
+def top(groups: pa.Table, stats: Stats) -> pa.Table:
+    """Return the groups with the greatest values of the first aggregate, as many as are asked for.
+
+    Groups without a value come last, equal ones in the order of their columns.
+    """
+    if not stats.top:
+        return groups
+    first = (stats.aggregates[0].alias, "descending")
+    keys = [first, *((name, "ascending") for name in stats.group_by)]
+    return groups.take(pc.sort_indices(groups, sort_keys=keys)[: stats.top])
+
+
 def finish(merged: pa.Table, stats: Stats, collection: Collection) -> pa.Table:
     """Return the columns asked for: averages are made of their sums and counts."""
     schema = grouping_schema(collection, stats.group_by, stats.aggregates)

@@ -6,10 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pyarrow as pa
 
+from federation.execution.nearest import nearest_rows
 from federation.execution.reading import Reading
+from federation.execution.settling import settled
 from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
 from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest
@@ -17,14 +20,14 @@ from guotu.model.division import split_dataset
 from guotu.model.overlay import Tabulation
 from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.ports import FeatureStore, Grouping, Scan
-from guotu.model.question import MAX_GROUPS, CompletenessMode, Overlay
+from guotu.model.question import MAX_GROUPS, CompletenessMode, Nearest, Overlay
 
 HELD_HERE = "HELD_HERE"
 """Why a replica answered: the node asked holds it."""
 _LARGE_BYTES = 64 << 10
 """A batch from here on is digested in a thread; to go there costs as much as to digest some KiB."""
 _GROUPS = 16_384
-"""Groups of a batch, at most."""
+"""Groups, or nearest rows, of a batch, at most."""
 
 
 async def scan_frames(
@@ -34,6 +37,7 @@ async def scan_frames(
     (expected,) = step.expected
     started, size = time.perf_counter(), 0
     digest = SegmentDigest(schema)
+    scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
     reading = Reading(store.scan(expected.dataset, expected.version, collection, scan))
     digesting: asyncio.Task[None] | None = None
     async with aclosing(reading):
@@ -47,6 +51,29 @@ async def scan_frames(
         await digesting
     segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
     yield _trailer(step.node, expected, digest.rows, size, started, reading.seconds, (segment,))
+
+
+async def nearest_frames(
+    store: FeatureStore,
+    step: PlanStep,
+    collection: Collection,
+    nearest: Nearest,
+    count: int,
+    scan: Scan,
+    schema: pa.Schema,
+) -> AsyncIterator[Frame]:
+    """Yield the rows of a dataset held here that are nearest, then a trailer with their digest."""
+    (expected,) = step.expected
+    started = time.perf_counter()
+    scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
+    rows = await nearest_rows(store, expected, collection, nearest, count, scan)
+    store_s = time.perf_counter() - started
+    digest = SegmentDigest(schema)
+    for batch in rows.to_batches(max_chunksize=_GROUPS):
+        digest.update(batch)
+        yield Batch(expected.dataset, batch)
+    segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
+    yield _trailer(step.node, expected, digest.rows, rows.nbytes, started, store_s, (segment,))
 
 
 def _digesting(digest: SegmentDigest, batch: pa.RecordBatch) -> asyncio.Task[None] | None:
@@ -66,6 +93,7 @@ async def group_frames(
     """
     (expected,) = step.expected
     started = time.perf_counter()
+    grouping = replace(grouping, filter=await settled(grouping.filter, store, expected, collection))
     groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
     store_s = time.perf_counter() - started
     for batch in groups.to_batches():
@@ -83,6 +111,7 @@ async def overlay_frames(
     (expected,) = step.expected
     started = time.perf_counter()
     tabulation = await asyncio.to_thread(Tabulation, overlay.zones, collection, overlay.group_by, MAX_GROUPS)
+    scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
     reading = Reading(store.scan(expected.dataset, expected.version, collection, scan))
     try:
         async with aclosing(reading):

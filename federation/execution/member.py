@@ -87,6 +87,16 @@ class MemberStream:
         """Tell whether `next_batch` would return at once."""
         return not self._queue.empty()
 
+    async def settle(self) -> None:
+        """Read on to the end, and keep nothing of it, where rows were taken from which some dataset's may be missing.
+
+        Only the trailer tells whether all datasets behind the step have a part in them.
+        """
+        several = sum(expected.keep for expected in self.step.expected) > 1
+        if several and self._delivered:
+            while not (self._ended and self._queue.empty()):
+                await self._queue.get()
+
     def withhold(self) -> None:
         """Note that the rows read are not in the answer."""
         self._delivered.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Self
 
 import pyarrow as pa
 
@@ -42,9 +43,9 @@ class Retrieval:
         """Begin to ask a member for its part."""
         return peers.query(step.address, self._member_query(options), seconds)
 
-    def relay(self, options: Options, _step: PlanStep) -> Retrieval:
+    def relay(self, options: Options, _step: PlanStep) -> Self:
         """Return the work of a node that is asked as a member."""
-        return Retrieval(self._member_query(options), self.collection, self._selection)
+        return type(self)(self._member_query(options), self.collection, self._selection)
 
     def _member_query(self, options: Options) -> Query:
         return replace(self._query, fields=self.scan.fields, options=options)
@@ -81,6 +82,7 @@ class Retrieval:
             answering.tally.digest(rows)
             yield Batch("", rows)
             if left == 0:
+                await answering.settle()
                 return
 
     @staticmethod

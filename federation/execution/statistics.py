@@ -8,7 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from federation.execution.answering import Answering
-from federation.execution.groups import finish, lower, merge_groups
+from federation.execution.groups import finish, lower, merge_groups, top
 from federation.execution.local import group_frames
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame, Segment
@@ -58,7 +58,7 @@ class Statistics:
         return Statistics(self._member_stats(options), self.collection, self._selection)
 
     def _member_stats(self, options: Options) -> Stats:
-        return replace(self._stats, aggregates=self._lowered, options=options)
+        return replace(self._stats, aggregates=self._lowered, options=options, top=0)
 
     def segments(self, answering: Answering) -> tuple[Segment, ...]:
         """Return the one run of groups: they are always merged here."""
@@ -70,7 +70,7 @@ class Statistics:
         if answering.doomed or (answering.involved and not parts):
             return
         merged = merge_groups(parts, self._stats.group_by, self._lowered, self.member_schema)
-        answer = finish(merged, self._stats, self.collection).combine_chunks()
+        answer = top(finish(merged, self._stats, self.collection), self._stats).combine_chunks()
         for rows in answer.to_batches(max_chunksize=16_384):
             answering.tally.digest(rows)
             yield Batch("", rows)

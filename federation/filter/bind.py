@@ -25,7 +25,9 @@ from guotu.model.expression import (
     Or,
     Spatial,
     SpatialRelation,
+    WithinDistance,
 )
+from guotu.model.surroundings import MAX_DISTANCE_M, surroundings
 
 _MIRRORED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _CONVERSE = {
@@ -34,6 +36,9 @@ _CONVERSE = {
     SpatialRelation.WITHIN: SpatialRelation.CONTAINS,
     SpatialRelation.CONTAINS: SpatialRelation.WITHIN,
 }
+_GEOMETRY_TAKES = "a geometry takes S_INTERSECTS, S_WITHIN, S_CONTAINS, S_DISJOINT or S_DWITHIN"
+MAX_DISTANCES = 16
+"""Most S_DWITHIN of a filter: each costs a look at the rows of its own."""
 _TEMPORAL = {"t_after": ">", "t_before": "<", "t_equals": "="}
 
 
@@ -57,6 +62,7 @@ class _Binder:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._terms = 0
+        self._distances = 0
         self._operators: dict[str, Callable[[list[Any], str, int], Expression]] = {
             "and": lambda args, where, depth: self._junction(And, args, where, depth),
             "or": lambda args, where, depth: self._junction(Or, args, where, depth),
@@ -65,6 +71,7 @@ class _Binder:
             "in": self._in,
             "like": self._like,
             "isnull": self._is_null,
+            "s_dwithin": self._within_distance,
         }
 
     def bind(self, node: Any, depth: int) -> Expression:
@@ -117,7 +124,7 @@ class _Binder:
         if found is not None:
             return found
         if name == GEOMETRY and self._collection.has_geometry:
-            raise InvalidFilter(where=where, detail="a geometry takes S_INTERSECTS, S_WITHIN, S_CONTAINS or S_DISJOINT")
+            raise InvalidFilter(where=where, detail=_GEOMETRY_TAKES)
         known = ", ".join(item.name for item in self._collection.fields)
         raise UnknownField(field=name, collection=self._collection.id, known=known)
 
@@ -165,12 +172,33 @@ class _Binder:
         left, right = _two(args, where)
         if _is_property(right) and not _is_property(left):
             left, right, relation = right, left, _CONVERSE[relation]
-        if not _is_property(left) or left["property"] != GEOMETRY or not self._collection.has_geometry:
-            detail = f"{relation.value} needs {GEOMETRY!r} on one side"
-            if not self._collection.has_geometry:
-                detail = f"{self._collection.id} has no geometry"
-            raise InvalidFilter(where=where, detail=detail)
+        self._require_geometry(relation.value, left, where)
         return Spatial(relation, bind_geometry(right, where))
+
+    def _require_geometry(self, name: str, node: Any, where: str) -> None:
+        if not self._collection.has_geometry:
+            raise InvalidFilter(where=where, detail=f"{self._collection.id} has no geometry")
+        if not _is_property(node) or node["property"] != GEOMETRY:
+            raise InvalidFilter(where=where, detail=f"{name} needs {GEOMETRY!r} on one side")
+
+    def _within_distance(self, args: list[Any], where: str, depth: int) -> Expression:
+        if len(args) != 3:
+            raise InvalidFilter(where=where, detail="S_DWITHIN needs geometry, a geometry and metres")
+        left, right = args[:2] if _is_property(args[0]) else (args[1], args[0])
+        self._require_geometry("s_dwithin", left, where)
+        metres, wkb = args[2], bind_geometry(right, where)
+        if isinstance(metres, bool) or not isinstance(metres, int | float) or not 0 <= metres <= MAX_DISTANCE_M:
+            raise InvalidFilter(where=where, detail=f"metres must be a number from 0 to {MAX_DISTANCE_M:,.0f}")
+        self._distances += 1
+        if self._distances > MAX_DISTANCES:
+            raise InvalidFilter(where=where, detail=f"more than {MAX_DISTANCES} distances")
+        if not metres:
+            return Spatial(SpatialRelation.INTERSECTS, wkb)
+        try:
+            surroundings(wkb, float(metres))
+        except ValueError as failure:
+            raise InvalidFilter(where=where, detail=str(failure)) from failure
+        return WithinDistance(wkb, float(metres))
 
 
 def _is_property(node: Any) -> bool:

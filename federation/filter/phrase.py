@@ -21,6 +21,7 @@ from guotu.model.expression import (
     Or,
     Scalar,
     Spatial,
+    WithinDistance,
 )
 
 _MAX_VALUES = 5
@@ -43,7 +44,9 @@ def phrase(expression: Expression) -> str:
         case IsNull(field):
             return f"{_name(field)} IS NULL"
         case Spatial(relation, wkb):
-            return f"{relation.upper()}(geometry, {_geometry(wkb)})"
+            return f"{relation.upper()}(geometry, {geometry_phrase(wkb)})"
+        case WithinDistance(wkb, metres):
+            return f"S_DWITHIN(geometry, {geometry_phrase(wkb)}, {metres!r})"
         case And(parts):
             return " AND ".join(_grouped(part) for part in parts) or "TRUE"
         case Or(parts):
@@ -75,7 +78,8 @@ def _values(values: tuple[Scalar, ...]) -> str:
     return f"{shown}, … {len(values)} values" if len(values) > _MAX_VALUES else shown
 
 
-def _geometry(wkb: bytes) -> str:
+def geometry_phrase(wkb: bytes) -> str:
+    """Return a geometry (WKB) as its kind and its bounds in degrees."""
     geometry = shapely.from_wkb(wkb)
     bounds = ", ".join(f"{value:.4f}" for value in geometry.bounds)
     return f"{geometry.geom_type}[{bounds}]"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from guotu.model.expression import Always, And, Expression, Or, Spatial, SpatialRelation
+from guotu.model.expression import Always, And, Expression, Or, Spatial, SpatialRelation, WithinDistance
+from guotu.model.surroundings import surroundings
 
 
 def window_of(expression: Expression | None) -> BaseGeometry | None:
@@ -16,9 +17,11 @@ def window_of(expression: Expression | None) -> BaseGeometry | None:
     match expression:
         case Spatial(relation, wkb) if relation is not SpatialRelation.DISJOINT:
             return shapely.from_wkb(wkb)
+        case WithinDistance(wkb, metres):
+            return surroundings(wkb, metres).outer
         case And(parts):
             windows = [window for part in parts if (window := window_of(part)) is not None]
-            return _tightest(windows)
+            return tightest(windows)
         case Or(parts) if parts:
             alternatives = [window_of(part) for part in parts]
             # A collection, not a union: overlaying would round coordinates, and the bound would not be one any more.
@@ -28,7 +31,7 @@ def window_of(expression: Expression | None) -> BaseGeometry | None:
     return None
 
 
-def _tightest(windows: list[BaseGeometry]) -> BaseGeometry | None:
+def tightest(windows: list[BaseGeometry]) -> BaseGeometry | None:
     """Of several windows that all must be met, the smallest one bounds; a feature may meet two that are apart."""
     if not windows:
         return None

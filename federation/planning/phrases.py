@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from federation.filter.phrase import phrase
+from federation.filter.phrase import geometry_phrase, phrase
 from federation.selection import BoundSelection
 from guotu.model.plan import Decision, PlanStep
-from guotu.model.question import Overlay, Query, Question
+from guotu.model.question import Nearest, Overlay, Query, Question, Stats
 
 
 def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...]:
@@ -13,6 +13,7 @@ def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...
     phrases = [] if selection.expression is None else [f"filter {phrase(selection.expression)}"]
     if isinstance(question, Query):
         phrases.append(f"fields {', '.join(question.fields) or '*'}")
+        phrases += [_nearest_phrase(question.nearest)] if question.nearest is not None else []
         phrases += [f"sort {', '.join(_sort_phrase(question))}"] if question.sort else []
         phrases += [f"limit {question.limit}"] if question.limit else []
         return tuple(phrases)
@@ -24,14 +25,23 @@ def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...
     return tuple(phrases)
 
 
+def _nearest_phrase(nearest: Nearest) -> str:
+    near = f"nearest to {geometry_phrase(nearest.wkb)}"
+    return f"{near} within {nearest.within_m!r} m" if nearest.within_m else near
+
+
 def _sort_phrase(query: Query) -> list[str]:
     return [f"{key.field} {'DESC' if key.descending else 'ASC'}" for key in query.sort]
 
 
 def merge_phrase(question: Question, steps: tuple[PlanStep, ...]) -> str:
     """Return what this node does with the members' answers."""
+    if isinstance(question, Stats) and question.top:
+        return f"merge groups, keep the {question.top} greatest by {question.aggregates[0].alias}"
     if not isinstance(question, Query):
         return "merge groups"
+    if question.nearest is not None:
+        return "merge by distance"
     if question.sort:
         return "merge sorted"
     asked = sum(step.decision in (Decision.LOCAL, Decision.ASK) for step in steps)

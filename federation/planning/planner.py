@@ -10,16 +10,17 @@ import shapely
 from federation.planning.arrangement import Arrangement, expect
 from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
+from federation.planning.reach import reach_of
 from federation.planning.standbys import Standbys
 from federation.planning.topology import Topology
 from federation.planning.zoning import with_zones
-from federation.selection import BoundSelection, bind_selection
+from federation.selection import BoundSelection, bind_selection, near
 from guotu.model.collection import Collection
 from guotu.model.division import dataset_id, split_dataset
 from guotu.model.errors import UnknownDataset
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.ports import Directory, DirectoryView
-from guotu.model.question import Cut, Options, Overlay, Question, Scope
+from guotu.model.question import Cut, Options, Overlay, Query, Question, Scope
 from guotu.model.records import DatasetRecord
 
 Holdings = Callable[[], Mapping[str, DatasetRecord]]
@@ -53,10 +54,14 @@ class Planner:
         started = time.perf_counter()
         selection = bind_selection(question.selection, collection)
         view = self._directory.view()
+        heads = view.datasets.get(collection.id, _NO_DATASETS)
+        reach = None
+        if isinstance(question, Query) and question.nearest is not None:
+            selection, reach = near(selection, question.nearest), reach_of(question, selection, heads)
         zones = shapely.STRtree(question.zones.shapes) if isinstance(question, Overlay) else None
-        steps = self._steps(question, view, Prunable.of(selection, zones))
+        steps = self._steps(question, view, Prunable.of(selection, zones, reach))
         if zones is not None:
-            steps = with_zones(steps, zones, view.datasets.get(collection.id, _NO_DATASETS))
+            steps = with_zones(steps, zones, heads)
         plan = Plan(
             node=self._node,
             collection=collection.id,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from federation.planning.candidates import Candidates, division_range
+from federation.planning.reach import Reach
 from federation.selection import BoundSelection
 from guotu.model.records import DatasetRecord
 
@@ -32,17 +33,21 @@ class Prunable:
     """True if the filter cannot match anything anywhere."""
     zones: shapely.STRtree | None = None
     """Zones (EPSG:4490, lon/lat) of which every feature meets one; None if there is no such bound."""
+    reach: Reach | None = None
+    """How far the nearest features can be; None if that is not told, or not asked."""
 
     @classmethod
-    def of(cls, selection: BoundSelection, zones: shapely.STRtree | None = None) -> Prunable:
-        """Prepare a selection, and the zones that features are laid over."""
+    def of(
+        cls, selection: BoundSelection, zones: shapely.STRtree | None = None, reach: Reach | None = None
+    ) -> Prunable:
+        """Prepare a selection, the zones that features are laid over, and what they shall be near of."""
         window = selection.window
         if window is None:
-            return cls(None, selection.division, False, zones)
+            return cls(None, selection.division, False, zones, reach)
         if window.is_empty:
-            return cls(None, selection.division, True, zones)
+            return cls(None, selection.division, True, zones, reach)
         shapely.prepare(window)
-        return cls(window, selection.division, False, zones)
+        return cls(window, selection.division, False, zones, reach)
 
 
 Rule = Callable[[Prunable, Candidates, Indices], Mask]
@@ -101,6 +106,11 @@ def outside_zones(selection: Prunable, datasets: Candidates, at: Indices) -> Mas
     return outside
 
 
+def too_far(selection: Prunable, datasets: Candidates, at: Indices) -> Mask:
+    """Other datasets have as many features that are surely nearer."""
+    return np.zeros(len(at), np.bool_) if selection.reach is None else selection.reach.too_far(datasets, at)
+
+
 def grounds_of(datasets: Candidates, at: Indices) -> NDArray[np.object_]:
     """Return for each dataset its coverage, or else its extent; None where neither is known. EPSG:4490, lon/lat."""
     grounds = datasets.coverages(at)
@@ -118,6 +128,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("OUTSIDE_WINDOW", outside_extent),
     ("OUTSIDE_COVERAGE", outside_coverage),
     ("OUTSIDE_ZONES", outside_zones),
+    ("TOO_FAR", too_far),
 )
 REASONS = (MAY_MATCH, *(reason for reason, _ in RULES))
 OF_ANY_VERSION = frozenset({"FILTER_IS_FALSE", "OUTSIDE_DIVISION"})

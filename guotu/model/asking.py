@@ -12,7 +12,7 @@ from guotu.model.question import Aggregate, AggregateFunction, CompletenessMode,
 from guotu.model.records import Extent
 
 
-def selection(where: str, bbox: Sequence[float] | None, within: Any, division: str) -> Selection:
+def selection(where: str, bbox: Sequence[float] | None, within: Any, division: str, boundary: str = "") -> Selection:
     """Return the selection of a question.
 
     Raises:
@@ -24,7 +24,7 @@ def selection(where: str, bbox: Sequence[float] | None, within: Any, division: s
             raise InvalidQuestion(part="bbox", detail="xmin,ymin,xmax,ymax in degrees are needed")
         extent = Extent(*(float(value) for value in bbox))
     wkb = b"" if within is None else within if isinstance(within, bytes) else shapely.to_wkb(within)
-    return Selection(filter=where, bbox=extent, within=wkb, division=division)
+    return Selection(filter=where, bbox=extent, within=wkb, division=division, boundary=boundary)
 
 
 def sort_keys(names: Iterable[str]) -> tuple[SortKey, ...]:

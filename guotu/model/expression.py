@@ -89,6 +89,18 @@ class Spatial:
 
 
 @dataclass(frozen=True, slots=True)
+class WithinDistance:
+    """The feature's geometry is at most `metres` (more than 0) from `wkb` (WKB, EPSG:4490, lon/lat).
+
+    `guotu.model.distance` tells how that is measured. Stores are not asked this: where the rows are, something that
+    they know is put in its place.
+    """
+
+    wkb: bytes
+    metres: float
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """All of `parts`; true if there are none."""
 
@@ -116,7 +128,7 @@ class Always:
     value: bool
 
 
-Expression = Compare | CompareFields | Between | In | Like | IsNull | Spatial | And | Or | Not | Always
+Expression = Compare | CompareFields | Between | In | Like | IsNull | Spatial | WithinDistance | And | Or | Not | Always
 
 
 def walk(expression: Expression) -> Iterator[Expression]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from guotu.model.attempt import Attempt
@@ -29,7 +29,8 @@ class ExpectedDataset:
     keep: bool
     """False if pruned."""
     reason: str
-    """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE, OUTSIDE_ZONES."""
+    """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE, OUTSIDE_ZONES,
+    TOO_FAR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,11 @@ class Plan:
     stale_registry: bool = False
     directory_as_of_ms: int = 0
     planning_ms: float = 0.0
+    boundary: Cut = field(default_factory=dict)
+    """Versions that the boundary of the question's division was taken from."""
 
     @property
     def cut(self) -> dict[str, int]:
         """Versions that the answer will be computed from; those pruned too, as they were looked at to prune them."""
-        return {name: version for step in self.steps for name, version in step.versions.items()}
+        steps = {name: version for step in self.steps for name, version in step.versions.items()}
+        return {**self.boundary, **steps}

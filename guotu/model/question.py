@@ -19,6 +19,10 @@ MAX_LIMIT = 1_000_000_000
 MAX_GROUPS = 1_000_000
 """Most groups that an aggregate answer may have."""
 
+MAX_NEAREST = 10_000
+DISTANCE = "distance_m"
+"""Column of how far away a feature is, metres. float64."""
+
 Cut = Mapping[str, int]
 """The vector {dataset -> version}."""
 
@@ -80,6 +84,21 @@ class Selection:
     """Features that lie within this polygon: WKB, EPSG:4490, lon/lat; empty for none."""
     division: str = ""
     """Features of this division, by the collection's division field; empty for none."""
+    boundary: str = ""
+    """Features that lie within this division, a code or a name, by the boundary that the mesh holds of it.
+
+    The node that is asked first puts the polygon in its place.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """What features shall be near of."""
+
+    wkb: bytes
+    """WKB, EPSG:4490, lon/lat."""
+    within_m: float = 0.0
+    """Only features at most so far away, metres as `guotu.model.distance` has them; 0 for any distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +114,8 @@ class Query:
     crs: str = MESH_CRS
     """CRS of returned geometries, x=easting/longitude first."""
     options: Options = Options()
+    nearest: Nearest | None = None
+    """Return the `limit` nearest features, the nearest first; rows then begin with the column DISTANCE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +136,8 @@ class Stats:
     group_by: tuple[str, ...] = ()
     selection: Selection = Selection()
     options: Options = Options()
+    top: int = 0
+    """Only so many groups, those with the greatest values of the first aggregate; 0 for all, by the group columns."""
 
 
 @dataclass(frozen=True, slots=True)

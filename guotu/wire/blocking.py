@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 
 from guotu.model.answer import Frame, Trailer
+from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.definition import collection_from_json
 from guotu.model.errors import Overloaded
 from guotu.model.plan import Plan
-from guotu.model.question import Overlay, Query, Question, Scope
+from guotu.model.question import Cut, Overlay, Query, Question, Scope
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
 from guotu.v1 import (
     dataset_pb2,
@@ -21,15 +22,24 @@ from guotu.v1 import (
     directory_pb2_grpc,
     node_pb2,
     node_pb2_grpc,
+    query_pb2,
     query_pb2_grpc,
     version_pb2,
     version_pb2_grpc,
 )
 from guotu.wire.answers import FrameReader, Response, trailer_from_proto
+from guotu.wire.boundaries import boundary_from_proto
 from guotu.wire.connection import Connection, request_id
 from guotu.wire.endpoint import TlsFiles
 from guotu.wire.plans import plan_from_proto
-from guotu.wire.questions import explain_to_proto, overlay_to_proto, query_to_proto, scope_to_proto, stats_to_proto
+from guotu.wire.questions import (
+    cut_to_proto,
+    explain_to_proto,
+    overlay_to_proto,
+    query_to_proto,
+    scope_to_proto,
+    stats_to_proto,
+)
 from guotu.wire.records import dataset_from_proto, node_from_proto
 from guotu.wire.versions import version_from_proto
 
@@ -88,6 +98,13 @@ class BlockingCalls(Connection):
             response = stub.Explain(explain_to_proto(question, analyze), timeout=timeout or self._timeout)
         happened = trailer_from_proto(response.trailer) if response.HasField("trailer") else None
         return plan_from_proto(response.plan), happened
+
+    def boundary(self, division: str, cut: Cut) -> Boundary:
+        """Return the boundary of a division, by its code or name."""
+        stub = query_pb2_grpc.QueryServiceStub(self._channel)
+        request = query_pb2.GetBoundaryRequest(division=division, cut=cut_to_proto(cut))
+        with self._errors():
+            return boundary_from_proto(stub.GetBoundary(request, timeout=self._timeout))
 
     def node(self) -> NodeState:
         """Return the node's own facts."""

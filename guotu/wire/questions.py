@@ -84,6 +84,7 @@ def _selection_to_proto(selection: model.Selection) -> query_pb2.Selection:
         bbox=None if box is None else common_pb2.Extent(xmin=box.xmin, ymin=box.ymin, xmax=box.xmax, ymax=box.ymax),
         within_wkb=selection.within,
         division=selection.division,
+        boundary=selection.boundary,
     )  # fmt: skip
 
 
@@ -94,6 +95,7 @@ def _selection_from_proto(selection: query_pb2.Selection) -> model.Selection:
         bbox=None if box is None else Extent(box.xmin, box.ymin, box.xmax, box.ymax),
         within=selection.within_wkb,
         division=selection.division,
+        boundary=selection.boundary,
     )
 
 
@@ -107,6 +109,9 @@ def query_to_proto(query: model.Query) -> query_pb2.QueryRequest:
         limit=query.limit,
         crs=query.crs,
         options=_options_to_proto(query.options),
+        nearest=None
+        if query.nearest is None
+        else query_pb2.Nearest(wkb=query.nearest.wkb, within_m=query.nearest.within_m),
     )
 
 
@@ -124,6 +129,7 @@ def query_from_proto(request: query_pb2.QueryRequest) -> model.Query:
         limit=request.limit,
         crs=request.crs or MESH_CRS,
         options=_options_from_proto(request.options),
+        nearest=model.Nearest(request.nearest.wkb, request.nearest.within_m) if request.HasField("nearest") else None,
     )
 
 
@@ -139,6 +145,7 @@ def stats_to_proto(stats: model.Stats) -> query_pb2.AggregateRequest:
         group_by=stats.group_by,
         aggregates=aggregates,
         options=_options_to_proto(stats.options),
+        top=stats.top,
     )
 
 
@@ -154,6 +161,7 @@ def stats_from_proto(request: query_pb2.AggregateRequest) -> model.Stats:
         group_by=tuple(request.group_by),
         aggregates=tuple(_aggregate_from_proto(item) for item in request.aggregates),
         options=_options_from_proto(request.options),
+        top=request.top,
     )
 
 

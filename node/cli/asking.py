@@ -25,6 +25,7 @@ class Asked:
     where: str
     bbox: tuple[float, ...] | None
     within: str
+    boundary: str
     scope: str
     partial: bool
     versions: tuple[str, ...]
@@ -50,8 +51,8 @@ class Asked:
         from node.cli.within import polygon_of
 
         if not self.within or is_division(self.within):
-            return selection(self.where, self.bbox, None, self.within)
-        return selection(self.where, self.bbox, polygon_of(Path(self.within)), "")
+            return selection(self.where, self.bbox, None, self.within, self.boundary)
+        return selection(self.where, self.bbox, polygon_of(Path(self.within)), "", self.boundary)
 
     def options(self) -> Options:
         """Return scope, completeness, cut and dataset; a bare version number is that of the one dataset asked.
@@ -109,6 +110,36 @@ class AskedQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedNearest:
+    """A question for the nearest features as given."""
+
+    asked: Asked
+    place: tuple[str, ...]
+    count: int
+    max_distance: float
+    fields: tuple[str, ...]
+    crs: str
+
+    def question(self) -> Query:
+        """Return the question.
+
+        Raises: as `place_of`, `Asked.selection` and `Asked.options`.
+        """
+        from guotu.model.question import Nearest, Query
+        from node.cli.place import place_of
+
+        return Query(
+            collection=self.asked.collection,
+            selection=self.asked.selection(),
+            fields=self.fields,
+            limit=self.count,
+            crs=self.crs,
+            options=self.asked.options(),
+            nearest=Nearest(place_of(self.place), self.max_distance),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AskedStats:
     """A grouping question as given; `counted` holds an empty name for the count of rows."""
 
@@ -119,6 +150,7 @@ class AskedStats:
     least: tuple[str, ...]
     greatest: tuple[str, ...]
     averaged: tuple[str, ...]
+    top: int = 0
 
     def question(self) -> Stats:
         """Return the question.
@@ -138,6 +170,7 @@ class AskedStats:
             group_by=self.group_by,
             selection=self.asked.selection(),
             options=self.asked.options(),
+            top=self.top,
         )
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from node.cli import exit_codes
-from node.cli.asking import AskedOverlay, AskedQuery, AskedStats
+from node.cli.asking import AskedNearest, AskedOverlay, AskedQuery, AskedStats
 from node.cli.examples import examples
 from node.cli.json_option import json_option, pass_session
-from node.cli.question_options import overlay_options, query_options, stats_options
+from node.cli.question_options import nearest_options, overlay_options, query_options, stats_options
 from node.cli.session import Session
 
 if TYPE_CHECKING:
@@ -64,6 +64,23 @@ def explain_query(session: Session, asked: AskedQuery, analyze: bool, as_json: b
 @pass_session
 def explain_stats(session: Session, asked: AskedStats, analyze: bool, as_json: bool) -> int:
     """说明一次统计 explain a grouping question; options as in `guotu stats`."""
+    with session.client() as mesh:
+        return _explain(mesh, asked.question(), analyze, as_json)
+
+
+@explain.command(
+    "nearest",
+    short_help="最近要素 a question for the nearest features",
+    epilog=examples(
+        "guotu explain nearest dltb 104.06 30.67 --analyze",
+    ),
+)
+@nearest_options
+@_ANALYZE
+@json_option
+@pass_session
+def explain_nearest(session: Session, asked: AskedNearest, analyze: bool, as_json: bool) -> int:
+    """说明最近要素的查找 explain a question for the nearest features; options as in `guotu nearest`."""
     with session.client() as mesh:
         return _explain(mesh, asked.question(), analyze, as_json)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from node.cli.feature_form import wanted_form
+
 if TYPE_CHECKING:
     from node.cli.formats import Format
 
@@ -31,11 +33,7 @@ def chosen_group_form(form: str | None, output: Path | None, as_json: bool, refu
         InvalidQuestion: see `chosen_format`.
         click.UsageError: the form is not one of groups, or JSON was asked for, too.
     """
-    from node.cli.export import chosen_format
-
-    chosen = chosen_format(form or "", output)
+    chosen = wanted_form(form, output, as_json)
     if chosen is not None and chosen.name not in ("csv", "parquet"):
         raise click.UsageError(refusal)
-    if as_json and chosen is not None and output is None:
-        raise click.UsageError("--json 与 --format 只取其一 give --json or --format, not both, without -o")
     return chosen

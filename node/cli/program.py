@@ -19,12 +19,14 @@ from node.cli.collections import collections
 from node.cli.datasets import datasets
 from node.cli.dematerialize import dematerialize
 from node.cli.diff import diff
+from node.cli.distinct import distinct
 from node.cli.examples import examples
 from node.cli.explain import explain
 from node.cli.failure import report, report_os_error
 from node.cli.gc import gc
 from node.cli.materialize import materialize
 from node.cli.materialized import materialized
+from node.cli.nearest import nearest
 from node.cli.node import node
 from node.cli.nodes import nodes
 from node.cli.overlay import overlay
@@ -128,8 +130,8 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 
 for _command in (
-    node, nodes, collections, datasets, versions, diff, query, stats, overlay, explain, publish, audit, catalogue,
-    subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
+    node, nodes, collections, datasets, versions, diff, query, nearest, stats, distinct, overlay, explain,
+    publish, audit, catalogue, subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
     materialize, materialized, dematerialize, store,
 ):  # fmt: skip
     program.add_command(_command)

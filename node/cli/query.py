@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from node.cli import exit_codes
 from node.cli.asking import AskedQuery
 from node.cli.examples import examples
+from node.cli.feature_form import deliver_features, feature_form_options, wanted_form
 from node.cli.json_option import json_option, pass_session
 from node.cli.question_options import query_options
 from node.cli.session import Session
-
-if TYPE_CHECKING:
-    from guotu.answering import Answer
-    from node.cli.formats import Format
 
 PREVIEW_ROWS = 50
 """Rows asked for when they go to the screen and no limit was given."""
@@ -34,15 +29,7 @@ PREVIEW_ROWS = 50
     ),
 )
 @query_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "geojson", "geojsonseq", "gpkg", "fgb", "parquet", "csv"]),
-    help="输出格式，默认按文件后缀，无文件则为表格 form of the rows [default: by FILE's suffix, else table]",
-)
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="写入文件 write to FILE"
-)
+@feature_form_options
 @json_option
 @pass_session
 def query(session: Session, asked: AskedQuery, form: str | None, output: Path | None, as_json: bool) -> int:
@@ -54,25 +41,9 @@ def query(session: Session, asked: AskedQuery, form: str | None, output: Path | 
     A COLLECTION is answered by everyone who has a part of it; a DATASET (510100/dltb) by that dataset alone, from its
     owner or from a replica. Rows stream in flat memory; a partial answer ends with exit code 3.
     """
-    from node.cli.export import chosen_format
-
-    chosen = chosen_format(form or "", output)
-    if as_json and chosen is not None and output is None:
-        raise click.UsageError("--json 与 --format 只取其一 give --json or --format, not both, without -o")
+    chosen = wanted_form(form, output, as_json)
     on_screen = chosen is None and not as_json
     with session.client() as mesh:
         question = asked.question(PREVIEW_ROWS if on_screen else 0)
         with session.answer(mesh, question) as answer:
-            _deliver(answer, chosen, output, as_json)
-    return exit_codes.OK if answer.completeness.complete else exit_codes.PARTIAL
-
-
-def _deliver(answer: Answer, chosen: Format | None, output: Path | None, as_json: bool) -> None:
-    from node.cli.deliver import deliver_file, deliver_json, deliver_table
-
-    if chosen is not None:
-        deliver_file(answer, chosen, output, as_json)
-    elif as_json:
-        deliver_json(answer)
-    else:
-        deliver_table(answer)
+            return deliver_features(answer, chosen, output, as_json)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from node.cli.asking import Asked, AskedOverlay, AskedQuery, AskedStats
+from node.cli.asking import Asked, AskedNearest, AskedOverlay, AskedQuery, AskedStats
 from node.cli.parameters import Box, NameList
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,6 +24,13 @@ _COMMON = (
         default="",
         metavar="FILE|DIVISION",
         help="面图层文件，或六位行政区划代码 a file of polygons, or a six-digit division code",
+    ),
+    click.option(
+        "--within-division",
+        "boundary",
+        default="",
+        metavar="CODE|NAME",
+        help="某行政区划界线之内，界线取自其所属节点 within a division's boundary, as its owner publishes it",
     ),
     click.option(
         "--scope",
@@ -44,17 +51,39 @@ _COMMON = (
         "--cut", type=_FILE, metavar="FILE", help="切面文件，如以前的回答 a file with a cut, such as an earlier answer"
     ),
 )
+_FIELDS = click.option("--fields", type=NameList(), default="", help="返回的字段 fields to return [全部 all]")
+_CRS = click.option("--crs", default="EPSG:4490", show_default=True, help="返回坐标系 CRS of the geometries")
 _QUERY = (
-    click.option("--fields", type=NameList(), default="", help="返回的字段 fields to return [全部 all]"),
+    _FIELDS,
     click.option("--sort", type=NameList(), default="", metavar="a,-b", help="排序，- 为降序 sort, - for descending"),
     click.option("--limit", type=click.IntRange(min=0), help="最多行数，0 不限 most rows, 0 for no limit"),
-    click.option("--crs", default="EPSG:4490", show_default=True, help="返回坐标系 CRS of the geometries"),
+    _CRS,
+)
+_NEAREST = (
+    click.argument("place", nargs=-1, required=True, metavar="LON LAT|WKT|FILE"),
+    click.option("--k", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="几个 how many"),
+    click.option(
+        "--max-distance",
+        type=click.FloatRange(0, 1_000_000),
+        default=0.0,
+        metavar="METRES",
+        help="只取这么多米以内的 only features at most so far away [不限 any distance]",
+    ),
+    _FIELDS,
+    _CRS,
 )
 _GROUP_BY = click.option(
     "--group-by",
     type=NameList(),
     default="",
     help="分组字段或 province/prefecture/county group by fields or division levels",
+)
+_TOP = click.option(
+    "--top",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="只取首个聚合值最大的 N 组 only the N groups with the greatest values of the first aggregate [全部 all]",
 )
 _STATS = (
     _GROUP_BY,
@@ -72,6 +101,13 @@ _STATS = (
     click.option("--min", "least", type=NameList(), default="", metavar="F", help="最小值 least"),
     click.option("--max", "greatest", type=NameList(), default="", metavar="F", help="最大值 greatest"),
     click.option("--avg", "averaged", type=NameList(), default="", metavar="F", help="平均值 mean"),
+    _TOP,
+)
+_DISTINCT = (
+    click.argument("fields", type=NameList(), metavar="FIELD[,FIELD…]"),
+    click.option(
+        "--top", type=click.IntRange(min=0), default=0, metavar="N", help="只取最多的 N 个 the N most frequent"
+    ),
 )
 
 
@@ -104,7 +140,7 @@ def _stack(function: Callable[..., Any], decorators: tuple[Callable[..., Any], .
 
 
 def _asked(given: dict[str, Any]) -> Asked:
-    names = ("where", "bbox", "within", "scope", "partial", "versions", "cut")
+    names = ("where", "bbox", "within", "boundary", "scope", "partial", "versions", "cut")
     return Asked(given.pop("subject", ""), **{name: given.pop(name) for name in names})
 
 
@@ -118,18 +154,50 @@ def query_options(function: F) -> Callable[..., Any]:
     return _stack(command, (_SUBJECT, *_COMMON, *_QUERY))
 
 
+def nearest_options(function: F) -> Callable[..., Any]:
+    """Give a command the options of a question for the nearest features; it is called with `asked: AskedNearest`."""
+
+    @functools.wraps(function)
+    def command(
+        *args: Any, place: tuple[str, ...], count: int, max_distance: float, fields: Any, crs: str, **given: Any
+    ) -> Any:
+        asked = AskedNearest(_asked(given), place, count, max_distance, fields, crs)
+        return function(*args, asked=asked, **given)
+
+    return _stack(command, (_SUBJECT, *_NEAREST, *_COMMON))
+
+
 def stats_options(function: F) -> Callable[..., Any]:
     """Give a command the options of a grouping question; it is called with `asked: AskedStats`."""
 
     @functools.wraps(function)
     def command(
-        *args: Any, group_by: Any, counted: Any, summed: Any, least: Any, greatest: Any, averaged: Any, **given: Any
+        *args: Any,
+        group_by: Any,
+        counted: Any,
+        summed: Any,
+        least: Any,
+        greatest: Any,
+        averaged: Any,
+        top: int,
+        **given: Any,
     ) -> Any:
         names = tuple(name for part in counted for name in part or ("",))
-        asked = AskedStats(_asked(given), group_by, names, summed, least, greatest, averaged)
+        asked = AskedStats(_asked(given), group_by, names, summed, least, greatest, averaged, top)
         return function(*args, asked=asked, **given)
 
     return _stack(command, (_SUBJECT, *_COMMON, *_STATS))
+
+
+def distinct_options(function: F) -> Callable[..., Any]:
+    """Give a command the options of a question for distinct values; it is called with `asked: AskedStats`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, fields: Any, top: int, **given: Any) -> Any:
+        asked = AskedStats(_asked(given), fields, ("",), (), (), (), (), top)
+        return function(*args, asked=asked, **given)
+
+    return _stack(command, (_SUBJECT, *_DISTINCT, *_COMMON))
 
 
 def overlay_options(function: F) -> Callable[..., Any]:

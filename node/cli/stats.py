@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from node.cli import exit_codes
 from node.cli.asking import AskedStats
 from node.cli.examples import examples
-from node.cli.group_form import chosen_group_form, group_form_options
+from node.cli.group_asking import GroupForm, ask_groups
+from node.cli.group_form import group_form_options
 from node.cli.json_option import json_option, pass_session
 from node.cli.question_options import stats_options
 from node.cli.session import Session
@@ -20,6 +20,7 @@ from node.cli.session import Session
     epilog=examples(
         "guotu stats landcover --group-by igbp --sum area_m2 --count",
         "guotu stats dltb --group-by DLBM,county --sum TBMJ --where \"DLBM LIKE '01%'\" --json",
+        "guotu stats dltb --group-by county --sum TBMJ --top 10",
         "guotu stats 510100/dltb --version 3 --group-by DLBM --sum TBMJ",
         "guotu stats dltb --within 510100 --count --min TBMJ --max TBMJ --avg TBMJ -o totals.csv",
     ),
@@ -33,19 +34,6 @@ def stats(session: Session, asked: AskedStats, form: str | None, output: Path | 
 
     合计为精确小数。表格中另列公顷（四舍五入两位） Sums are exact; tables also show m² as hectares, half-up.
     """
-    from node.cli.deliver import deliver_file, deliver_json
     from node.cli.groups import deliver_groups
 
-    chosen = chosen_group_form(
-        form, output, as_json, "统计结果写为 csv 或 parquet groups are written as csv or parquet"
-    )
-    with session.client() as mesh:
-        question = asked.question()
-        with session.answer(mesh, question) as answer:
-            if chosen is not None:
-                deliver_file(answer, chosen, output, as_json)
-            elif as_json:
-                deliver_json(answer)
-            else:
-                deliver_groups(answer, question, mesh.collection(question.collection))
-    return exit_codes.OK if answer.completeness.complete else exit_codes.PARTIAL
+    return ask_groups(session, asked, GroupForm(form, output, as_json), deliver_groups)

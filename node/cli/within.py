@@ -22,21 +22,39 @@ def polygon_of(path: Path, option: str = "--within", limit: int = MAX_FILTER_BYT
         InvalidCrs: the layer says no CRS, or coordinates cannot be of it.
         TooLarge: the polygon has more bytes than `limit`.
     """
-    crs, geometries = _read(path, option)
-    present = geometries[~shapely.is_missing(geometries) & ~shapely.is_empty(geometries)]
+    crs, present = _read(path, option)
     if not len(present) or not np.isin(shapely.get_type_id(present), _POLYGONS).all():
         raise InvalidQuestion(part=option, detail=f"{path}: 须为面图层 a layer of polygons is needed")
-    try:
-        moved = transform_geometries(shapely.force_2d(present), crs, MESH_CRS)
-    except ValueError as failure:
-        raise InvalidCrs(crs=crs[:80], detail=f"{path}: {failure}") from failure
-    wkb: bytes = shapely.to_wkb(shapely.union_all(shapely.make_valid(moved)))
+    wkb = _joined(path, crs, present)
     if len(wkb) > limit:
         raise TooLarge(what=f"{option} {path}", size=len(wkb), limit=limit)
     return wkb
 
 
+def shape_of(path: Path, option: str) -> bytes:
+    """Return the shapes of a layer, of any kind, as one: WKB, EPSG:4490, lon/lat; `option` is what named the file.
+
+    Raises:
+        InvalidQuestion: the file cannot be read, or holds no shape.
+        InvalidCrs: the layer says no CRS, or coordinates cannot be of it.
+    """
+    crs, present = _read(path, option)
+    if not len(present):
+        raise InvalidQuestion(part=option, detail=f"{path}: 没有图形 there is no shape in it")
+    return _joined(path, crs, present)
+
+
+def _joined(path: Path, crs: str, shapes: np.ndarray[tuple[int], np.dtype[np.object_]]) -> bytes:
+    """Return the union of shapes in the mesh's CRS, as WKB."""
+    try:
+        moved = transform_geometries(shapely.force_2d(shapes), crs, MESH_CRS)
+    except ValueError as failure:
+        raise InvalidCrs(crs=crs[:80], detail=f"{path}: {failure}") from failure
+    return bytes(shapely.to_wkb(shapely.union_all(shapely.make_valid(moved))))
+
+
 def _read(path: Path, option: str) -> tuple[str, np.ndarray[tuple[int], np.dtype[np.object_]]]:
+    """Return the CRS of a layer, and its shapes."""
     import pyogrio.errors
     from pyogrio.raw import read
 
@@ -48,4 +66,5 @@ def _read(path: Path, option: str) -> tuple[str, np.ndarray[tuple[int], np.dtype
         raise InvalidQuestion(part=option, detail=f"{path}: 须为面图层 a layer of polygons is needed")
     if not meta["crs"]:
         raise InvalidCrs(crs="-", detail=f"{path}: 没有坐标系 it says none")
-    return str(meta["crs"]), shapely.from_wkb(wkb)
+    geometries = shapely.from_wkb(wkb)
+    return str(meta["crs"]), geometries[~shapely.is_missing(geometries) & ~shapely.is_empty(geometries)]

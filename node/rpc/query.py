@@ -12,6 +12,7 @@ from federation.service import Federation
 from guotu.model.answer import Batch, Frame, Trailer
 from guotu.v1 import query_pb2, query_pb2_grpc
 from guotu.wire.answers import ResponseT, frame_to_proto, trailer_to_proto
+from guotu.wire.boundaries import boundary_to_proto
 from guotu.wire.plans import plan_to_proto
 from guotu.wire.questions import explain_from_proto, overlay_from_proto, query_from_proto, stats_from_proto
 from node.metrics import Metrics
@@ -76,6 +77,17 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
             )
 
         return await self._gate.unary(context, "Explain", work, weighs=request.analyze)
+
+    async def GetBoundary(
+        self, request: query_pb2.GetBoundaryRequest, context: Context
+    ) -> query_pb2.GetBoundaryResponse:
+        """Find the boundary of a division."""
+
+        async def work() -> query_pb2.GetBoundaryResponse:
+            cut, seconds = dict(request.cut.versions), self._gate.timeout(context)
+            return boundary_to_proto(await self._federation.boundary(request.division, cut, seconds))
+
+        return await self._gate.unary(context, "GetBoundary", work)
 
     async def _overlay(self, request: query_pb2.OverlayRequest, context: Context) -> AsyncIterator[Frame]:
         question = await asyncio.to_thread(overlay_from_proto, request)  # checking many zones takes its time

@@ -12,6 +12,7 @@ from guotu.model.question import (
     Aggregate,
     AggregateFunction,
     CompletenessMode,
+    Nearest,
     Options,
     Overlay,
     Query,
@@ -46,7 +47,12 @@ _OPTIONS = st.builds(
     analyze=st.booleans(),
 )
 _SELECTIONS = st.builds(
-    Selection, _NAMES, st.none() | st.builds(Extent, _DEGREES, _DEGREES, _DEGREES, _DEGREES), st.binary(), _NAMES
+    Selection,
+    _NAMES,
+    st.none() | st.builds(Extent, _DEGREES, _DEGREES, _DEGREES, _DEGREES),
+    st.binary(),
+    _NAMES,
+    _NAMES,
 )
 _QUERIES = st.builds(
     Query,
@@ -57,6 +63,7 @@ _QUERIES = st.builds(
     limit=st.integers(-(2**63), 2**63 - 1),
     crs=st.sampled_from(["EPSG:4490", "EPSG:4547"]),
     options=_OPTIONS,
+    nearest=st.none() | st.builds(Nearest, st.binary(), st.floats(0, 1e6)),
 )
 _STATS = st.builds(
     Stats,
@@ -65,6 +72,7 @@ _STATS = st.builds(
     group_by=st.lists(_NAMES).map(tuple),
     selection=_SELECTIONS,
     options=_OPTIONS,
+    top=st.integers(0, 2**63 - 1),
 )
 _ZONES = st.lists(st.tuples(_ZONE_NAMES, _DEGREES), min_size=1, max_size=4, unique_by=lambda item: item[0]).map(
     lambda items: zones_of([name for name, _ in items], shapely.box(0, 0, [abs(x) / 2 + 1 for _, x in items], 2))

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from federation.boundaries import Boundaries
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model import errors
@@ -25,6 +26,7 @@ from guotu.model.question import (
     Stats,
 )
 from guotu.model.records import DatasetRecord, ReplicaRecord
+from registry.gazetteer import Gazetteer
 from tests.support.federation_parts import PARCELS, FixedCatalogue, FixedDirectory, dataset, view
 from tests.support.scripted_peers import Member, MemberStore, ScriptedPeers, parcels
 
@@ -122,6 +124,7 @@ class Mesh:
             peers=self.peers,
             request_id=lambda: "request-1",
             observe=self.observed.append,
+            boundaries=Boundaries(directory, Gazetteer.load().find),
             nearest=nearest,
         )
 

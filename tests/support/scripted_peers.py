@@ -10,7 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import shapely
 
+from federation.execution.nearest import with_distance
 from guotu.model.answer import (
     Batch,
     Completeness,
@@ -24,15 +26,18 @@ from guotu.model.answer import (
 )
 from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest, result_digest
+from guotu.model.distance import Distances
 from guotu.model.errors import NodeUnavailable
 from guotu.model.grouping import grouping_schema
 from guotu.model.overlay import Tabulation, scanned_fields
 from guotu.model.plan import Plan
 from guotu.model.ports import Grouping, Scan
 from guotu.model.question import (
+    DISTANCE,
     Aggregate,
     AggregateFunction,
     CompletenessMode,
+    Nearest,
     Overlay,
     Query,
     Question,
@@ -173,12 +178,22 @@ class Member:
 
     def table(self, question: Question) -> pa.Table:
         """Return the rows that it answers with."""
+        if isinstance(question, Query) and question.nearest is not None:
+            return self.neighbours(question.nearest, question)
         if isinstance(question, Query):
             scan = Scan(question.fields, None, question.sort, question.limit)
             return self.scanned(scan)
         if isinstance(question, Overlay):
             return self.overlaid(question)
         return self.aggregated(Grouping(question.group_by, question.aggregates))
+
+    def neighbours(self, nearest: Nearest, query: Query) -> pa.Table:
+        """Return the rows that are nearest; filters are not looked at."""
+        every = self.scanned(Scan(tuple(dict.fromkeys((*query.fields, "geometry")))))
+        metres = Distances(shapely.from_wkb(nearest.wkb)).of(shapely.from_wkb(every["geometry"].to_numpy()))
+        found = every.select(query.fields).add_column(0, with_distance(pa.schema([])).field(0), pa.array(metres))
+        order = found.sort_by([(DISTANCE, "ascending"), (self.collection.key, "ascending")])
+        return order.slice(0, query.limit)
 
     def scanned(self, scan: Scan) -> pa.Table:
         """Return the rows of a scan; filters are not looked at."""

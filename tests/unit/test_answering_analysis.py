@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from federation.execution.course import bounded
+from guotu.model import errors
 from guotu.model.answer import Completeness, Frame, Trailer
 from guotu.model.attempt import Attempt, Ending
 from guotu.model.plan import Decision, Plan, PlanStep
@@ -103,6 +104,29 @@ async def test_a_member_that_nobody_stands_in_for_failed() -> None:
     assert silent.ended_ms > 0
 
 
+async def test_a_retry_is_an_attempt_of_its_own() -> None:
+    province, city, other = three()
+    once = LostOnce(city.node, city.rows, city.version)
+    steps, trailer = await analysed(Mesh(province, once, other), rows_of(Options()))
+    assert trailer.completeness.complete
+    lost, again = steps["510100"].attempts
+    assert (lost.ending, lost.reason) == (Ending.FAILED, "NODE_UNAVAILABLE")
+    assert (again.ending, again.standby, again.rows) == (Ending.ANSWERED, False, 35)
+    assert again.asked_ms >= lost.asked_ms
+
+
+async def test_a_member_whose_circuit_is_open_is_not_asked_and_its_standby_tells_why() -> None:
+    province, city, other = three()
+    copy = Member(city.node, parcels(city.node, 35), city.version)
+    mesh = Mesh(province, city, replace(other, holds=(copy,)))
+    breaker = mesh.federation._punctuality.breaker("510100", "510100:1")
+    breaker.failed(errors.DeadlineExceeded(node="510100", seconds=9), 9.0)
+    breaker._probe_at += 1000.0
+    steps, _ = await analysed(mesh, rows_of(Options()))
+    (standby,) = steps["510100"].attempts
+    assert (standby.standby, standby.node, standby.cause) == (True, "510200", "CIRCUIT_OPEN")
+
+
 async def test_members_that_were_not_needed_were_stopped_or_not_asked() -> None:
     question = Query("dltb", fields=FIELDS, sort=(), limit=5, options=Options())
     steps, trailer = await analysed(Mesh(*three(seconds_a_batch=5.0)), question)
@@ -111,6 +135,16 @@ async def test_members_that_were_not_needed_were_stopped_or_not_asked() -> None:
     gone, _ = await analysed(Mesh(*three(), gone=("510100",)), rows_of(PARTIAL))
     assert gone["510100"].attempts == ()
     assert gone["510100"].decision is Decision.MISSING
+
+
+class LostOnce(Member):
+    """A member to which the first connection is lost before anything came."""
+
+    async def _frames(self, question: Question) -> AsyncIterator[Frame]:
+        if len(self.asked) == 1:
+            raise LOST
+        async for frame in super()._frames(question):
+            yield frame
 
 
 class Analysing(Member):

@@ -10,6 +10,8 @@ import pytest
 import shapely
 
 from federation.filter.bind import bind_filter
+from federation.filter.phrase import phrase
+from federation.filter.window import window_of
 from guotu.model.errors import InvalidFilter, UnknownField
 from guotu.model.expression import (
     Always,
@@ -26,6 +28,7 @@ from guotu.model.expression import (
     Or,
     Spatial,
     SpatialRelation,
+    WithinDistance,
 )
 from tests.support.federation_parts import FIGURES, PARCELS
 
@@ -161,6 +164,29 @@ def test_literals_are_sound_flat_geometries(box: str, expected: str) -> None:
     assert bound.wkb[1:5] in (b"\1\0\0\0", b"\2\0\0\0", b"\3\0\0\0")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "S_DWITHIN(geometry, POINT(104 30), 500)",
+        "s_dwithin(POINT Z(104 30 7), geometry, 5e2)",
+        json_of("s_dwithin", prop("geometry"), {"type": "Point", "coordinates": [104, 30]}, 500.0),
+    ],
+)
+def test_distances_are_in_metres(text: str) -> None:
+    bound = bind_filter(text, PARCELS)
+    assert bound == WithinDistance(shapely.to_wkb(shapely.Point(104, 30), byte_order=1), 500.0)
+    assert bind_filter(phrase(bound).replace("Point[104.0000, 30.0000, 104.0000, 30.0000]", "POINT(104 30)"), PARCELS)
+    window = window_of(bound)
+    assert window is not None
+    assert shapely.intersects(window, shapely.Point(104.005, 30))
+    assert not shapely.intersects(window, shapely.Point(104.006, 30))
+
+
+def test_no_distance_is_to_meet() -> None:
+    bound = bind_filter("S_DWITHIN(geometry, POINT(104 30), 0)", PARCELS)
+    assert bound == bind_filter("S_INTERSECTS(geometry, POINT(104 30))", PARCELS)
+
+
 REFUSED = [
     ("DLBM = 101", "DLBM", "text in single quotes is needed"),
     ("DLBM = TRUE", "DLBM", "text in single quotes is needed"),
@@ -200,6 +226,15 @@ REFUSED = [
     ("S_INTERSECTS(geometry, POINT(30 104))", "geometry", "longitude first"),
     ("S_INTERSECTS(geometry, POINT(500000 3400000))", "geometry", "longitude first"),
     ("S_INTERSECTS(geometry, POLYGON((0 0,1 1,1 0,0 1,0 0)))", "geometry", "broken"),
+    ("S_DWITHIN(geometry, POINT(104 30))", "geometry", "needs geometry, a geometry and metres"),
+    ("S_DWITHIN(DLBM, POINT(104 30), 5)", "DLBM", "needs 'geometry' on one side"),
+    ("S_DWITHIN(geometry, POINT(104 30), -1)", "geometry", "from 0 to 1,000,000"),
+    ("S_DWITHIN(geometry, POINT(104 30), '5')", "geometry", "from 0 to 1,000,000"),
+    ("S_DWITHIN(geometry, POINT(104 30), TRUE)", "geometry", "from 0 to 1,000,000"),
+    ("S_DWITHIN(geometry, POINT(104 30), 1000001)", "geometry", "from 0 to 1,000,000"),
+    ("S_DWITHIN(geometry, POINT(30 104), 5)", "geometry", "longitude first"),
+    ("S_DWITHIN(geometry, POINT(104 84.9), 500000)", "geometry", "85°"),
+    (" OR ".join(["S_DWITHIN(geometry, POINT(104 30), 5)"] * 17), "geometry", "more than 16 distances"),
     ("geometry = 5", "geometry", "S_INTERSECTS"),
     ("geometry IS NULL", "geometry", "S_INTERSECTS"),
     (json_of("=", prop("DLBM"), {"x": 1}), "DLBM", "text in single quotes is needed"),

@@ -7,14 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from federation.planning.candidates import Candidates, division_range
 from federation.planning.prune import MAY_MATCH, REASONS, RULES, Prunable, decide, decide_all
+from federation.planning.reach import Reach
 from federation.selection import BoundSelection, bind_selection
+from guotu.model.distance import Distances
 from guotu.model.division import contains
 from guotu.model.question import Selection
 from guotu.model.records import DatasetRecord, Extent
-from tests.support.federation_parts import CHENGDU, PARCELS, dataset
+from tests.support.federation_parts import CHENGDU, PARCELS, boxes, dataset
 
 L_SHAPE = shapely.Polygon([(104, 30), (106, 30), (106, 30.2), (104.2, 30.2), (104.2, 32), (104, 32)])
 
@@ -102,12 +106,51 @@ def test_the_first_rule_with_a_reason_decides() -> None:
         "OUTSIDE_WINDOW",
         "OUTSIDE_COVERAGE",
         "OUTSIDE_ZONES",
+        "TOO_FAR",
     ]
     everything_wrong = prunable(Selection(filter="FALSE", bbox=Extent(80, 40, 81, 41), division="650000"))
     assert decide(everything_wrong, dataset("510100", rows=0))[1] == "FILTER_IS_FALSE"
     far = prunable(Selection(bbox=Extent(80, 40, 81, 41), division="650000"))
     assert decide(far, dataset("510100", rows=0))[1] == "EMPTY"
     assert decide(far, dataset("510100"))[1] == "OUTSIDE_DIVISION"
+
+
+def test_what_is_surely_farther_than_enough_others_is_left_out() -> None:
+    records = [
+        dataset("510100", rows=3),
+        dataset("510700", rows=100, box=(104.5, 31.0, 105.0, 31.5)),
+        dataset("520000", rows=100, box=(106.0, 26.0, 107.0, 27.0)),
+        dataset("530000", rows=100, box=None),
+        dataset("540000", rows=0, box=(104.0, 30.0, 104.1, 30.1)),
+    ]
+    at = shapely.Point(104.1, 30.6).bounds
+    for count, far in ((3, ["510700", "520000"]), (4, ["520000"]), (103, ["520000"]), (104, []), (500, [])):
+        verdicts = decide_all(Prunable(None, "", False, reach=Reach(at, count)), Candidates(records))
+        found = [
+            record.node for record, verdict in zip(records, verdicts, strict=True) if REASONS[verdict] == "TOO_FAR"
+        ]
+        assert found == far
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(boxes(), st.integers(1, 5)), min_size=1, max_size=8), boxes(), st.integers(1, 12))
+def test_none_of_the_nearest_is_left_out(
+    found: list[tuple[shapely.Geometry, int]], near: shapely.Geometry, count: int
+) -> None:
+    """Features may lie anywhere in their extent: the nearest ones of those left out, the farthest of those kept."""
+    records = [dataset(f"51{number:02d}00", rows=rows, box=box.bounds) for number, (box, rows) in enumerate(found)]
+    verdicts = decide_all(Prunable(None, "", False, reach=Reach(near.bounds, count)), Candidates(records))
+    corners = [shapely.points(shapely.get_coordinates(box)) for box, _ in found]
+    distances = Distances(near)
+    farthest = sorted(
+        float(distances.of(points).max())
+        for points, (_, rows), verdict in zip(corners, found, verdicts, strict=True)
+        for _ in range(rows)
+        if not verdict
+    )
+    for (box, _), verdict in zip(found, verdicts, strict=True):
+        if verdict:
+            assert farthest[count - 1] <= distances.of(np.array([box]))[0]
 
 
 def test_no_candidates_are_no_trouble() -> None:

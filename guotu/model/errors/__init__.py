@@ -6,7 +6,8 @@ when it is raised and travel with it over the wire, so that the far side raises 
     GuotuError
     ├── InvalidInput: InvalidQuestion, InvalidFilter, InvalidCrs, InvalidCatalogue, InvalidConfig, ImportRefused,
     │   IncompatibleSchema, InvalidTable, PackageGap
-    ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion, UnknownObject
+    ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion, UnknownObject,
+    │   UnknownBoundary
     ├── TooLarge
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
     ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable,
@@ -26,6 +27,7 @@ from collections.abc import Iterator
 
 from guotu.model.errors.absent import (
     NotFound,
+    UnknownBoundary,
     UnknownCollection,
     UnknownDataset,
     UnknownField,
@@ -97,6 +99,7 @@ __all__ = [
     "StoreFailure",
     "TooLarge",
     "Unavailable",
+    "UnknownBoundary",
     "UnknownCollection",
     "UnknownDataset",
     "UnknownField",

@@ -63,6 +63,16 @@ class UnknownVersion(NotFound):
     remedy_en = "`guotu versions {dataset}` lists those retained."
 
 
+class UnknownBoundary(NotFound):
+    """Nobody holds the boundary of a division, or not the whole of it. Facts: division, detail."""
+
+    reason = "UNKNOWN_BOUNDARY"
+    zh = "全网没有行政区划 {division} 的完整界线：{detail}。"
+    en = "the mesh does not hold the whole boundary of {division}: {detail}."
+    remedy_zh = "请由其所属节点发布行政区图层（xzq 或 county），或用 --within 给出面文件。"
+    remedy_en = "Have its owner publish the layer of divisions (xzq or county), or give a file of polygons (--within)."
+
+
 class UnknownObject(NotFound):
     """A node does not hold an object, manifest or definition. Facts: object."""
 

@@ -22,6 +22,7 @@ from guotu.model.expression import (
     Or,
     Scalar,
     Spatial,
+    WithinDistance,
 )
 from guotu.model.grouping import require_field
 from node.stores.sql.identifiers import column
@@ -79,6 +80,8 @@ class _Compiler:
                 return self._is_null(field)
             case Spatial():
                 return self._spatial(expression)
+            case WithinDistance():
+                raise InvalidFilter(where=GEOMETRY, detail="a distance is decided before a store is asked")
             case And(parts):
                 return self._join(" AND ", parts, "TRUE")
             case Or(parts):

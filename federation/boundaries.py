@@ -1,0 +1,183 @@
+"""Boundaries of divisions, put together from what their owners hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import pyarrow as pa
+import shapely
+
+from federation.execution.deadline import Deadline
+from guotu.model.answer import Batch, Frame, Header
+from guotu.model.boundary import Boundary, Bounds, FindDivisions, KnownDivision
+from guotu.model.collection import GEOMETRY
+from guotu.model.division import contains, node_division, prefix_of
+from guotu.model.errors import InvalidQuestion, TooLarge, UnknownBoundary
+from guotu.model.ports import Directory
+from guotu.model.question import Cut, Options, Query, Selection
+from guotu.model.records import DatasetRecord
+
+PART = "boundary"
+Ask = Callable[[Query, float], AsyncIterator[Frame]]
+"""Asks a question within so many seconds."""
+_MOST_PARTS = 10_000
+_MOST_SHOWN = 12
+_SLACK = 0.1
+"""Of the side of a division's bounds: how far what was put together may stay behind them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A collection of divisions: which fields hold their codes."""
+
+    collection: str
+    code: str
+
+
+LAYERS = (Layer("xzq", "XZQDM"), Layer("county", "adcode"))
+"""Where boundaries are looked for, the first choice first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Features of divisions, and where they came from."""
+
+    codes: tuple[str, ...]
+    shapes: tuple[shapely.Geometry, ...]
+    cut: Cut
+
+    def joined(self, other: _Parts) -> _Parts:
+        """Return both; of a code that both have, these."""
+        fresh = [at for at, code in enumerate(other.codes) if code not in set(self.codes)]
+        codes = (*self.codes, *(other.codes[at] for at in fresh))
+        return _Parts(codes, (*self.shapes, *(other.shapes[at] for at in fresh)), {**other.cut, **self.cut})
+
+
+_NOTHING = _Parts((), (), {})
+
+
+class Boundaries:
+    """Finds the boundary of a division: from whoever owns it, else from the nearest owner above."""
+
+    def __init__(self, directory: Directory, find: FindDivisions) -> None:
+        self._directory = directory
+        self._find = find
+
+    async def resolve(self, wanted: str, cut: Cut, timeout: float, ask: Ask) -> Boundary:
+        """Return the boundary of a division.
+
+        It is the feature of that division's code, or the union of what lies below it.
+
+        Args:
+            wanted: code or name.
+            cut: versions to take it from; datasets not named are read at their head.
+            timeout: seconds.
+            ask: answers questions about single datasets, wherever they are.
+
+        Raises:
+            InvalidQuestion: the name is not known, or means several divisions.
+            UnknownBoundary: nobody holds it, or not the whole of it.
+            IncompleteAnswer: who holds it does not answer.
+        """
+        division = self._division(wanted)
+        datasets = self._directory.view().datasets
+        deadline = Deadline.after(timeout)
+        found: list[str] = []
+        for layer in LAYERS:
+            parts = _NOTHING
+            for tier in _tiers(datasets.get(layer.collection, {}), division.code):
+                asked = (_read(layer, division, name, cut, deadline, ask) for name in tier)
+                for more in await asyncio.gather(*asked):
+                    parts = parts.joined(more)
+                boundary = await asyncio.to_thread(_put_together, division, parts)
+                if boundary is not None:
+                    return boundary
+            found += [f"{len(parts.codes)} 个 parts of {layer.collection}"] if parts.codes else []
+        detail = ", ".join(found) or "无人发布其界线 nobody has published it"
+        raise UnknownBoundary(division=f"{division.code} {division.name}".strip(), detail=detail)
+
+    def _division(self, wanted: str) -> KnownDivision:
+        found = self._find(wanted.strip())
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            detail = (
+                f"{wanted!r}: 没有此行政区划 no such division; 请用全称或六位代码 give its full name or six-digit code"
+            )
+            raise InvalidQuestion(part=PART, detail=detail)
+        listed = [f"{division.code} {division.name}" for division in found[:_MOST_SHOWN]]
+        more = [f"… +{len(found) - _MOST_SHOWN}"] if len(found) > _MOST_SHOWN else []
+        detail = (
+            f"{wanted!r}: 有多个同名行政区划，请用代码 several have that name, give a code: {', '.join(listed + more)}"
+        )
+        raise InvalidQuestion(part=PART, detail=detail)
+
+
+def _tiers(datasets: Mapping[str, DatasetRecord], code: str) -> Iterable[list[str]]:
+    """Yield datasets to ask together: those owned at the division and below, then those above, the nearest first."""
+    owners = {name: node_division(record.node) for name, record in sorted(datasets.items())}
+    # Who is nearer to what a feature describes comes first: of a feature that two have, that one's is taken.
+    nearest = sorted(owners, key=lambda name: -len(prefix_of(owners[name])))
+    below = [name for name in nearest if contains(code, owners[name])]
+    if below:
+        yield below
+    above = [name for name in nearest if name not in below and contains(owners[name], code)]
+    for _, tier in groupby(above, key=lambda name: owners[name]):
+        yield list(tier)
+
+
+async def _read(layer: Layer, division: KnownDivision, dataset: str, cut: Cut, deadline: Deadline, ask: Ask) -> _Parts:
+    """Return what one dataset holds of a division."""
+    prefix = prefix_of(division.code)
+    pinned = {dataset: cut[dataset]} if dataset in cut else {}
+    question = Query(
+        layer.collection,
+        Selection(filter=f"\"{layer.code}\" LIKE '{prefix}%'" if prefix else ""),
+        (layer.code, GEOMETRY),
+        limit=_MOST_PARTS + 1,
+        options=Options(cut=pinned, dataset=dataset),
+    )
+    versions: Cut = {}
+    tables: list[pa.RecordBatch] = []
+    async with aclosing(ask(question, deadline.member_share())) as frames:  # type: ignore[type-var]
+        async for frame in frames:
+            if isinstance(frame, Header):
+                versions = frame.cut
+            elif isinstance(frame, Batch):
+                tables.append(frame.rows)
+    codes = [code for rows in tables for code in rows.column(0).to_pylist()]
+    if len(codes) > _MOST_PARTS:
+        raise TooLarge(what=f"{dataset} {division.code}", size=f"> {_MOST_PARTS}", limit=_MOST_PARTS)
+    shapes = [shape for rows in tables for shape in shapely.from_wkb(rows.column(1).to_numpy(zero_copy_only=False))]
+    return _Parts(tuple(map(_six_digits, codes)), tuple(shapes), versions if codes else {})
+
+
+def _six_digits(code: str) -> str:
+    """Return a code without what the survey adds below the county where that is zeros: 510100000000 is 510100."""
+    return code[:6] if not code[6:].strip("0") else code
+
+
+def _put_together(division: KnownDivision, parts: _Parts) -> Boundary | None:
+    """Return the division's own feature, or the union of what lies below it if that reaches as far as it should."""
+    own = [shape for code, shape in zip(parts.codes, parts.shapes, strict=True) if code == division.code]
+    chosen = [shape for shape in own or parts.shapes if shape is not None]
+    if not chosen:
+        return None
+    union = chosen[0] if len(chosen) == 1 else shapely.union_all(shapely.make_valid(np.array(chosen)))
+    if not own and not _reaches(shapely.bounds(union).tolist(), division.bounds):
+        return None
+    wkb = bytes(shapely.to_wkb(shapely.force_2d(union), byte_order=1))
+    return Boundary(division.code, division.name, wkb, dict(sorted(parts.cut.items())), len(chosen))
+
+
+def _reaches(found: list[float], expected: Bounds | None) -> bool:
+    if expected is None:
+        return False
+    xmin, ymin, xmax, ymax = expected
+    x, y = (xmax - xmin) * _SLACK, (ymax - ymin) * _SLACK
+    return found[0] <= xmin + x and found[1] <= ymin + y and found[2] >= xmax - x and found[3] >= ymax - y

@@ -1,0 +1,130 @@
+"""More questions of the client: distinct values, the nearest features and their like."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, Unpack
+
+import shapely
+
+from guotu.answering import Answer
+from guotu.model.asking import options, selection
+from guotu.model.crs import MESH_CRS
+from guotu.model.errors import InvalidQuestion
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    Nearest,
+    Options,
+    Query,
+    Question,
+    Selection,
+    Stats,
+)
+
+_COUNT = (Aggregate(AggregateFunction.COUNT, "", "count"),)
+
+
+class Given(TypedDict, total=False):
+    """What every question may be given; see `Client.query`."""
+
+    where: str
+    bbox: Sequence[float] | None
+    within: Any
+    division: str
+    boundary: str
+    scope: str
+    partial: bool
+    cut: Mapping[str, int] | None
+    dataset: str
+    version: int
+    timeout: float | None
+
+
+class Inquiries(ABC):
+    """Asks questions of several kinds."""
+
+    @abstractmethod
+    def ask(self, question: Question, timeout: float | None = None) -> Answer:
+        """Ask a question given as a value; `timeout` in seconds."""
+
+    def distinct(self, collection: str, fields: Sequence[str], top: int = 0, **given: Unpack[Given]) -> Answer:
+        """Return the different values of fields, or of several together, with "count", how many features have them.
+
+        Args:
+            collection: id, for example "dltb".
+            fields: fields, or the levels "province", "prefecture", "county".
+            top: only the so many that most features have; 0 for all.
+            given: as in `Client.query`.
+
+        Rows come in the order of the fields, or by count; at most 1,000,000. A partial answer has at least these.
+        """
+        selected, chosen = _parts(given)
+        question = Stats(collection, _COUNT, tuple(fields), selected, chosen, top)
+        return self.ask(question, given.get("timeout"))
+
+    def nearest(
+        self,
+        collection: str,
+        place: Any,
+        k: int = 10,
+        *,
+        max_distance: float = 0.0,
+        fields: Sequence[str] = (),
+        crs: str = MESH_CRS,
+        **given: Unpack[Given],
+    ) -> Answer:
+        """Return the features that are nearest to a place, the nearest first, equal ones by key.
+
+        Args:
+            collection: id, for example "dltb".
+            place: (longitude, latitude) in degrees, or a shapely geometry or WKB; EPSG:4490, lon/lat.
+            k: how many, 1 to 10,000.
+            max_distance: only features at most so many metres away, up to 1,000,000; 0 for any distance.
+            fields: columns to return besides; all if empty.
+            crs: CRS of returned geometries.
+            given: as in `Client.query`.
+
+        Rows begin with "distance_m", metres on the ellipsoid of CGCS2000, 0 where feature and place meet; see
+        `guotu.model.distance`.
+        """
+        selected, chosen = _parts(given)
+        near = Nearest(_wkb_of(place), float(max_distance))
+        question = Query(collection, selected, tuple(fields), limit=k, crs=crs, options=chosen, nearest=near)
+        return self.ask(question, given.get("timeout"))
+
+
+def _wkb_of(place: Any) -> bytes:
+    """Return a place, (longitude, latitude) or a geometry or WKB, as WKB.
+
+    Raises:
+        InvalidQuestion: it is none of these.
+    """
+    if isinstance(place, bytes):
+        return place
+    try:
+        shape = place if isinstance(place, shapely.Geometry) else shapely.Point(*map(float, place))
+    except (TypeError, ValueError, shapely.errors.ShapelyError) as failure:
+        detail = f"(longitude, latitude) or a geometry is needed: {failure}"
+        raise InvalidQuestion(part="nearest", detail=detail) from failure
+    return bytes(shapely.to_wkb(shape, byte_order=1))
+
+
+def _parts(given: Given) -> tuple[Selection, Options]:
+    """Return what is selected, and how the question is asked."""
+    selected = selection(
+        given.get("where", ""),
+        given.get("bbox"),
+        given.get("within"),
+        given.get("division", ""),
+        given.get("boundary", ""),
+    )
+    chosen = options(
+        given.get("scope", "subtree"),
+        given.get("partial", False),
+        given.get("cut"),
+        given.get("dataset", ""),
+        given.get("version", 0),
+    )
+    return selected, chosen
