@@ -68,7 +68,7 @@ class Boundaries:
         self._directory = directory
         self._find = find
 
-    async def resolve(self, wanted: str, cut: Cut, timeout: float, ask: Ask) -> Boundary:
+    async def resolve(self, wanted: str, cut: Cut, timeout: float, ask: Ask, closed: bool = False) -> Boundary:
         """Return the boundary of a division.
 
         It is the feature of that division's code, or the union of what lies below it.
@@ -78,6 +78,7 @@ class Boundaries:
             cut: versions to take it from; datasets not named are read at their head.
             timeout: seconds.
             ask: answers questions about single datasets, wherever they are.
+            closed: the cut is whole, datasets not named are not read.
 
         Raises:
             InvalidQuestion: the name is not known, or means several divisions.
@@ -90,7 +91,9 @@ class Boundaries:
         found: list[str] = []
         for layer in LAYERS:
             parts = _NOTHING
-            for tier in _tiers(datasets.get(layer.collection, {}), division.code):
+            known = datasets.get(layer.collection, {})
+            known = {name: record for name, record in known.items() if name in cut} if closed else known
+            for tier in _tiers(known, division.code):
                 asked = (_read(layer, division, name, cut, deadline, ask) for name in tier)
                 for more in await asyncio.gather(*asked):
                     parts = parts.joined(more)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from federation.boundaries import Boundaries
+from federation.ending import Ending
 from federation.execution.answering import Answering
 from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
@@ -15,18 +16,39 @@ from federation.execution.members import Members, Work, member_options
 from federation.execution.neighbours import Neighbours
 from federation.execution.overlays import OverlayWork, about
 from federation.execution.punctuality import Punctuality
+from federation.execution.retained import lacking, sentence
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
+from federation.notary import Notary
+from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.selection import BoundSelection
-from federation.validate import check_question
+from federation.validate import check_options, check_question
 from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
-from guotu.model.errors import GuotuError, Internal, UnknownCollection
+from guotu.model.errors import (
+    GuotuError,
+    IncompleteAnswer,
+    Internal,
+    InvalidQuestion,
+    UnknownCollection,
+    VersionGone,
+)
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
-from guotu.model.question import Cut, Nearest, Options, Overlay, Query, Question, Stats
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    CompletenessMode,
+    Cut,
+    Nearest,
+    Options,
+    Overlay,
+    Query,
+    Question,
+    Stats,
+)
 from guotu.model.tracing import NoTracing, Tracing
 
 Observer = Callable[[MemberOutcome], None]
@@ -46,9 +68,14 @@ class Federation:
         observe: Observer,
         boundaries: Boundaries,
         nearest: bool = False,
+        notary: Notary | None = None,
         tracing: Tracing | None = None,
     ) -> None:
-        """Take the parts; `nearest`: replicas that are nearer than the owner answer before it."""
+        """Take the parts.
+
+        `nearest`: replicas that are nearer than the owner answer before it. `notary` gives receipts to who asks for
+        one; without it there are none.
+        """
         self._boundaries = boundaries
         self._planner = planner
         self._catalogue = catalogue
@@ -56,6 +83,7 @@ class Federation:
         self._peers = peers
         self._request_id = request_id
         self._observe = observe
+        self._notary = notary
         self._tracing = tracing or NoTracing()
         self._punctuality = Punctuality()
         self._nearest = nearest
@@ -78,36 +106,73 @@ class Federation:
         """Lay features over zones within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
-    async def boundary(self, division: str, cut: Cut, timeout: float) -> Boundary:
-        """Return the boundary of a division, by its code or name, within `timeout` seconds.
+    async def boundary(self, division: str, cut: Cut, timeout: float, closed: bool = False) -> Boundary:
+        """Return the boundary of a division, by its code or name, within `timeout` seconds; of a closed cut alone.
 
         Raises:
             InvalidQuestion, UnknownBoundary, IncompleteAnswer: as `Boundaries.resolve`.
         """
-        return await self._boundaries.resolve(division, cut, timeout, self.query)
+        return await self._boundaries.resolve(division, cut, timeout, self.query, closed)
 
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         deadline = Deadline.after(timeout)
+        page = self._opened(question, self._checked(question))
         with self._tracing.span("plan") as span:
-            asked, plan, selection = await self._planned(question, deadline)
+            asked, plan, selection = await self._planned(question if page is None else page.query, deadline)
             span.tell(collection=plan.collection, steps=len(plan.steps), stale_registry=plan.stale_registry)
         work = _work(asked, self._collection(question.collection), selection)
-        async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
-            async for frame in frames:
-                yield frame
+        ending = Ending(question, page, self._notary)
+        try:
+            async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
+                async for frame in frames:
+                    yield await ending.of(frame, work)
+        except IncompleteAnswer as failure:
+            raise await self._with_all_gone(failure, asked, deadline) from failure
+
+    def _checked(self, question: Question) -> Collection:
+        """Check a question; returns its collection."""
+        collection = self._collection(question.collection)
+        check_question(question, collection)
+        return collection
+
+    def _opened(self, question: Question, collection: Collection) -> Opened | None:
+        """Return the page that a client asks for; None for all rows, and between nodes."""
+        if not isinstance(question, Query) or question.page is None or question.page.owners:
+            return None
+        page = opened(question, question.page, collection, self._planner.node)
+        check_options(page.query.options, collection)
+        return page
 
     async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
         """Return a question with the boundary of its division in that one's place, its plan and its selection."""
         collection = self._collection(question.collection)
-        check_question(question, collection)
         if not question.selection.boundary:
             return question, *self._planner.plan(question, collection)
-        found = await self.boundary(question.selection.boundary, question.options.cut, deadline.remaining())
+        cut, closed = question.options.cut, question.options.closed
+        found = await self.boundary(question.selection.boundary, cut, deadline.remaining(), closed)
         question = replace(question, selection=replace(question.selection, boundary="", within=found.wkb))
         plan, selection = self._planner.plan(question, collection)
         source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
         phrase = f"within {found.code} {found.name} ({source})"
         return question, replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down)), selection
+
+    async def _with_all_gone(self, failure: IncompleteAnswer, question: Question, deadline: Deadline) -> GuotuError:
+        """Return the failure to raise; where the cut names versions that are not retained, one that tells all of them.
+
+        Answering stopped at the first; so all members are asked to count, which shows the others.
+        """
+        found = lacking(failure.completeness)
+        if not (question.options.cut and found):
+            return failure
+        options = replace(question.options, completeness=CompletenessMode.ALLOW_PARTIAL, receipt=False)
+        count = Aggregate(AggregateFunction.COUNT, "", "count")
+        counted = Stats(question.collection, (count,), selection=question.selection, options=options)
+        with suppress(GuotuError):
+            _, trailer = await self.analyze(counted, deadline.remaining())
+            found = lacking(trailer.completeness) or found
+        told = VersionGone(gone=sentence(found))
+        told.completeness = failure.completeness
+        return told
 
     async def _answer(
         self, plan: Plan, options: Options, deadline: Deadline, work: Work
@@ -145,6 +210,9 @@ class Federation:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
             UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
         """
+        self._checked(question)
+        if isinstance(question, Query) and question.page is not None:
+            raise InvalidQuestion(part="page", detail="只能说明整个问题 a page is not explained, its whole question is")
         deadline = Deadline.after(timeout)
         question, plan, _ = await self._planned(question, deadline)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
 from federation.boundaries import Boundaries
+from federation.notary import Notary
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.division import node_division
@@ -158,6 +159,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         node=node,
     )
     planner = Planner(node, directory, holdings.records, holdings.replicas)
+    notary = Notary(key.public_bytes, key.sign, clock)
     federation = Federation(
         planner,
         catalogue,
@@ -167,6 +169,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         metrics.observe_member,
         Boundaries(directory, gazetteer.find),
         nearest=config.federation.prefer == "nearest",
+        notary=notary,
         tracing=tracing.work,
     )
     desk = PublishDesk(

@@ -19,6 +19,7 @@ from federation.execution.deadline import Deadline
 from federation.execution.outcomes import STANDBY
 from federation.execution.punctuality import Punctuality
 from federation.execution.relief import Relief
+from federation.execution.retained import telling_retained
 from guotu.model.answer import Frame, Header, Segment, Trailer
 from guotu.model.errors import Internal
 from guotu.model.plan import Decision, Plan, PlanStep
@@ -87,7 +88,7 @@ class Members:
 
     def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
         if step.decision is Decision.LOCAL:
-            return lambda: self.answering.watched(step, self._here(step))
+            return lambda: self.answering.watched(step, telling_retained(self._here(step), self.store))
         return lambda: self._asked(step)
 
     async def _here(self, step: PlanStep) -> AsyncIterator[Frame]:
@@ -138,7 +139,8 @@ class Members:
 def member_options(options: Options, step: PlanStep) -> Options:
     """Return how a member is asked: with the scope of its step, at the versions known here; a standby for one dataset.
 
-    It reports its outcomes, and what they mean is decided here.
+    What it learns of since is not in the cut, and has no part in the answer. It reports its outcomes, and what they
+    mean is decided here.
     """
     return replace(
         options,
@@ -146,6 +148,8 @@ def member_options(options: Options, step: PlanStep) -> Options:
         completeness=CompletenessMode.ALLOW_PARTIAL,
         cut=dict(step.versions),
         dataset=step.stands_for or options.dataset,
+        closed=True,
+        receipt=False,
     )
 
 

@@ -26,7 +26,7 @@ class Arrangement:
         self.source = source
         self.topology = topology
         reached: dict[str, list[DatasetRecord]] = {}
-        for record in sorted(source.values(), key=attrgetter("dataset")):
+        for record in sorted(source.values(), key=attrgetter("node")):
             child = topology.step(root, record.node)
             if child is not None:
                 reached.setdefault(child, []).append(record)
@@ -43,7 +43,7 @@ class Arrangement:
         self._alike: dict[tuple[str, int], tuple[ExpectedDataset, ...]] = {}
 
     def members(self, verdicts: NDArray[np.int8], cut: Cut) -> dict[str, tuple[ExpectedDataset, ...]]:
-        """Return what is expected through each child, by child and dataset in ascending order.
+        """Return what is expected through each child, by child and owner in ascending order.
 
         Args:
             verdicts: numbers of the reasons in REASONS, by candidate.

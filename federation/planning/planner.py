@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping
 import shapely
 
 from federation.planning.arrangement import Arrangement, expect
+from federation.planning.closing import closed, unadvertised
 from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
 from federation.planning.reach import reach_of
 from federation.planning.standbys import Standbys
 from federation.planning.topology import Topology
+from federation.planning.turning import turned
 from federation.planning.zoning import with_zones
 from federation.selection import BoundSelection, bind_selection, near
 from guotu.model.collection import Collection
 from guotu.model.division import dataset_id, split_dataset
-from guotu.model.errors import UnknownDataset
+from guotu.model.errors import InvalidQuestion, UnknownDataset
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.ports import Directory, DirectoryView
 from guotu.model.question import Cut, Options, Overlay, Query, Question, Scope
@@ -36,7 +38,7 @@ class Planner:
     """Plans questions for one node."""
 
     def __init__(self, node: str, directory: Directory, holdings: Holdings, replicas: Replicas = dict) -> None:
-        self._node = node
+        self.node = node
         self._directory = directory
         self._holdings = holdings
         self._replicas = replicas
@@ -50,6 +52,7 @@ class Planner:
         Raises:
             InvalidFilter, InvalidQuestion, UnknownField, TooLarge: the selection is not valid.
             UnknownDataset: the one dataset asked is not known.
+            InvalidQuestion: it is not in a closed cut, or nothing is that is answered for here.
         """
         started = time.perf_counter()
         selection = bind_selection(question.selection, collection)
@@ -60,10 +63,11 @@ class Planner:
             selection, reach = near(selection, question.nearest), reach_of(question, selection, heads)
         zones = shapely.STRtree(question.zones.shapes) if isinstance(question, Overlay) else None
         steps = self._steps(question, view, Prunable.of(selection, zones, reach))
+        steps = tuple(turned(steps, question))
         if zones is not None:
             steps = with_zones(steps, zones, heads)
         plan = Plan(
-            node=self._node,
+            node=self.node,
             collection=collection.id,
             scope=question.options.scope,
             steps=steps,
@@ -76,22 +80,31 @@ class Planner:
         return plan, selection
 
     def _steps(self, question: Question, view: DirectoryView, prunable: Prunable) -> tuple[PlanStep, ...]:
-        cut = question.options.cut
-        if question.options.dataset:
-            return (self._one_step(question.options, view, prunable),)
-        steps = self._own_steps(question.collection, view, prunable, cut)
-        if question.options.scope is Scope.SUBTREE:
+        options = question.options
+        if options.dataset:
+            return (self._one_step(options, view, prunable),)
+        steps = self._own_steps(question.collection, view, prunable, options)
+        if options.scope is Scope.SUBTREE:
             arrangement = self._arrangement(question.collection, view)
-            members = arrangement.members(decide_all(prunable, arrangement.candidates), cut)
+            members = arrangement.members(decide_all(prunable, arrangement.candidates), options.cut)
+            if options.closed:
+                members = closed(members, options.cut, question.collection, self._topology, self.node)
             steps.extend(self._member_step(child, expected, view) for child, expected in members.items())
+        if options.closed and not steps:
+            detail = (
+                f"其中没有此处可答的 {question.collection} 数据集 it names no dataset of it that is answered for here"
+            )
+            raise InvalidQuestion(part="cut", detail=detail)
         return tuple(steps)
 
     def _one_step(self, options: Options, view: DirectoryView, prunable: Prunable) -> PlanStep:
         """Return the step of the one dataset asked: taken here if it is held here, else asked of its owner."""
         dataset = options.dataset
         owner, collection = split_dataset(dataset)
-        if owner == self._node:
-            own = self._own_steps(collection, view, prunable, options.cut)
+        if options.closed and dataset not in options.cut:
+            raise InvalidQuestion(part="cut", detail=f"切面中没有 there is no {dataset} in it")
+        if owner == self.node:
+            own = self._own_steps(collection, view, prunable, options)
             if not own:
                 raise UnknownDataset(dataset=dataset)
             return own[0]
@@ -105,15 +118,20 @@ class Planner:
 
     def _here(self, expected: ExpectedDataset, detail: str = "") -> PlanStep:
         decision = Decision.LOCAL if expected.keep else Decision.PRUNE
-        return PlanStep(self._node, decision, expected.reason, detail, expected=(expected,))
+        return PlanStep(self.node, decision, expected.reason, detail, expected=(expected,))
 
-    def _own_steps(self, collection: str, view: DirectoryView, prunable: Prunable, cut: Cut) -> list[PlanStep]:
+    def _own_steps(self, collection: str, view: DirectoryView, prunable: Prunable, options: Options) -> list[PlanStep]:
         """Return the step of the node's own dataset; none if it has, and is known to have, none."""
+        dataset, cut = dataset_id(self.node, collection), options.cut
+        if options.closed and dataset not in cut:
+            return []
         own = self._holdings().get(collection)
-        if own is None:
-            lost = view.datasets.get(collection, {}).get(dataset_id(self._node, collection))
-            return [] if lost is None else [self._lost_step(_expect(prunable, lost, cut))]
-        return [self._here(_expect(prunable, own, cut))]
+        if own is not None:
+            return [self._here(_expect(prunable, own, cut))]
+        lost = view.datasets.get(collection, {}).get(dataset)
+        if lost is not None:
+            return [self._lost_step(_expect(prunable, lost, cut))]
+        return [self._lost_step(unadvertised(dataset, cut[dataset]))] if options.closed else []
 
     def _member_step(self, node: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView) -> PlanStep:
         """Return the step of another node: asked if anything of its part is kept and it is registered."""
@@ -145,9 +163,9 @@ class Planner:
 
     def _lost_step(self, expected: ExpectedDataset) -> PlanStep:
         if not expected.keep:
-            return PlanStep(self._node, Decision.PRUNE, expected.reason, expected=(expected,))
-        detail = "the registry has it as this node's, and it is not here"
-        return PlanStep(self._node, Decision.MISSING, "NOT_HELD", detail, expected=(expected,))
+            return PlanStep(self.node, Decision.PRUNE, expected.reason, expected=(expected,))
+        detail = "it is told to be this node's, and it is not here"
+        return PlanStep(self.node, Decision.MISSING, "NOT_HELD", detail, expected=(expected,))
 
     def _arrangement(self, collection: str, view: DirectoryView) -> Arrangement:
         """Return the datasets below this node, arranged; made anew when the directory's nodes or datasets changed."""
@@ -156,7 +174,7 @@ class Planner:
         datasets = view.datasets.get(collection, _NO_DATASETS)
         known = self._arrangements.pop(collection, None)
         if known is None or known.source is not datasets or known.topology is not self._topology:
-            known = Arrangement(self._node, datasets, self._topology, known)
+            known = Arrangement(self.node, datasets, self._topology, known)
         self._arrangements[collection] = known
         if len(self._arrangements) > _KEPT_ARRANGEMENTS:
             del self._arrangements[next(iter(self._arrangements))]

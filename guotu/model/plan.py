@@ -30,7 +30,7 @@ class ExpectedDataset:
     """False if pruned."""
     reason: str
     """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE, OUTSIDE_ZONES,
-    TOO_FAR."""
+    TOO_FAR, BEFORE_PAGE."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from node.cli.package import package
 from node.cli.pin import pin, unpin
 from node.cli.publish import publish
 from node.cli.query import query
+from node.cli.receipt import receipt
 from node.cli.replicas import replicas
 from node.cli.session import Session
 from node.cli.stats import stats
@@ -130,7 +131,7 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 
 for _command in (
-    node, nodes, collections, datasets, versions, diff, query, nearest, stats, distinct, overlay, explain,
+    node, nodes, collections, datasets, versions, diff, query, nearest, stats, distinct, overlay, explain, receipt,
     publish, audit, catalogue, subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
     materialize, materialized, dematerialize, store,
 ):  # fmt: skip

@@ -239,9 +239,13 @@ class CannedNode:
     """The server; `address` is where it listens."""
 
     def __init__(
-        self, script: Script, socket: Path | None = None, more: Iterable[Callable[[grpc.Server], None]] = ()
+        self,
+        script: Script,
+        socket: Path | None = None,
+        more: Iterable[Callable[[grpc.Server], None]] = (),
+        record: NodeRecord = NODE,
     ) -> None:
-        """Serve on a free port and, if given, a socket; each of `more` adds a service of its own."""
+        """Serve as `record` on a free port and, if given, a socket; each of `more` adds a service of its own."""
         self.script = script
         self._server = grpc.server(futures.ThreadPoolExecutor(4))
         servicer = CannedServicer(script)
@@ -257,7 +261,7 @@ class CannedNode:
         for add in more:
             add(self._server)
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        servicer.record = NodeRecord(**{**_fields(NODE), "address": self.address})
+        servicer.record = NodeRecord(**{**_fields(record), "address": self.address})
         if socket is not None:
             self._server.add_insecure_port(f"unix:{socket}")
         self._server.start()

@@ -31,7 +31,7 @@ from guotu.model.errors import NodeUnavailable
 from guotu.model.grouping import grouping_schema
 from guotu.model.overlay import Tabulation, scanned_fields
 from guotu.model.plan import Plan
-from guotu.model.ports import Grouping, Scan
+from guotu.model.ports import Grouping, Scan, StoredVersion
 from guotu.model.question import (
     DISTANCE,
     Aggregate,
@@ -278,6 +278,9 @@ class MemberStore:
                 yield batch
         finally:
             member.closed += 1
+
+    async def versions(self) -> list[StoredVersion]:
+        return [StoredVersion(item.dataset, item.version, len(item.rows)) for item in self._members.values()]
 
     async def aggregate(self, dataset: str, version: int, collection: Collection, grouping: Grouping) -> pa.Table:
         member = self._members[dataset]

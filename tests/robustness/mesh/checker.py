@@ -16,10 +16,9 @@ DEADLINE_SLACK_S = 0.05
 """How much later than its deadline a question may end, besides twice what the asking process itself was late."""
 WHOLE = ("ANSWERED", "REPLICA")
 EXPECTED_ERRORS = frozenset(
-    {"INCOMPLETE_ANSWER", "NOBODY_ANSWERED", "DEADLINE_EXCEEDED", "NODE_UNAVAILABLE", "NODE_NOT_READY"}
+    {"INCOMPLETE_ANSWER", "NOBODY_ANSWERED", "DEADLINE_EXCEEDED", "NODE_UNAVAILABLE", "NODE_NOT_READY", "OVERLOADED"}
 )
 """How a question may end while something is broken."""
-_RESTING_ERRORS = frozenset({"NODE_UNAVAILABLE", "NODE_NOT_READY"})
 Versions = dict[str, dict[int, int]]
 """Which attempt made each version, by owner."""
 
