@@ -12,10 +12,10 @@ from guotu.model import errors
 from guotu.model.answer import Completeness, Frame, Trailer
 from guotu.model.attempt import Attempt, Ending
 from guotu.model.plan import Decision, Plan, PlanStep
-from guotu.model.question import CompletenessMode, Options, Query, Question, Scope
+from guotu.model.question import CompletenessMode, Options, Quantiles, Query, Question, Scope
 from guotu.v1 import query_pb2
 from guotu.wire.answers import trailer_from_proto, trailer_to_proto
-from tests.support.scripted_mesh import ANY_QUESTION, FIELDS, LOST, PARTIAL, Make, Mesh, rows_of, three
+from tests.support.scripted_mesh import ANY_QUESTION, FIELDS, LOST, PARTIAL, TOTALS, Make, Mesh, rows_of, three
 from tests.support.scripted_peers import Member, parcels
 
 
@@ -125,6 +125,13 @@ async def test_a_member_whose_circuit_is_open_is_not_asked_and_its_standby_tells
     steps, _ = await analysed(mesh, rows_of(Options()))
     (standby,) = steps["510100"].attempts
     assert (standby.standby, standby.node, standby.cause) == (True, "510200", "CIRCUIT_OPEN")
+
+
+async def test_of_several_counts_the_last_is_told() -> None:
+    question = replace(TOTALS, aggregates=(), group_by=(), quantiles=Quantiles("TBMJ", (0.5,)), options=Options())
+    steps, trailer = await analysed(Mesh(Member("510000", parcels("510000", 25))), question)
+    assert trailer.rows == 1
+    assert steps["510000"].attempts[0].ending is Ending.ANSWERED
 
 
 async def test_members_that_were_not_needed_were_stopped_or_not_asked() -> None:
