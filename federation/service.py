@@ -158,7 +158,7 @@ class Federation:
 
     async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
         """Return a question with the boundary of its division in that one's place, its plan and its selection."""
-        collection = self._checked(question)
+        collection = self._collection(question.collection)
         if not question.selection.boundary:
             return question, *self._planner.plan(question, collection)
         cut, closed = question.options.cut, question.options.closed
@@ -191,7 +191,8 @@ class Federation:
         self, plan: Plan, options: Options, deadline: Deadline, work: Work
     ) -> AsyncGenerator[Frame, None]:
         answering = Answering(plan, options, self._request_id(), deadline)
-        members = Members(self._store, self._peers, self._punctuality, work, answering, self._tracing, self._nearest)
+        detour, nearest = self._planner.detour, self._nearest
+        members = Members(self._store, self._peers, self._punctuality, work, answering, detour, self._tracing, nearest)
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
@@ -236,6 +237,7 @@ class Federation:
             return step
         asked = about(question, step) if isinstance(question, Overlay) else question
         asked = replace(asked, options=member_options(question.options, step))
+        step = replace(step, detour=tuple(part.node for part in self._planner.detour(step) if part.address))
         try:
             below = await self._peers.explain(step.address, asked, deadline.member_share())
         except GuotuError as failure:

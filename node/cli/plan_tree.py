@@ -62,6 +62,8 @@ def _grow(branch: Tree, plan: Plan, outcomes: dict[str, list[MemberOutcome]], cr
         twig = branch.add(Text(_step_line(step), style))
         if step.standbys:
             twig.add(Text(_standby_line(step), "dim"))
+        if step.detour:
+            twig.add(Text(f"可绕道 detour: {', '.join(step.detour)}", "dim"))
         for attempt in step.attempts:
             late = id(attempt) in slow
             twig.add(Text(attempt_line(attempt, late), attempt_style(attempt, late)))
