@@ -50,6 +50,7 @@ from guotu.model.question import (
     Question,
     Stats,
 )
+from guotu.model.tracing import NoTracing, Tracing
 
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
@@ -69,6 +70,7 @@ class Federation:
         boundaries: Boundaries,
         nearest: bool = False,
         notary: Notary | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Take the parts.
 
@@ -83,6 +85,7 @@ class Federation:
         self._request_id = request_id
         self._observe = observe
         self._notary = notary
+        self._tracing = tracing or NoTracing()
         self._punctuality = Punctuality()
         self._nearest = nearest
         self._works = Works(self._collection, planner.extent, self._ask)
@@ -125,7 +128,9 @@ class Federation:
             return
         if isinstance(question, Stats) and question.bins is not None and question.bins.count:
             question = await with_edges(question, question.bins, collection, self._ask_stats, deadline)
-        asked, plan, selection = await self._planned(question if page is None else page.query, deadline)
+        with self._tracing.span("plan", collection=collection.id) as span:
+            asked, plan, selection = await self._planned(question if page is None else page.query, deadline)
+            span.tell(steps=len(plan.steps), stale_registry=plan.stale_registry)
         work = self._works.of(asked, plan, selection, deadline)
         try:
             async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
@@ -179,7 +184,8 @@ class Federation:
         count = Aggregate(AggregateFunction.COUNT, "", "count")
         counted = Stats(question.collection, (count,), selection=question.selection, options=options)
         with suppress(GuotuError):
-            found = lacking((await self.analyze(counted, deadline.remaining())).completeness) or found
+            _, trailer = await self.analyze(counted, deadline.remaining())
+            found = lacking(trailer.completeness) or found
         told = VersionGone(gone=sentence(found))
         told.completeness = failure.completeness
         return told
@@ -188,16 +194,17 @@ class Federation:
         self, plan: Plan, options: Options, deadline: Deadline, work: Work
     ) -> AsyncGenerator[Frame, None]:
         answering = Answering(plan, options, self._request_id(), deadline)
-        members = Members(
-            self._store, self._peers, self._punctuality, work, answering, self._planner.detour, self._nearest
-        )
+        detour, nearest = self._planner.detour, self._nearest
+        members = Members(self._store, self._peers, self._punctuality, work, answering, detour, self._tracing, nearest)
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
             for notice in answering.opening_notices():
                 yield notice
-            async for frame in work.frames(answering):
-                yield frame
+            with self._tracing.span("merge", how=plan.merge) as span:
+                async for frame in work.frames(answering):
+                    yield frame
+                span.tell(rows=answering.tally.rows, bytes=answering.tally.size_bytes)
             for stream in answering.streams:
                 for notice in stream.notices:
                     yield notice
@@ -240,13 +247,14 @@ class Federation:
             return replace(step, detail=f"{step.detail}; its own plan is not known: {failure.english}")
         return replace(step, plan=below)
 
-    async def analyze(self, question: Question, timeout: float) -> Trailer:
-        """Answer a question, throw the rows away, return what happened.
+    async def analyze(self, question: Question, timeout: float) -> tuple[Plan, Trailer]:
+        """Answer a question, throw the rows away, return the plan with what became of its steps, and the trailer.
 
         Raises:
             as `query`, except that a partial answer is reported, not raised.
         """
-        frames = self._ask(question, timeout)
+        asked = replace(question, options=replace(question.options, analyze=True))
+        frames = self._ask(asked, timeout)
         trailer: Trailer | None = None
         try:
             async for frame in frames:
@@ -254,6 +262,6 @@ class Federation:
         except GuotuError:
             if trailer is None:
                 raise
-        if trailer is None:
+        if trailer is None or trailer.plan is None:
             raise Internal(detail="the answer ended without a trailer")
-        return trailer
+        return trailer.plan, replace(trailer, plan=None)

@@ -74,7 +74,7 @@ class LayerWork:
         Zones are read and joined some thousands at a time: neither side is ever in memory as a whole, nor on a disk.
         """
         (expected,) = step.expected
-        started = time.perf_counter()
+        started, waited = time.perf_counter(), 0.0
         owned = Owned(expected.dataset, self.collection, self.overlay.left_to, self.key_rows)
         fields = owned.columns(scanned_fields(self.collection, self.overlay.group_by))
         scan = Scan(fields, self.selection.expression)
@@ -84,13 +84,16 @@ class LayerWork:
             async for labels, shapes in chunks:
                 zones = Zones(pa.nulls(len(shapes), pa.string()), shapes, np.arange(len(shapes)))
                 near = replace(scan, near=zones.boxes)
-                found = await tabulated(store, expected, self.collection, near, zones, self.overlay.group_by, owned)
+                found, seconds = await tabulated(
+                    store, expected, self.collection, near, zones, self.overlay.group_by, owned
+                )
+                waited += seconds
                 await asyncio.to_thread(lambda part: sums.add(part), found.labelled(labels))
         for notice in owned.notices:
             yield notice
         groups = sums.table()
         table = self.schema.empty_table() if groups is None else groups.cast(self.schema)
-        async for frame in groups_frames(step, table, started):
+        async for frame in groups_frames(step, table, started, waited):
             yield frame
 
     async def _zones(self, window: Extent | None) -> AsyncIterator[tuple[pa.Table, np.ndarray]]:

@@ -50,6 +50,7 @@ _OPTIONS = st.builds(
     st.sampled_from(CompletenessMode),
     _CUTS,
     closed=st.booleans(),
+    analyze=st.booleans(),
 )
 _SELECTIONS = st.builds(
     Selection,

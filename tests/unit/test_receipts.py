@@ -32,7 +32,7 @@ from node.cli.saved_receipt import read_receipt
 from sync.signing import NodeKey
 from sync.trust import fingerprint
 from tests.support.canned_node import ANSWERED, NODE, PLAN, CannedNode, Script
-from tests.support.cli_answers import ROWS, SCHEMA, group_frames, row_frames
+from tests.support.cli_answers import ROWS, SCHEMA, group_frames, overlay_frames, row_frames
 from tests.support.mesh_of_rows import MeshOfRows
 
 NOBODY = "127.0.0.1:9"
@@ -101,6 +101,14 @@ def test_a_saved_answer_is_verified_as_far_as_its_form_keeps_it(
     said = json.loads(result.stdout)["statement"]
     assert (said["node"], said["time_ms"], said["cut"]) == ("510000", FixedClock().now_ms(), {"510100/landcover": 3})
     assert said["question"]["selection"]["filter"] == "igbp = 13"
+
+
+@pytest.mark.parametrize("frames", [group_frames, overlay_frames])
+def test_groups_are_proven_to_the_digit(
+    frames: Callable[[], Iterator[Frame]], tmp_path: Path, key: NodeKey, notary: Notary
+) -> None:
+    file = saved("parquet", tmp_path, signed(frames(), notary))
+    assert verified(file, "--key", key.public_bytes.hex()).exit_code == 0
 
 
 def test_people_see_a_table_in_both_languages(tmp_path: Path, key: NodeKey, notary: Notary) -> None:
