@@ -28,8 +28,8 @@ class Ending:
     """None where nobody gives receipts."""
     _header: Header | None = None
 
-    async def of(self, frame: Frame, work: Work) -> Frame:
-        """Return a frame of the answer as it goes out."""
+    async def of(self, frame: Frame, work: Work | None = None) -> Frame:
+        """Return a frame of the answer as it goes out; `work` tells where a page ended."""
         if isinstance(frame, Header):
             self._header = frame
         if not isinstance(frame, Trailer) or self._header is None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
 
+from federation.binning import with_edges
 from federation.boundaries import Boundaries
 from federation.ending import Ending
 from federation.execution.answering import Answering
@@ -22,6 +23,7 @@ from federation.execution.statistics import Statistics
 from federation.notary import Notary
 from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
+from federation.quantiles import Ranking
 from federation.selection import BoundSelection
 from federation.validate import check_options, check_question
 from guotu.model.answer import Frame, MemberOutcome, Trailer
@@ -113,10 +115,19 @@ class Federation:
 
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         deadline = Deadline.after(timeout)
-        page = self._opened(question, self._checked(question))
-        asked, plan, selection = await self._planned(question if page is None else page.query, deadline)
-        work = _work(asked, self._collection(question.collection), selection)
+        collection = self._checked(question)
+        page = self._opened(question, collection)
         ending = Ending(question, page, self._notary)
+        if isinstance(question, Stats) and question.quantiles is not None:
+            ranking = Ranking(question, question.quantiles, collection, self._ask_stats, deadline)
+            async for frame in ranking.frames():
+                yield await ending.of(frame)
+            return
+        if isinstance(question, Stats) and question.bins is not None and question.bins.count:
+            question = await with_edges(question, question.bins, collection, self._ask_stats, deadline)
+            check_question(question, collection)
+        asked, plan, selection = await self._planned(question if page is None else page.query, deadline)
+        work = _work(asked, collection, selection)
         try:
             async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
                 async for frame in frames:
@@ -137,6 +148,9 @@ class Federation:
         page = opened(question, question.page, collection, self._planner.node)
         check_options(page.query.options, collection)
         return page
+
+    def _ask_stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
+        return self._ask(question, timeout)
 
     async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
         """Return a question with the boundary of its division in that one's place, its plan and its selection."""

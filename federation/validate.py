@@ -10,15 +10,17 @@ from shapely.errors import GEOSException
 from federation.execution.groups import lower
 from federation.filter.literals import check_geometry
 from federation.paging.order import check_order, page_order
+from guotu.model.bins import HIGH, LOW, edges_of, require_ordered
 from guotu.model.collection import GEOMETRY, Collection, GeometryType
 from guotu.model.crs import MESH_CRS, authority_code, resolve_crs
 from guotu.model.division import split_dataset
 from guotu.model.errors import InvalidCrs, InvalidQuestion, TooLarge, UnknownField
-from guotu.model.grouping import grouping_schema
+from guotu.model.grouping import BIN, grouping_schema, require_field
 from guotu.model.overlay import overlay_schema
 from guotu.model.question import (
     DISTANCE,
     MAX_AGGREGATES,
+    MAX_BINS,
     MAX_FIELDS,
     MAX_FILTER_BYTES,
     MAX_GROUP_COLUMNS,
@@ -26,12 +28,15 @@ from guotu.model.question import (
     MAX_LIMIT,
     MAX_NEAREST,
     MAX_PAGE_ROWS,
+    MAX_QUANTILES,
     MAX_SORT_KEYS,
     AggregateFunction,
+    Bins,
     Nearest,
     Options,
     Overlay,
     Page,
+    Quantiles,
     Query,
     Question,
     Selection,
@@ -122,12 +127,16 @@ def check_stats(stats: Stats, collection: Collection) -> None:
         UnknownField: a field does not exist.
     """
     _bounded("group_by", len(stats.group_by), MAX_GROUP_COLUMNS)
+    check_options(stats.options, collection)
+    if stats.quantiles is not None:
+        _check_quantiles(stats.quantiles, stats, collection)
+        return
     if not stats.aggregates:
         raise InvalidQuestion(part="aggregates", detail="at least one is needed")
     lowered = lower(stats.aggregates)
     _bounded("aggregates (an average counts as two)", len(lowered), MAX_AGGREGATES)
     for names in ([item.alias for item in stats.aggregates], [item.alias for item in lowered]):
-        columns = [*stats.group_by, *names]
+        columns = [*([BIN, LOW, HIGH] if stats.bins else stats.group_by), *names]
         if len(set(columns)) != len(columns):
             raise InvalidQuestion(part="aggregates", detail=f"a column name stands twice: {', '.join(columns)}")
     for item in (*stats.aggregates, *lowered):
@@ -140,7 +149,32 @@ def check_stats(stats: Stats, collection: Collection) -> None:
         raise InvalidQuestion(part="top", detail=f"1 to {MAX_GROUPS}, or none; not {stats.top}")
     if stats.top and not stats.group_by:
         raise InvalidQuestion(part="top", detail="须有分组 group columns are needed")
-    check_options(stats.options, collection)
+    if stats.bins is not None:
+        _check_bins(stats.bins, stats, collection)
+
+
+def _check_bins(bins: Bins, stats: Stats, collection: Collection) -> None:
+    if stats.group_by:
+        raise InvalidQuestion(part="bins", detail="classes take the place of group columns")
+    field = require_field(collection, bins.field)
+    require_ordered(field, "bins")
+    if bins.edges or not bins.count:
+        edges_of(bins, field)
+    if bins.count and len(bins.edges) not in (0, 2):
+        raise InvalidQuestion(part="bins", detail="a number of classes goes with two edges or none")
+    if bins.count and not 1 <= bins.count <= MAX_BINS:
+        raise InvalidQuestion(part="bins", detail=f"1 to {MAX_BINS} classes, not {bins.count}")
+
+
+def _check_quantiles(quantiles: Quantiles, stats: Stats, collection: Collection) -> None:
+    if stats.aggregates or stats.group_by or stats.bins is not None or stats.top:
+        raise InvalidQuestion(part="quantiles", detail="they stand alone: no groups, classes or aggregates")
+    require_ordered(require_field(collection, quantiles.field), "quantiles")
+    if not 1 <= len(quantiles.at) <= MAX_QUANTILES:
+        raise InvalidQuestion(part="quantiles", detail=f"1 to {MAX_QUANTILES} of them, not {len(quantiles.at)}")
+    wrong = [share for share in quantiles.at if not 0 <= share <= 1]
+    if wrong:
+        raise InvalidQuestion(part="quantiles", detail=f"0 to 1, not {wrong[0]}")
 
 
 def check_overlay(overlay: Overlay, collection: Collection) -> None:

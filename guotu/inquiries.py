@@ -16,9 +16,11 @@ from guotu.model.errors import InvalidQuestion
 from guotu.model.question import (
     Aggregate,
     AggregateFunction,
+    Bins,
     Nearest,
     Options,
     Page,
+    Quantiles,
     Query,
     Question,
     Selection,
@@ -102,6 +104,51 @@ class Inquiries(ABC):
         selected, chosen = _parts(given)
         question = Stats(collection, _COUNT, tuple(fields), selected, chosen, top)
         return self.ask(question, given.get("timeout"))
+
+    def histogram(
+        self,
+        collection: str,
+        field: str,
+        bins: int = 10,
+        *,
+        range: tuple[object, object] | None = None,
+        edges: Sequence[object] = (),
+        **given: Unpack[Given],
+    ) -> Answer:
+        """Count features by classes of a number or date field; counts are exact.
+
+        Args:
+            collection: id, for example "dltb".
+            field: INTEGER, DECIMAL, DOUBLE or DATE.
+            bins: so many classes of equal width, 1 to 1,024.
+            range: between these two values; between the least and the greatest one if it is None.
+            edges: of all classes, ascending, in place of `bins` and `range`.
+            given: as in `Client.query`.
+
+        Rows are "bin" (1 to the number of classes; 0 for what is below, one more for what is above, null for null),
+        "low", "high" and "count". A class has its lower end, the last one also its upper end.
+        """
+        selected, chosen = _parts(given)
+        classes = Bins(field, 0, tuple(map(str, edges))) if edges else Bins(field, bins, tuple(map(str, range or ())))
+        return self.ask(Stats(collection, _COUNT, (), selected, chosen, bins=classes), given.get("timeout"))
+
+    def quantiles(
+        self, collection: str, field: str, at: Sequence[float] = (0.25, 0.5, 0.75), **given: Unpack[Given]
+    ) -> Answer:
+        """Return exact quantiles of a number or date field: values that features have.
+
+        Args:
+            collection: id, for example "dltb".
+            field: INTEGER, DECIMAL, DOUBLE or DATE.
+            at: shares, 0 to 1; at most 100.
+            given: as in `Client.query`.
+
+        Rows are "quantile", "value", "rank" (from 1 on: ceil(quantile * count)) and "count" (of values, nulls left
+        out), in the order of `at`.
+        """
+        selected, chosen = _parts(given)
+        wanted = Quantiles(field, tuple(map(float, at)))
+        return self.ask(Stats(collection, (), (), selected, chosen, quantiles=wanted), given.get("timeout"))
 
     def nearest(
         self,

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guotu.model.collection import Collection
 from guotu.model.errors import TooLarge
-from guotu.model.grouping import grouping_schema
 from guotu.model.question import MAX_GROUPS, Aggregate, AggregateFunction, Stats
 
 _MERGED_BY = {
@@ -98,11 +96,11 @@ def top(groups: pa.Table, stats: Stats) -> pa.Table:
     return groups.take(pc.sort_indices(groups, sort_keys=keys)[: stats.top])
 
 
-def finish(merged: pa.Table, stats: Stats, collection: Collection) -> pa.Table:
-    """Return the columns asked for: averages are made of their sums and counts."""
-    schema = grouping_schema(collection, stats.group_by, stats.aggregates)
-    columns = [merged[name] for name in stats.group_by]
-    for item in stats.aggregates:
+def finish(merged: pa.Table, aggregates: tuple[Aggregate, ...], schema: pa.Schema) -> pa.Table:
+    """Return the columns asked for, by `schema`: averages are made of their sums and counts."""
+    named = {item.alias for item in aggregates}
+    columns = [merged[name] for name in schema.names if name not in named]
+    for item in aggregates:
         if item.function is AggregateFunction.AVG:
             total = merged[f"{item.alias}__sum"].cast(pa.float64())
             count = merged[f"{item.alias}__count"]

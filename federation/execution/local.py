@@ -13,9 +13,11 @@ import pyarrow as pa
 from federation.execution.nearest import nearest_rows
 from federation.execution.settling import settled
 from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
+from guotu.model.bins import with_bounds
 from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest
 from guotu.model.division import split_dataset
+from guotu.model.grouping import require_field
 from guotu.model.overlay import Tabulation
 from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.ports import FeatureStore, Grouping, Scan
@@ -104,6 +106,9 @@ async def group_frames(
     started = time.perf_counter()
     grouping = replace(grouping, filter=await settled(grouping.filter, store, expected, collection))
     groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
+    if grouping.bins is not None:
+        field = require_field(collection, grouping.bins.field)
+        groups = with_bounds(groups, grouping.bins, field, grouping.aggregates).combine_chunks()
     for batch in groups.to_batches():
         yield Batch(expected.dataset, batch)
     yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())

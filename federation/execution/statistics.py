@@ -12,11 +12,12 @@ from federation.execution.groups import finish, lower, merge_groups, top
 from federation.execution.local import group_frames
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame, Segment
+from guotu.model.bins import HIGH, LOW, binned_schema, with_bounds
 from guotu.model.collection import Collection
-from guotu.model.grouping import grouping_schema
+from guotu.model.grouping import BIN, grouping_schema, require_field
 from guotu.model.plan import PlanStep
 from guotu.model.ports import FeatureStore, Grouping, PeerClient
-from guotu.model.question import MAX_GROUPS, Options, Stats
+from guotu.model.question import MAX_GROUPS, Aggregate, Options, Stats
 
 
 async def parts_of(answering: Answering, schema: pa.Schema) -> list[pa.Table]:
@@ -41,9 +42,14 @@ class Statistics:
         self._stats = stats
         self._selection = selection
         self._lowered = lower(stats.aggregates)
-        self.schema = grouping_schema(collection, stats.group_by, stats.aggregates)
-        self.member_schema = grouping_schema(collection, stats.group_by, self._lowered)
-        self.grouping = Grouping(stats.group_by, self._lowered, selection.expression, MAX_GROUPS)
+        self.schema = self._schema_of(stats.aggregates)
+        self.member_schema = self._schema_of(self._lowered)
+        self.grouping = Grouping(stats.group_by, self._lowered, selection.expression, MAX_GROUPS, stats.bins)
+
+    def _schema_of(self, aggregates: tuple[Aggregate, ...]) -> pa.Schema:
+        bins = self._stats.bins
+        schema = grouping_schema(self.collection, self._stats.group_by, aggregates, bins)
+        return schema if bins is None else binned_schema(schema, require_field(self.collection, bins.field))
 
     def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
         """Begin to answer from a dataset that is held here."""
@@ -69,8 +75,15 @@ class Statistics:
         parts = await parts_of(answering, self.member_schema)
         if answering.doomed or (answering.involved and not parts):
             return
-        merged = merge_groups(parts, self._stats.group_by, self._lowered, self.member_schema)
-        answer = top(finish(merged, self._stats, self.collection), self._stats).combine_chunks()
+        answer = top(finish(self._merged(parts), self._stats.aggregates, self.schema), self._stats).combine_chunks()
         for rows in answer.to_batches(max_chunksize=16_384):
             answering.tally.digest(rows)
             yield Batch("", rows)
+
+    def _merged(self, parts: list[pa.Table]) -> pa.Table:
+        bins = self._stats.bins
+        if bins is None:
+            return merge_groups(parts, self._stats.group_by, self._lowered, self.member_schema)
+        groups = merge_groups(parts, (BIN, LOW, HIGH), self._lowered, self.member_schema).drop([LOW, HIGH])
+        # Where nobody was asked there is no class yet.
+        return with_bounds(groups, bins, require_field(self.collection, bins.field), self._lowered)

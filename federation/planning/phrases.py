@@ -18,12 +18,23 @@ def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...
         phrases += [f"limit {question.limit}"] if question.limit else []
         phrases += ["after the page before"] if question.page is not None and question.page.after is not None else []
         return tuple(phrases)
-    phrases.append(f"group by {', '.join(question.group_by) or '()'}")
+    if isinstance(question, Stats) and question.quantiles is not None:
+        shares = ", ".join(map(repr, question.quantiles.at))
+        return (*phrases, f"quantiles {shares} of {question.quantiles.field}, by counts of ever narrower classes")
+    phrases.append(f"group by {_bins_phrase(question) or ', '.join(question.group_by) or '()'}")
     if isinstance(question, Overlay):
         return (f"overlay with {len(question.zones)} zones", *phrases, "partials count, area")
     partials = [f"{item.function}({item.field or '*'})" for item in question.aggregates]
     phrases.append(f"partials {', '.join(partials)}")
     return tuple(phrases)
+
+
+def _bins_phrase(question: Stats | Overlay) -> str:
+    bins = question.bins if isinstance(question, Stats) else None
+    if bins is None:
+        return ""
+    between = f"{bins.edges[0]} and {bins.edges[-1]}" if bins.edges else "the least and the greatest value"
+    return f"{bins.count or len(bins.edges) - 1} classes of {bins.field} between {between}"
 
 
 def _nearest_phrase(nearest: Nearest) -> str:

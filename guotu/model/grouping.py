@@ -7,9 +7,11 @@ import pyarrow as pa
 from guotu.model.collection import Collection, Field, FieldType
 from guotu.model.division import DivisionLevel
 from guotu.model.errors import InvalidQuestion, UnknownField
-from guotu.model.question import Aggregate, AggregateFunction
+from guotu.model.question import Aggregate, AggregateFunction, Bins
 from guotu.model.schema import arrow_type
 
+BIN = "bin"
+"""Column of the number of a class. int64; 0 for what is below the first one, null for null."""
 DIVISION_LEVELS = {
     "province": DivisionLevel.PROVINCE,
     "prefecture": DivisionLevel.PREFECTURE,
@@ -82,13 +84,15 @@ def aggregate_type(collection: Collection, aggregate: Aggregate) -> pa.DataType:
     return pa.decimal128(38, sum_decimals(field))
 
 
-def grouping_schema(collection: Collection, group_by: tuple[str, ...], aggregates: tuple[Aggregate, ...]) -> pa.Schema:
-    """Return the schema of a grouping answer: group columns, then aggregates by their alias.
+def grouping_schema(
+    collection: Collection, group_by: tuple[str, ...], aggregates: tuple[Aggregate, ...], bins: Bins | None = None
+) -> pa.Schema:
+    """Return the schema of a grouping answer: group columns, or BIN for classes, then aggregates by their alias.
 
     Raises:
         UnknownField: no such field.
         InvalidQuestion: a level or a function does not suit the collection.
     """
-    groups = [_group_field(collection, name) for name in group_by]
+    groups = [pa.field(BIN, pa.int64())] if bins else [_group_field(collection, name) for name in group_by]
     values = [pa.field(item.alias, aggregate_type(collection, item)) for item in aggregates]
     return pa.schema(groups + values)

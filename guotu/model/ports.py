@@ -16,7 +16,7 @@ from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
 from guotu.model.expression import Expression
 from guotu.model.plan import Plan
-from guotu.model.question import Aggregate, Overlay, Query, Question, SortKey, Stats
+from guotu.model.question import Aggregate, Bins, Overlay, Query, Question, SortKey, Stats
 from guotu.model.records import DatasetRecord, NodeRecord, ReplicaRecord
 
 
@@ -58,6 +58,8 @@ class Grouping:
     aggregates: tuple[Aggregate, ...]
     filter: Expression | None = None
     max_groups: int = 1_000_000
+    bins: Bins | None = None
+    """Classes, with edges, to group by instead of fields; their number is the column BIN."""
 
 
 @dataclass(frozen=True, slots=True)

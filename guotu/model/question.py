@@ -23,6 +23,8 @@ MAX_PAGE_TOKEN = 120_000
 MAX_GROUPS = 1_000_000
 """Most groups that an aggregate answer may have."""
 
+MAX_BINS = 1024
+MAX_QUANTILES = 100
 MAX_NEAREST = 10_000
 DISTANCE = "distance_m"
 """Column of how far away a feature is, metres. float64."""
@@ -163,6 +165,26 @@ class Aggregate:
 
 
 @dataclass(frozen=True, slots=True)
+class Bins:
+    """Classes of a number or date field: [e0, e1), [e1, e2), ..., the last one with its upper end."""
+
+    field: str
+    count: int = 0
+    """So many of equal width, between two edges or else the least and the greatest value; 0 if all edges are given."""
+    edges: tuple[str, ...] = ()
+    """Ascending: numbers, or dates (yyyy-mm-dd), as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Values that shares of all others do not exceed."""
+
+    field: str
+    at: tuple[float, ...]
+    """Shares, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """A grouping question; `group_by` names fields or the division levels province, prefecture, county."""
 
@@ -173,6 +195,10 @@ class Stats:
     options: Options = Options()
     top: int = 0
     """Only so many groups, those with the greatest values of the first aggregate; 0 for all, by the group columns."""
+    bins: Bins | None = None
+    """Group by classes instead of fields."""
+    quantiles: Quantiles | None = None
+    """Give quantiles instead of groups; then there are no aggregates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,10 @@ def stats_to_proto(stats: model.Stats) -> query_pb2.AggregateRequest:
         aggregates=aggregates,
         options=_options_to_proto(stats.options),
         top=stats.top,
+        bins=None if stats.bins is None else _bins_to_proto(stats.bins),
+        quantiles=None
+        if stats.quantiles is None
+        else query_pb2.Quantiles(field=stats.quantiles.field, at=stats.quantiles.at),
     )
 
 
@@ -166,7 +170,19 @@ def stats_from_proto(request: query_pb2.AggregateRequest) -> model.Stats:
         aggregates=tuple(_aggregate_from_proto(item) for item in request.aggregates),
         options=_options_from_proto(request.options),
         top=request.top,
+        bins=_bins_from_proto(request.bins) if request.HasField("bins") else None,
+        quantiles=model.Quantiles(request.quantiles.field, tuple(request.quantiles.at))
+        if request.HasField("quantiles")
+        else None,
     )
+
+
+def _bins_to_proto(bins: model.Bins) -> query_pb2.Bins:
+    return query_pb2.Bins(field=bins.field, count=bins.count, edges=bins.edges)
+
+
+def _bins_from_proto(bins: query_pb2.Bins) -> model.Bins:
+    return model.Bins(bins.field, bins.count, tuple(bins.edges))
 
 
 def _aggregate_from_proto(aggregate: query_pb2.Aggregate) -> model.Aggregate:

@@ -110,36 +110,6 @@ class AskedQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedNearest:
-    """A question for the nearest features as given."""
-
-    asked: Asked
-    place: tuple[str, ...]
-    count: int
-    max_distance: float
-    fields: tuple[str, ...]
-    crs: str
-
-    def question(self) -> Query:
-        """Return the question.
-
-        Raises: as `place_of`, `Asked.selection` and `Asked.options`.
-        """
-        from guotu.model.question import Nearest, Query
-        from node.cli.place import place_of
-
-        return Query(
-            collection=self.asked.collection,
-            selection=self.asked.selection(),
-            fields=self.fields,
-            limit=self.count,
-            crs=self.crs,
-            options=self.asked.options(),
-            nearest=Nearest(place_of(self.place), self.max_distance),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class AskedStats:
     """A grouping question as given; `counted` holds an empty name for the count of rows."""
 

@@ -12,7 +12,7 @@ from node.cli.examples import examples
 from node.cli.group_asking import GroupForm, ask_groups
 from node.cli.group_form import group_form_options
 from node.cli.json_option import json_option, pass_session
-from node.cli.question_options import distinct_options
+from node.cli.more_options import distinct_options
 from node.cli.session import Session
 
 if TYPE_CHECKING:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from node.cli import exit_codes
-from node.cli.asking import AskedNearest, AskedOverlay, AskedQuery, AskedStats
+from node.cli.asking import AskedOverlay, AskedQuery, AskedStats
+from node.cli.asking_more import AskedHistogram, AskedNearest, AskedQuantiles
 from node.cli.examples import examples
 from node.cli.json_option import json_option, pass_session
-from node.cli.question_options import nearest_options, overlay_options, query_options, stats_options
+from node.cli.more_options import histogram_options, nearest_options, quantile_options
+from node.cli.question_options import overlay_options, query_options, stats_options
 from node.cli.session import Session
 
 if TYPE_CHECKING:
@@ -81,6 +83,40 @@ def explain_stats(session: Session, asked: AskedStats, analyze: bool, as_json: b
 @pass_session
 def explain_nearest(session: Session, asked: AskedNearest, analyze: bool, as_json: bool) -> int:
     """说明最近要素的查找 explain a question for the nearest features; options as in `guotu nearest`."""
+    with session.client() as mesh:
+        return _explain(mesh, asked.question(), analyze, as_json)
+
+
+@explain.command(
+    "histogram",
+    short_help="分级计数 a question for classes",
+    epilog=examples(
+        "guotu explain histogram dltb TBMJ --bins 20 --analyze",
+    ),
+)
+@histogram_options
+@_ANALYZE
+@json_option
+@pass_session
+def explain_histogram(session: Session, asked: AskedHistogram, analyze: bool, as_json: bool) -> int:
+    """说明一次分级计数 explain a question for classes; options as in `guotu histogram`."""
+    with session.client() as mesh:
+        return _explain(mesh, asked.question(), analyze, as_json)
+
+
+@explain.command(
+    "quantiles",
+    short_help="分位数 a question for quantiles",
+    epilog=examples(
+        "guotu explain quantiles dltb TBMJ --at 0.5 --analyze",
+    ),
+)
+@quantile_options
+@_ANALYZE
+@json_option
+@pass_session
+def explain_quantiles(session: Session, asked: AskedQuantiles, analyze: bool, as_json: bool) -> int:
+    """说明分位数的求法 explain a question for quantiles; options as in `guotu quantiles`."""
     with session.client() as mesh:
         return _explain(mesh, asked.question(), analyze, as_json)
 

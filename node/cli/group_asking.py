@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from node.cli import exit_codes
 from node.cli.group_form import chosen_group_form
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from guotu.answering import Answer
     from guotu.model.collection import Collection
     from guotu.model.question import Stats
-    from node.cli.asking import AskedStats
     from node.cli.session import Session
 
     Show = Callable[[Answer, Stats, Collection], None]
@@ -30,10 +29,24 @@ class GroupForm:
     as_json: bool
 
 
-def ask_groups(session: Session, asked: AskedStats, given: GroupForm, show: Show) -> int:
+class Questioned(Protocol):
+    """What was given of a question for groups."""
+
+    def question(self) -> Stats:
+        """Return the question."""
+
+
+def show_rows(answer: Answer, question: Stats, collection: Collection) -> None:
+    """Show the rows as they are, then what the answer says of itself."""
+    from node.cli.deliver import deliver_table
+
+    deliver_table(answer)
+
+
+def ask_groups(session: Session, asked: Questioned, given: GroupForm, show: Show) -> int:
     """Ask for groups; returns the exit code.
 
-    Raises: as `chosen_group_form`, `AskedStats.question` and `guotu.answering.Answer`.
+    Raises: as `chosen_group_form`, `Questioned.question` and `guotu.answering.Answer`.
     """
     from node.cli.deliver import deliver_file, deliver_json
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from node.cli.asking import AskedNearest
+from node.cli.asking_more import AskedNearest
 from node.cli.examples import examples
 from node.cli.feature_form import deliver_features, feature_form_options, wanted_form
 from node.cli.json_option import json_option, pass_session
-from node.cli.question_options import nearest_options
+from node.cli.more_options import nearest_options
 from node.cli.session import Session
 
 

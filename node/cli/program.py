@@ -24,6 +24,7 @@ from node.cli.examples import examples
 from node.cli.explain import explain
 from node.cli.failure import report, report_os_error
 from node.cli.gc import gc
+from node.cli.histogram import histogram
 from node.cli.materialize import materialize
 from node.cli.materialized import materialized
 from node.cli.nearest import nearest
@@ -33,6 +34,7 @@ from node.cli.overlay import overlay
 from node.cli.package import package
 from node.cli.pin import pin, unpin
 from node.cli.publish import publish
+from node.cli.quantiles import quantiles
 from node.cli.query import query
 from node.cli.receipt import receipt
 from node.cli.replicas import replicas
@@ -131,9 +133,9 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 
 for _command in (
-    node, nodes, collections, datasets, versions, diff, query, nearest, stats, distinct, overlay, explain, receipt,
-    publish, audit, catalogue, subscribe, unsubscribe, replicas, package, verify, pin, unpin, gc,
-    materialize, materialized, dematerialize, store,
+    node, nodes, collections, datasets, versions, diff, query, nearest, stats, distinct, histogram,
+    quantiles, overlay, explain, receipt, publish, audit, catalogue, subscribe, unsubscribe, replicas, package, verify,
+    pin, unpin, gc, materialize, materialized, dematerialize, store,
 ):  # fmt: skip
     program.add_command(_command)
 

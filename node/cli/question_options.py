@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 import click
 
-from node.cli.asking import Asked, AskedNearest, AskedOverlay, AskedQuery, AskedStats
+from node.cli.asking import Asked, AskedOverlay, AskedQuery, AskedStats
 from node.cli.parameters import Box, NameList
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_SUBJECT = click.argument("subject", metavar="COLLECTION|DATASET")
-_COMMON = (
+SUBJECT = click.argument("subject", metavar="COLLECTION|DATASET")
+COMMON = (
     click.option("--where", default="", metavar="CQL2", help="过滤条件（CQL2 文本或 JSON） filter, CQL2 text or JSON"),
     click.option("--bbox", type=Box(), help="范围，EPSG:4490 经度在前的度 window, degrees, lon/lat"),
     click.option(
@@ -51,26 +51,13 @@ _COMMON = (
         "--cut", type=_FILE, metavar="FILE", help="切面文件，如以前的回答 a file with a cut, such as an earlier answer"
     ),
 )
-_FIELDS = click.option("--fields", type=NameList(), default="", help="返回的字段 fields to return [全部 all]")
-_CRS = click.option("--crs", default="EPSG:4490", show_default=True, help="返回坐标系 CRS of the geometries")
+FIELDS = click.option("--fields", type=NameList(), default="", help="返回的字段 fields to return [全部 all]")
+CRS = click.option("--crs", default="EPSG:4490", show_default=True, help="返回坐标系 CRS of the geometries")
 _QUERY = (
-    _FIELDS,
+    FIELDS,
     click.option("--sort", type=NameList(), default="", metavar="a,-b", help="排序，- 为降序 sort, - for descending"),
     click.option("--limit", type=click.IntRange(min=0), help="最多行数，0 不限 most rows, 0 for no limit"),
-    _CRS,
-)
-_NEAREST = (
-    click.argument("place", nargs=-1, required=True, metavar="LON LAT|WKT|FILE"),
-    click.option("--k", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="几个 how many"),
-    click.option(
-        "--max-distance",
-        type=click.FloatRange(0, 1_000_000),
-        default=0.0,
-        metavar="METRES",
-        help="只取这么多米以内的 only features at most so far away [不限 any distance]",
-    ),
-    _FIELDS,
-    _CRS,
+    CRS,
 )
 _GROUP_BY = click.option(
     "--group-by",
@@ -78,7 +65,7 @@ _GROUP_BY = click.option(
     default="",
     help="分组字段或 province/prefecture/county group by fields or division levels",
 )
-_TOP = click.option(
+TOP = click.option(
     "--top",
     type=click.IntRange(min=0),
     default=0,
@@ -101,16 +88,8 @@ _STATS = (
     click.option("--min", "least", type=NameList(), default="", metavar="F", help="最小值 least"),
     click.option("--max", "greatest", type=NameList(), default="", metavar="F", help="最大值 greatest"),
     click.option("--avg", "averaged", type=NameList(), default="", metavar="F", help="平均值 mean"),
-    _TOP,
+    TOP,
 )
-_DISTINCT = (
-    click.argument("fields", type=NameList(), metavar="FIELD[,FIELD…]"),
-    click.option(
-        "--top", type=click.IntRange(min=0), default=0, metavar="N", help="只取最多的 N 个 the N most frequent"
-    ),
-)
-
-
 _OVERLAY = (
     click.argument("zones", type=click.Path(exists=True, path_type=Path), metavar="ZONES"),
     click.option(
@@ -133,13 +112,15 @@ _OVERLAY = (
 )
 
 
-def _stack(function: Callable[..., Any], decorators: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
+def stack(function: Callable[..., Any], decorators: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
+    """Give a command options, the first one first."""
     for decorate in reversed(decorators):
         function = decorate(function)
     return function
 
 
-def _asked(given: dict[str, Any]) -> Asked:
+def asked_of(given: dict[str, Any]) -> Asked:
+    """Take out of what was given what every question has."""
     names = ("where", "bbox", "within", "boundary", "scope", "partial", "versions", "cut")
     return Asked(given.pop("subject", ""), **{name: given.pop(name) for name in names})
 
@@ -149,22 +130,9 @@ def query_options(function: F) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(*args: Any, fields: Any, sort: Any, limit: Any, crs: str, **given: Any) -> Any:
-        return function(*args, asked=AskedQuery(_asked(given), fields, sort, limit, crs), **given)
+        return function(*args, asked=AskedQuery(asked_of(given), fields, sort, limit, crs), **given)
 
-    return _stack(command, (_SUBJECT, *_COMMON, *_QUERY))
-
-
-def nearest_options(function: F) -> Callable[..., Any]:
-    """Give a command the options of a question for the nearest features; it is called with `asked: AskedNearest`."""
-
-    @functools.wraps(function)
-    def command(
-        *args: Any, place: tuple[str, ...], count: int, max_distance: float, fields: Any, crs: str, **given: Any
-    ) -> Any:
-        asked = AskedNearest(_asked(given), place, count, max_distance, fields, crs)
-        return function(*args, asked=asked, **given)
-
-    return _stack(command, (_SUBJECT, *_NEAREST, *_COMMON))
+    return stack(command, (SUBJECT, *COMMON, *_QUERY))
 
 
 def stats_options(function: F) -> Callable[..., Any]:
@@ -183,21 +151,10 @@ def stats_options(function: F) -> Callable[..., Any]:
         **given: Any,
     ) -> Any:
         names = tuple(name for part in counted for name in part or ("",))
-        asked = AskedStats(_asked(given), group_by, names, summed, least, greatest, averaged, top)
+        asked = AskedStats(asked_of(given), group_by, names, summed, least, greatest, averaged, top)
         return function(*args, asked=asked, **given)
 
-    return _stack(command, (_SUBJECT, *_COMMON, *_STATS))
-
-
-def distinct_options(function: F) -> Callable[..., Any]:
-    """Give a command the options of a question for distinct values; it is called with `asked: AskedStats`."""
-
-    @functools.wraps(function)
-    def command(*args: Any, fields: Any, top: int, **given: Any) -> Any:
-        asked = AskedStats(_asked(given), fields, ("",), (), (), (), (), top)
-        return function(*args, asked=asked, **given)
-
-    return _stack(command, (_SUBJECT, *_DISTINCT, *_COMMON))
+    return stack(command, (SUBJECT, *COMMON, *_STATS))
 
 
 def overlay_options(function: F) -> Callable[..., Any]:
@@ -218,6 +175,6 @@ def overlay_options(function: F) -> Callable[..., Any]:
         from node.cli.zones import ZoneFile
 
         file = ZoneFile(zones, zone_field, layer, encoding, crs)
-        return function(*args, asked=AskedOverlay(file, subjects, _asked(given), group_by), **given)
+        return function(*args, asked=AskedOverlay(file, subjects, asked_of(given), group_by), **given)
 
-    return _stack(command, _OVERLAY + _COMMON)
+    return stack(command, _OVERLAY + COMMON)

@@ -15,7 +15,7 @@ from federation.execution import groups
 from federation.execution.groups import finish, lower, merge_groups
 from guotu.model.errors import TooLarge
 from guotu.model.grouping import grouping_schema
-from guotu.model.question import Aggregate, AggregateFunction, Stats
+from guotu.model.question import Aggregate, AggregateFunction
 from tests.support.federation_parts import PARCELS
 
 COUNT, SUM, MIN, MAX, AVG = AggregateFunction
@@ -94,8 +94,7 @@ def test_merging_parts_is_grouping_the_whole(parts: list[list[Row]], by: tuple[s
     tables = [pa.Table.from_pylist(grouped(part, by, lowered), schema) for part in parts]
     merged = merge_groups(tables, by, lowered, schema)
     assert merged.schema == schema
-    stats = Stats("dltb", AGGREGATES, by)
-    answer = finish(merged, stats, PARCELS)
+    answer = finish(merged, AGGREGATES, grouping_schema(PARCELS, by, AGGREGATES))
     assert answer.schema == grouping_schema(PARCELS, by, AGGREGATES)
     expected = grouped([row for part in parts for row in part], by, AGGREGATES)
     got = answer.to_pylist()
@@ -134,9 +133,8 @@ def test_sums_close_to_the_digit_where_floats_do_not() -> None:
 
 def test_nothing_at_all_is_one_row_without_group_columns_and_none_with() -> None:
     lowered = lower(AGGREGATES)
-    stats = Stats("dltb", AGGREGATES)
     empty = merge_groups([], (), lowered, grouping_schema(PARCELS, (), lowered))
-    (row,) = finish(empty, stats, PARCELS).to_pylist()
+    (row,) = finish(empty, AGGREGATES, grouping_schema(PARCELS, (), AGGREGATES)).to_pylist()
     assert row == {item.alias: 0 if item.function is COUNT else None for item in AGGREGATES}
     assert merge_groups([], ("DLBM",), lowered, grouping_schema(PARCELS, ("DLBM",), lowered)).num_rows == 0
 

@@ -11,10 +11,12 @@ from guotu.model.errors import InvalidQuestion
 from guotu.model.question import (
     Aggregate,
     AggregateFunction,
+    Bins,
     CompletenessMode,
     Nearest,
     Options,
     Overlay,
+    Quantiles,
     Query,
     Question,
     Scope,
@@ -72,6 +74,8 @@ _STATS = st.builds(
     selection=_SELECTIONS,
     options=_OPTIONS,
     top=st.integers(0, 2**63 - 1),
+    bins=st.none() | st.builds(Bins, _NAMES, st.integers(0, 1024), st.lists(_NAMES).map(tuple)),
+    quantiles=st.none() | st.builds(Quantiles, _NAMES, st.lists(st.floats(0, 1)).map(tuple)),
 )
 _ZONES = st.lists(st.tuples(_ZONE_NAMES, _DEGREES), min_size=1, max_size=4, unique_by=lambda item: item[0]).map(
     lambda items: zones_of([name for name, _ in items], shapely.box(0, 0, [abs(x) / 2 + 1 for _, x in items], 2))

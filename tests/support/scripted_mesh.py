@@ -26,7 +26,6 @@ from guotu.model.question import (
     Stats,
 )
 from guotu.model.records import DatasetRecord, ReplicaRecord
-from registry.gazetteer import Gazetteer
 from tests.support.federation_parts import PARCELS, FixedCatalogue, FixedDirectory, dataset, view
 from tests.support.scripted_peers import Member, MemberStore, ScriptedPeers, parcels
 
@@ -124,7 +123,7 @@ class Mesh:
             peers=self.peers,
             request_id=lambda: "request-1",
             observe=self.observed.append,
-            boundaries=Boundaries(directory, Gazetteer.load().find),
+            boundaries=Boundaries(directory, lambda wanted: ()),
             nearest=nearest,
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -24,11 +25,12 @@ from guotu.model.answer import (
     Segment,
     Trailer,
 )
-from guotu.model.collection import Collection
+from guotu.model.bins import edges_of, with_bounds
+from guotu.model.collection import Collection, Field
 from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.distance import Distances
 from guotu.model.errors import NodeUnavailable
-from guotu.model.grouping import grouping_schema
+from guotu.model.grouping import BIN, grouping_schema, require_field
 from guotu.model.overlay import Tabulation, scanned_fields
 from guotu.model.plan import Plan
 from guotu.model.ports import Grouping, Scan, StoredVersion
@@ -36,6 +38,7 @@ from guotu.model.question import (
     DISTANCE,
     Aggregate,
     AggregateFunction,
+    Bins,
     CompletenessMode,
     Nearest,
     Overlay,
@@ -79,10 +82,25 @@ def grouped(rows: list[Row], by: tuple[str, ...], aggregates: tuple[Aggregate, .
     ]
 
 
+def binned(rows: list[Row], field: Field, edges: Sequence[Any]) -> list[Row]:
+    """Return rows with the number of the class that they are in."""
+    return [{**row, BIN: bin_of(row.get(field.name), edges)} for row in rows]
+
+
+def bin_of(value: Any, edges: Sequence[Any]) -> int | None:
+    """Return the number of the class of a value."""
+    if value is None:
+        return None
+    exact = Decimal(repr(value)) if isinstance(edges[0], Decimal) else value
+    return len(edges) - 1 if exact == edges[-1] else bisect_right(edges, exact)
+
+
 def _aggregate(item: Aggregate, rows: list[Row]) -> Any:
     values = [row[item.field] for row in rows if row.get(item.field) is not None] if item.field else rows
     if item.function is AggregateFunction.COUNT:
         return len(values)
+    if item.function is not AggregateFunction.SUM:
+        return {AggregateFunction.MIN: min, AggregateFunction.MAX: max}[item.function](values, default=None)
     return sum((Decimal(repr(value)).quantize(Decimal("0.01")) for value in values), Decimal(0)) if values else None
 
 
@@ -185,7 +203,10 @@ class Member:
             return self.scanned(scan)
         if isinstance(question, Overlay):
             return self.overlaid(question)
-        return self.aggregated(Grouping(question.group_by, question.aggregates))
+        groups = self.aggregated(Grouping(question.group_by, question.aggregates, bins=question.bins))
+        if question.bins is None:
+            return groups
+        return with_bounds(groups, question.bins, self._field(question.bins), question.aggregates).combine_chunks()
 
     def neighbours(self, nearest: Nearest, query: Query) -> pa.Table:
         """Return the rows that are nearest; filters are not looked at."""
@@ -202,8 +223,15 @@ class Member:
 
     def aggregated(self, grouping: Grouping) -> pa.Table:
         """Return the groups of a grouping; filters are not looked at."""
-        schema = grouping_schema(self.collection, grouping.group_by, grouping.aggregates)
-        return pa.Table.from_pylist(grouped(self.rows, grouping.group_by, grouping.aggregates), schema)
+        schema = grouping_schema(self.collection, grouping.group_by, grouping.aggregates, grouping.bins)
+        rows, by = self.rows, grouping.group_by
+        if grouping.bins is not None:
+            field = self._field(grouping.bins)
+            rows, by = binned(rows, field, edges_of(grouping.bins, field)), (BIN,)
+        return pa.Table.from_pylist(grouped(rows, by, grouping.aggregates), schema)
+
+    def _field(self, bins: Bins) -> Field:
+        return require_field(self.collection, bins.field)
 
     def overlaid(self, overlay: Overlay) -> pa.Table:
         """Return the groups of an overlay; filters are not looked at."""

@@ -12,7 +12,16 @@ import shapely
 
 from guotu.client import connect
 from guotu.model.errors import InvalidQuestion
-from guotu.model.question import Aggregate, AggregateFunction, CompletenessMode, Nearest, Query, Stats
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    Bins,
+    CompletenessMode,
+    Nearest,
+    Quantiles,
+    Query,
+    Stats,
+)
 from tests.support.canned_node import CannedNode, Script, answer_frames
 from tests.support.cli_runner import asked, document, run
 
@@ -125,3 +134,59 @@ def test_the_nearest_from_python(node: CannedNode, script: Script) -> None:
     assert isinstance(one, Query)
     assert one.nearest == Nearest(shapely.to_wkb(PLACE), 7.0)
     assert (one.limit, one.selection.division) == (3, "510100")
+
+
+def class_frames() -> list[object]:
+    rows = pa.record_batch(
+        [pa.array([1, 2]), pa.array([0.0, 5.0]), pa.array([5.0, 9.5]), pa.array([3, 4])],
+        ["bin", "low", "high", "count"],
+    )
+    return list(answer_frames([rows], rows.schema))
+
+
+@pytest.mark.parametrize(("given", "bins"), [
+    (["--bins", "2"], Bins("area_m2", 2)),
+    (["--range", "0,9.5"], Bins("area_m2", 10, ("0", "9.5"))),
+    (["--edges", "0,5,9.5"], Bins("area_m2", 0, ("0", "5", "9.5"))),
+])  # fmt: skip
+def test_classes(node: CannedNode, script: Script, given: list[str], bins: Bins) -> None:
+    script.frames = class_frames()  # type: ignore[assignment]
+    result = run(node, "histogram", "landcover", "area_m2", *given, "--partial")
+    assert result.exit_code == 0, result.output
+    assert "9.5" in result.stdout
+    question = asked(script)
+    assert (question.bins, question.aggregates) == (bins, COUNT)
+    assert question.options.completeness is CompletenessMode.ALLOW_PARTIAL
+
+
+def test_quantiles(node: CannedNode, script: Script) -> None:
+    script.frames = class_frames()  # type: ignore[assignment]
+    result = run(node, "quantiles", "landcover", "area_m2", "--at", "0.5,1", "--where", "igbp = 13", "--json")
+    assert result.exit_code == 0
+    question = asked(script)
+    assert (question.quantiles, question.aggregates) == (Quantiles("area_m2", (0.5, 1.0)), ())
+    assert question.selection.filter == "igbp = 13"
+    wrong = run(node, "quantiles", "landcover", "area_m2", "--at", "half", "--json")
+    assert (wrong.exit_code, document(wrong)["error"]["reason"]) == (2, "INVALID_QUESTION")
+
+
+def test_classes_and_quantiles_from_python(node: CannedNode, script: Script) -> None:
+    script.frames = class_frames()  # type: ignore[assignment]
+    with connect(node.address) as mesh:
+        mesh.histogram("landcover", "area_m2", 4, range=(0, 8), boundary="成都市").table()
+        mesh.histogram("landcover", "area_m2", edges=(0, 1.5, 8)).table()
+        mesh.quantiles("landcover", "area_m2", (0.1,)).table()
+    first, second, third = script.questions
+    assert isinstance(first, Stats)
+    assert (first.bins, first.selection.boundary) == (Bins("area_m2", 4, ("0", "8")), "成都市")
+    assert isinstance(second, Stats)
+    assert second.bins == Bins("area_m2", 0, ("0", "1.5", "8"))
+    assert isinstance(third, Stats)
+    assert third.quantiles == Quantiles("area_m2", (0.1,))
+
+
+@pytest.mark.parametrize("words", [["histogram", "landcover", "area_m2"], ["quantiles", "landcover", "area_m2"]])
+def test_they_can_be_explained(node: CannedNode, words: list[str]) -> None:
+    result = run(node, "explain", *words, "--analyze")
+    assert result.exit_code == 3
+    assert "concatenate by dataset" in result.stdout

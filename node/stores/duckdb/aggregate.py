@@ -20,7 +20,7 @@ def aggregate(cursor: Cursor, view: View, collection: Collection, grouping: Grou
         UnknownField, InvalidFilter, InvalidQuestion: the grouping does not suit the collection.
         TooLarge: more groups than allowed.
     """
-    schema = grouping_schema(collection, grouping.group_by, grouping.aggregates)
+    schema = grouping_schema(collection, grouping.group_by, grouping.aggregates, grouping.bins)
     statement = grouping_statement(view, collection, grouping)
     groups = cursor.execute(statement.text, statement.parameters).to_arrow_table()
     most = grouping.max_groups

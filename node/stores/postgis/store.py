@@ -218,7 +218,7 @@ class PostgisStore:
 
         async def begin(connection: Connection, known: Catalogue) -> Reading:
             view = known.view(dataset, version)
-            schemas.append(grouping_schema(collection, grouping.group_by, grouping.aggregates))
+            schemas.append(grouping_schema(collection, grouping.group_by, grouping.aggregates, grouping.bins))
             return Reading([grouping_statement(view, collection, grouping)], schemas[0])
 
         found = [batch async for batch in self._database.stream(f"aggregating {dataset}@{version}", begin)]

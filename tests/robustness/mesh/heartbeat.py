@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from guotu.client import connect
 from guotu.model.errors import GuotuError
@@ -14,6 +16,15 @@ from tests.robustness.mesh.namespaces import listening_socket
 _BEAT_S = 0.01
 _CONTROL_S = 0.1
 """Deadline of a control call, seconds."""
+
+
+def waits_s() -> dict[str, float]:
+    """Return how long each thread of this process has stood ready in all, without a processor, seconds (Linux)."""
+    found = {}
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            found[thread.name] = int((thread / "schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    return found
 
 
 class Heartbeat:
@@ -33,8 +44,12 @@ class Heartbeat:
         for thread in self._threads:
             thread.start()
 
-    def lateness(self, since: float) -> float:
-        """Return by how much it woke late, at most, since a time (of `time.monotonic`), seconds."""
+    def lateness(self, since: float, waits: Mapping[str, float]) -> float:
+        """Return how much later than due what began at a time (of `time.monotonic`) may end by this process, seconds.
+
+        It is what either thread woke late at most, and what the two threads that waited longest for a processor, as
+        those that read an answer and that wait for it may have, waited since then; `waits` are those of that time.
+        """
         noted = tuple(self._late)
         # A beat that is overdue right now counts as far as it is late.
         worst = max(0.0, time.monotonic() - noted[-1][0] - 2 * _BEAT_S) if noted else 0.0
@@ -42,7 +57,8 @@ class Heartbeat:
             if at < since:
                 break
             worst = max(worst, late)
-        return worst
+        waited = sorted(now - waits.get(thread, 0.0) for thread, now in waits_s().items())
+        return worst + sum(waited[-2:])
 
     def close(self) -> None:
         """End it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from guotu.model.bins import edges_of
 from guotu.model.collection import Collection, Field, FieldType
 from guotu.model.division import prefix_length
 from guotu.model.errors import InvalidQuestion
@@ -13,7 +14,8 @@ from node.stores.postgis.sql.dialect import where_clause
 from node.stores.postgis.sql.parameters import PgParameters
 from node.stores.postgis.sql.retrieval import Statement
 from node.stores.postgis.sql.source import source
-from node.stores.postgis.sql.types import outgoing
+from node.stores.postgis.sql.types import outgoing, sql_type
+from node.stores.sql.bins import bin_sql
 from node.stores.sql.identifiers import column
 
 _OF_BOOLEANS = {AggregateFunction.MIN: "bool_and", AggregateFunction.MAX: "bool_or"}
@@ -29,6 +31,9 @@ def grouping_statement(view: View, collection: Collection, grouping: Grouping) -
     """
     parameters = PgParameters()
     keys = [_key(collection, name) for name in grouping.group_by]
+    if grouping.bins is not None:
+        field = require_field(collection, grouping.bins.field)
+        keys.insert(0, bin_sql(sql_type, field, edges_of(grouping.bins, field), parameters))
     values = [_value(collection, item) for item in grouping.aggregates]
     text = f"SELECT {', '.join(keys + values)} FROM {source(view, collection, parameters)}"  # noqa: S608 (names are quoted)
     text += where_clause(collection, grouping.filter, parameters)
