@@ -186,7 +186,9 @@ class Federation:
         self, plan: Plan, options: Options, deadline: Deadline, work: Work
     ) -> AsyncGenerator[Frame, None]:
         answering = Answering(plan, options, self._request_id(), deadline)
-        members = Members(self._store, self._peers, self._punctuality, work, answering, self._nearest)
+        members = Members(
+            self._store, self._peers, self._punctuality, work, answering, self._planner.detour, self._nearest
+        )
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
@@ -229,6 +231,7 @@ class Federation:
             return step
         asked = about(question, step) if isinstance(question, Overlay) else question
         asked = replace(asked, options=member_options(question.options, step))
+        step = replace(step, detour=tuple(part.node for part in self._planner.detour(step) if part.address))
         try:
             below = await self._peers.explain(step.address, asked, deadline.member_share())
         except GuotuError as failure:

@@ -155,7 +155,8 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         refetch=refetch_by(replication.site),
         node=node,
     )
-    planner = Planner(node, directory, holdings.records, holdings.replicas)
+    bypass = config.federation.bypass
+    planner = Planner(node, directory, holdings.records, holdings.replicas, bypass)
     notary = Notary(key.public_bytes, key.sign, clock)
     federation = Federation(
         planner,
@@ -256,4 +257,6 @@ def _record(
         public_key=key.public_bytes,
         store=config.store.kind,
         draining=data.draining.exists(),
+        reached_through=config.node.reached_through,
+        also_under=config.node.also_under,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import groupby, pairwise
+from operator import itemgetter
+
 from federation.planning.prune import MAY_MATCH
 from federation.planning.topology import Topology
 from guotu.model.division import split_dataset
@@ -24,8 +27,21 @@ def closed(members: Members, cut: Cut, collection: str, topology: Topology, root
         owner, of_collection = split_dataset(dataset)
         through = topology.step(root, owner) if of_collection == collection else None
         if through is not None:
-            expected[through] = _with(expected.get(through, ()), unadvertised(dataset, version))
-    return {child: expected[child] for child in sorted(expected)}
+            expected[through] = (*expected.get(through, ()), unadvertised(dataset, version))
+    return {child: _ordered(expected[child]) for child in sorted(expected)}
+
+
+def by_owner(members: Members) -> list[tuple[str, tuple[ExpectedDataset, ...]]]:
+    """Return children and what is expected of them so that owners ascend, as rows and their pages do.
+
+    They do where children stand by divisions alone. Else a child may be named for several parts.
+    """
+    parts = list(members.items())
+    if all(_owner(before[-1]) < _owner(after[0]) for (_, before), (_, after) in pairwise(parts)):
+        return parts
+    items = sorted((_owner(item), child, item) for child, part in parts for item in part)
+    runs = groupby(items, key=itemgetter(1))
+    return [(child, tuple(item for _, _, item in run)) for child, run in runs]
 
 
 def unadvertised(dataset: str, version: int) -> ExpectedDataset:
@@ -33,5 +49,11 @@ def unadvertised(dataset: str, version: int) -> ExpectedDataset:
     return ExpectedDataset(dataset, version, 0, 0.0, True, MAY_MATCH)
 
 
-def _with(items: tuple[ExpectedDataset, ...], more: ExpectedDataset) -> tuple[ExpectedDataset, ...]:
-    return tuple(sorted((*items, more), key=lambda item: split_dataset(item.dataset)[0]))
+def _ordered(items: tuple[ExpectedDataset, ...]) -> tuple[ExpectedDataset, ...]:
+    """Return them in ascending order; the same tuple if they are, since what was made for it is kept by it."""
+    ordered = tuple(sorted(items, key=_owner))
+    return items if ordered == items else ordered
+
+
+def _owner(item: ExpectedDataset) -> str:
+    return split_dataset(item.dataset)[0]

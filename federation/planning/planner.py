@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import shapely
 
 from federation.planning.arrangement import Arrangement, expect
-from federation.planning.closing import closed, unadvertised
+from federation.planning.closing import by_owner, closed, unadvertised
 from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
 from federation.planning.reach import reach_of
@@ -18,8 +19,9 @@ from federation.planning.turning import turned
 from federation.planning.zoning import with_zones
 from federation.selection import BoundSelection, bind_selection, near
 from guotu.model.collection import Collection
-from guotu.model.division import dataset_id, split_dataset
+from guotu.model.division import dataset_id, split_dataset, stands_above
 from guotu.model.errors import InvalidQuestion, UnknownDataset
+from guotu.model.gateway import gateway
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.ports import Directory, DirectoryView
 from guotu.model.question import Cut, Options, Overlay, Query, Question, Scope
@@ -30,6 +32,8 @@ Holdings = Callable[[], Mapping[str, DatasetRecord]]
 Replicas = Callable[[], Mapping[str, DatasetRecord]]
 """The node's whole replicas by dataset id, each at the version held here."""
 _NO_DATASETS: Mapping[str, DatasetRecord] = {}
+REACHED_THROUGH = "REACHED_THROUGH"
+"""Why a member cannot be asked: the one node that may dial it cannot be asked either."""
 _KEPT_ARRANGEMENTS = 8
 """Collections whose arrangement is kept; one of 3,200 datasets takes some megabytes."""
 
@@ -37,8 +41,12 @@ _KEPT_ARRANGEMENTS = 8
 class Planner:
     """Plans questions for one node."""
 
-    def __init__(self, node: str, directory: Directory, holdings: Holdings, replicas: Replicas = dict) -> None:
+    def __init__(
+        self, node: str, directory: Directory, holdings: Holdings, replicas: Replicas = dict, bypass: bool = True
+    ) -> None:
+        """Set where facts come from; `bypass`: ask those behind a member that does not answer without it."""
         self.node = node
+        self._bypass = bypass
         self._directory = directory
         self._holdings = holdings
         self._replicas = replicas
@@ -88,8 +96,8 @@ class Planner:
             arrangement = self._arrangement(question.collection, view)
             members = arrangement.members(decide_all(prunable, arrangement.candidates), options.cut)
             if options.closed:
-                members = closed(members, options.cut, question.collection, self._topology, self.node)
-            steps.extend(self._member_step(child, expected, view) for child, expected in members.items())
+                members = closed(members, options.cut, question.collection, arrangement.tree, self.node)
+            steps.extend(self._member_step(child, part, view, options.relayed) for child, part in by_owner(members))
         if options.closed and not steps:
             detail = (
                 f"其中没有此处可答的 {question.collection} 数据集 it names no dataset of it that is answered for here"
@@ -114,7 +122,9 @@ class Planner:
         record = view.datasets.get(collection, _NO_DATASETS).get(dataset)
         if record is None or options.scope is Scope.SELF:
             raise UnknownDataset(dataset=dataset)
-        return self._member_step(owner, (_expect(prunable, record, options.cut),), view)
+        door, reached = gateway(owner, self.node, view.nodes)
+        expected = (_expect(prunable, record, options.cut),)
+        return self._member_step(owner if reached is None else door, expected, view, options.relayed)
 
     def _here(self, expected: ExpectedDataset, detail: str = "") -> PlanStep:
         decision = Decision.LOCAL if expected.keep else Decision.PRUNE
@@ -133,33 +143,60 @@ class Planner:
             return [self._lost_step(_expect(prunable, lost, cut))]
         return [self._lost_step(unadvertised(dataset, cut[dataset]))] if options.closed else []
 
-    def _member_step(self, node: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView) -> PlanStep:
-        """Return the step of another node: asked if anything of its part is kept and it is registered."""
+    def _member_step(
+        self, node: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView, relayed: bool
+    ) -> PlanStep:
+        """Return the step of another node: asked if anything of its part is kept and it can be reached.
+
+        A question from another node goes down only, so that none goes in circles where nodes see different directories.
+        """
         kept = sum(item.keep for item in expected)
         if not kept:
             reasons = sorted({item.reason for item in expected})
             return PlanStep(node, Decision.PRUNE, "+".join(reasons), expected=expected)
         standbys = self._standbys.of(node, expected, view, self._replicas())
-        record = view.nodes.get(node)
-        if record is None:
-            detail = "it is not registered at the moment (its lease has expired)"
-            return PlanStep(node, Decision.MISSING, "NOT_REGISTERED", detail, expected=expected, standbys=standbys)
+        door, record = gateway(node, self.node, view.nodes)
+        if record is None or door != node or (relayed and not stands_above(self.node, node)):
+            reason, detail = _out_of_reach(node, view)
+            return PlanStep(node, Decision.MISSING, reason, detail, expected=expected, standbys=standbys)
         alone = len(expected) == 1 and expected[0].dataset.startswith(f"{node}/")
-        scope = Scope.SELF if alone else Scope.SUBTREE
         detail = f"{kept} of {len(expected)} datasets may match"
         if record.draining:
             detail += "; it is being drained: standbys that hold all of them come first"
         return PlanStep(
-            node,
-            Decision.ASK,
-            MAY_MATCH,
-            detail,
-            record.address,
-            scope,
-            expected,
+            node=node,
+            decision=Decision.ASK,
+            reason=MAY_MATCH,
+            detail=detail,
+            address=record.address,
+            scope=Scope.SELF if alone else Scope.SUBTREE,
+            expected=expected,
             standbys=standbys,
             draining=record.draining,
+            bypass=self._bypass and any(item.keep for item in _behind(node, expected)),
         )
+
+    def detour(self, step: PlanStep, avoided: frozenset[str] = frozenset()) -> tuple[PlanStep, ...]:
+        """Return the steps by which what lies behind a member is asked without it, in the order of its own answer.
+
+        Args:
+            step: of a member that does not answer, at the versions that are pinned.
+            avoided: members that do not answer either.
+        """
+        behind = [item for item in _behind(step.node, step.expected) if item.keep]
+        if not (step.bypass and behind):
+            return ()
+        gone = avoided | {step.node}
+        now = self._directory.view()
+        view = replace(now, nodes={name: record for name, record in now.nodes.items() if name not in gone})
+        known = self._arrangements.get(split_dataset(behind[0].dataset)[1])
+        tree = (Topology(now.nodes) if known is None else known.tree).without(gone)
+        parts: dict[str, list[ExpectedDataset]] = {}
+        for item in behind:
+            owner = split_dataset(item.dataset)[0]
+            parts.setdefault(tree.step(self.node, owner) or owner, []).append(item)
+        members = {child: tuple(part) for child, part in sorted(parts.items())}
+        return tuple(self._member_step(child, part, view, relayed=True) for child, part in by_owner(members))
 
     def _lost_step(self, expected: ExpectedDataset) -> PlanStep:
         if not expected.keep:
@@ -179,6 +216,21 @@ class Planner:
         if len(self._arrangements) > _KEPT_ARRANGEMENTS:
             del self._arrangements[next(iter(self._arrangements))]
         return known
+
+
+def _behind(node: str, expected: tuple[ExpectedDataset, ...]) -> Iterator[ExpectedDataset]:
+    """Yield the datasets that are not the member's own."""
+    return (item for item in expected if not item.dataset.startswith(f"{node}/"))
+
+
+def _out_of_reach(node: str, view: DirectoryView) -> tuple[str, str]:
+    """Return reason and detail of a member that cannot be dialed."""
+    record = view.nodes.get(node)
+    if record is None:
+        return "NOT_REGISTERED", "it is not registered at the moment (its lease has expired)"
+    if not record.reached_through:
+        return "NOT_BELOW", "it is not below this node, which was asked as a member"
+    return REACHED_THROUGH, f"it is reached only through {record.reached_through}, which cannot be asked at the moment"
 
 
 def _expect(selection: Prunable, record: DatasetRecord, cut: Cut) -> ExpectedDataset:

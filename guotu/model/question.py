@@ -78,6 +78,8 @@ class Options:
     """The cut is whole: datasets that it does not name have no part in the answer."""
     receipt: bool = False
     """Give a signed receipt with the trailer."""
+    relayed: bool = False
+    """A node asks its member; that one asks none but those below it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ from typing import Any
 from guotu.model.question import Options, Page, Question
 from guotu.model.zones import Zones
 
+_WITHOUT_BEARING = ("receipt", "relayed")
+
 
 def question_document(question: Question) -> dict[str, Any]:
     """Return a question's document: its kind and all its parts, by name; the SHA-256 (hex) of what may be large.
 
-    Left out is what has no bearing on the answer: whether a receipt is wanted.
+    Left out is what has no bearing on the answer: whether a receipt is wanted, and whether a node asks.
 
     Raises:
         TooLarge: the zones of an overlay are.
@@ -40,7 +42,7 @@ def _document(value: Any) -> Any:
         case Page():
             return {"size": value.size, "token": _digest(value.token.encode()) if value.token else None}
         case Options():
-            return {name: part for name, part in _parts(value).items() if name != "receipt"}
+            return {name: part for name, part in _parts(value).items() if name not in _WITHOUT_BEARING}
         case Mapping():
             return {str(name): _document(part) for name, part in value.items()}
         case tuple() | list():

@@ -65,6 +65,7 @@ def _options_to_proto(options: model.Options) -> query_pb2.QuestionOptions:
         cut=cut_to_proto(options.cut) if options.cut else None,
         dataset=options.dataset,
         terms=query_pb2.CutTerms(closed=options.closed, receipt=options.receipt),
+        relayed=options.relayed,
     )
 
 
@@ -76,6 +77,7 @@ def _options_from_proto(options: query_pb2.QuestionOptions) -> model.Options:
         dataset=options.dataset,
         closed=options.terms.closed,
         receipt=options.terms.receipt,
+        relayed=options.relayed,
     )
 
 

@@ -112,6 +112,7 @@ def _step_document(step: PlanStep) -> dict[str, Any]:
         "cut": dict(sorted(step.cut.items())),
         "advertised_rows": step.advertised_rows,
         "standbys": [asdict(standby) for standby in step.standbys],
+        "detour": list(step.detour),
         "plan": None if step.plan is None else plan_document(step.plan),
     }
 

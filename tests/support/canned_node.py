@@ -56,6 +56,7 @@ PLAN = Plan(
             "MAY_MATCH",
             address="10.0.0.2:7083",
             expected=(ExpectedDataset("510100/landcover", 3, 4, 1e9, True, "MAY_MATCH"),),
+            detour=("510104", "510105"),
         ),
         PlanStep("500000", Decision.PRUNE, "OUTSIDE_WINDOW"),
     ),

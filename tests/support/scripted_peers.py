@@ -293,6 +293,10 @@ class MemberStore:
     def __init__(self, *members: Member) -> None:
         self._members = {member.dataset: member for member in members}
 
+    def hold(self, member: Member) -> None:
+        """Have the rows of one more member."""
+        self._members[member.dataset] = member
+
     async def scan(
         self, dataset: str, version: int, collection: Collection, scan: Scan
     ) -> AsyncIterator[pa.RecordBatch]:

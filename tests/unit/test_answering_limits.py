@@ -49,8 +49,8 @@ async def test_standbys_that_cover_a_part_do_not_pass_for_the_whole(make: Make) 
     city = Member("510100", parcels("510100", 35), failure=LOST)
     copy = Member("510100", parcels("510100", 35), batch_rows=3, seconds_a_batch=0.01)
     holder = Member("510200", parcels("510200", 2), holds=(copy,))
-    mesh = Mesh(Member("510000", parcels("510000", 3)), city, holder, Member("510104", parcels("510104", 20)))
-    heard = await mesh.ask(limited(make, PARTIAL))
+    members = Member("510000", parcels("510000", 3)), city, holder, Member("510104", parcels("510104", 20))
+    heard = await Mesh(*members, bypass=False).ask(limited(make, PARTIAL))
     assert heard.failure is None
     assert len(heard.rows) == LIMIT
     assert heard.outcomes["510104"].outcome is Outcome.UNREACHABLE
