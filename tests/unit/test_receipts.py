@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -245,11 +245,17 @@ async def test_a_node_gives_receipts_to_who_asks_for_one(notary: Notary) -> None
 def test_a_question_has_one_document() -> None:
     count = Aggregate(AggregateFunction.COUNT, "", "count")
     zones = zones_of(["a"], np.array([shapely.box(104, 30, 105, 31)]))
-    assert question_document(Stats("dltb", (count,), ("DLBM",))) == {
-        "kind": "stats", "collection": "dltb", "group_by": ["DLBM"], "aggregates": [["count", "", "count"]], "top": 0,
-        "selection": {"filter": "", "bbox": None, "within_sha256": "", "division": "", "boundary": ""},
-        "options": {"scope": "subtree", "completeness": "require_all", "cut": {}, "closed": False, "dataset": ""},
+    found = question_document(Stats("dltb", (count,), ("DLBM",)))
+    assert (found["kind"], found["aggregates"]) == ("stats", [{"function": "count", "field": "", "alias": "count"}])
+    assert found["options"] == {
+        "scope": "subtree", "completeness": "require_all", "cut": {}, "dataset": "", "closed": False,
     }  # fmt: skip
     overlay = question_document(Overlay("dltb", zones))
     assert (overlay["kind"], overlay["zones"]["count"], len(overlay["zones"]["sha256"])) == ("overlay", 1, 64)
-    assert question_document(Query("dltb", Selection(within=b"x")))["selection"]["within_sha256"]
+    polygon = question_document(Query("dltb", Selection(within=b"x"), page=Page(7, "token")))
+    assert len(polygon["selection"]["within"]["sha256"]) == len(polygon["page"]["token"]["sha256"]) == 64
+    for question in (Query("dltb"), Stats("dltb", (count,)), Overlay("dltb", zones)):
+        asked = question_document(question)
+        assert set(asked) == {"kind", *(part.name for part in fields(question))}
+        assert asked == question_document(replace(question, options=Options(receipt=True)))
+        assert canonical_json(asked)
