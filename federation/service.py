@@ -128,6 +128,7 @@ class Federation:
             return
         if isinstance(question, Stats) and question.bins is not None and question.bins.count:
             question = await with_edges(question, question.bins, collection, self._ask_stats, deadline)
+            check_question(question, collection)
         with self._tracing.span("plan", collection=collection.id) as span:
             asked, plan, selection = await self._planned(question if page is None else page.query, deadline)
             span.tell(steps=len(plan.steps), stale_registry=plan.stale_registry)
