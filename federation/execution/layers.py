@@ -74,7 +74,7 @@ class LayerWork:
         Zones are read and joined some thousands at a time: neither side is ever in memory as a whole, nor on a disk.
         """
         (expected,) = step.expected
-        started, waited = time.perf_counter(), 0.0
+        started, store_s = time.perf_counter(), 0.0
         owned = Owned(expected.dataset, self.collection, self.overlay.left_to, self.key_rows)
         fields = owned.columns(scanned_fields(self.collection, self.overlay.group_by))
         scan = Scan(fields, self.selection.expression)
@@ -87,13 +87,13 @@ class LayerWork:
                 found, seconds = await tabulated(
                     store, expected, self.collection, near, zones, self.overlay.group_by, owned
                 )
-                waited += seconds
+                store_s += seconds
                 await asyncio.to_thread(lambda part: sums.add(part), found.labelled(labels))
         for notice in owned.notices:
             yield notice
         groups = sums.table()
         table = self.schema.empty_table() if groups is None else groups.cast(self.schema)
-        async for frame in groups_frames(step, table, started, waited):
+        async for frame in groups_frames(step, table, started, store_s):
             yield frame
 
     async def _zones(self, window: Extent | None) -> AsyncIterator[tuple[pa.Table, np.ndarray]]:

@@ -127,22 +127,19 @@ async def overlay_frames(
     started = time.perf_counter()
     owned = Owned(expected.dataset, collection, overlay.left_to, key_rows)
     scan = replace(scan, fields=owned.columns(scan.fields))
-    found, waited = await tabulated(store, expected, collection, scan, overlay.zones, overlay.group_by, owned)
+    found, store_s = await tabulated(store, expected, collection, scan, overlay.zones, overlay.group_by, owned)
     for notice in owned.notices:
         yield notice
-    async for frame in groups_frames(step, await asyncio.to_thread(found.table), started, waited):
+    async for frame in groups_frames(step, await asyncio.to_thread(found.table), started, store_s):
         yield frame
 
 
-async def groups_frames(step: PlanStep, groups: pa.Table, started: float, waited: float) -> AsyncIterator[Frame]:
-    """Yield the groups of a dataset held here, then a trailer.
-
-    `started` as `time.perf_counter()`; `waited`: seconds spent waiting for the store.
-    """
+async def groups_frames(step: PlanStep, groups: pa.Table, started: float, store_s: float) -> AsyncIterator[Frame]:
+    """Yield the groups of a dataset held here, then a trailer; `started` as `time.perf_counter()`."""
     (expected,) = step.expected
     for part in groups.to_batches(max_chunksize=_GROUPS):
         yield Batch(expected.dataset, part)
-    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, waited, ())
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, store_s, ())
 
 
 async def tabulated(
@@ -154,7 +151,7 @@ async def tabulated(
     group_by: tuple[str, ...],
     owned: Owned,
 ) -> tuple[Tabulation, float]:
-    """Return a dataset's own features laid over zones, and how many seconds were spent waiting for the store.
+    """Return a dataset's own features laid over zones, and the seconds that the store took for them.
 
     They are read and laid over side by side, a batch at a time.
     """
