@@ -101,6 +101,11 @@ class Boundaries:
         detail = ", ".join(found) or "无人发布其界线 nobody has published it"
         raise UnknownBoundary(division=f"{division.code} {division.name}".strip(), detail=detail)
 
+    def bounds(self, code: str) -> Bounds | None:
+        """Return about where a division lies; None if its code is not known."""
+        found = self._find(code)
+        return found[0].bounds if len(found) == 1 else None
+
     def _division(self, wanted: str) -> KnownDivision:
         found = self._find(wanted.strip())
         if len(found) == 1:

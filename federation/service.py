@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from federation.binning import with_edges
 from federation.boundaries import Boundaries
+from federation.estimate import ESTIMATE, MESSAGE, estimated, outcomes
 from federation.execution.answering import Answering
 from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
@@ -22,7 +23,7 @@ from federation.planning.planner import Planner
 from federation.quantiles import Ranking
 from federation.selection import BoundSelection
 from federation.validate import check_question
-from guotu.model.answer import Frame, MemberOutcome, Trailer
+from guotu.model.answer import Batch, Frame, MemberOutcome, Notice, Trailer
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.errors import GuotuError, Internal, UnknownCollection
@@ -92,6 +93,10 @@ class Federation:
                 async for frame in found:
                     yield frame
             return
+        if isinstance(question, Stats) and question.estimate:
+            for frame in await self._estimate(question, deadline):
+                yield frame
+            return
         if isinstance(question, Stats) and question.bins is not None and question.bins.count:
             collection = self._checked(question)
             question = await with_edges(question, question.bins, collection, self._ask_stats, deadline)
@@ -115,6 +120,20 @@ class Federation:
         ranking = Ranking(question, quantiles, self._checked(question), self._ask_stats, deadline)
         async for frame in ranking.frames():
             yield frame
+
+    async def _estimate(self, question: Stats, deadline: Deadline) -> tuple[Frame, ...]:
+        """Return the frames of an estimate: nobody is asked."""
+        asked, plan, selection = await self._planned(question, deadline)
+        collection, division = self._collection(asked.collection), asked.selection.division
+        bounds = self._boundaries.bounds(division) if division else None
+        advertised = self._planner.advertised(collection.id)
+        rows = await asyncio.to_thread(estimated, plan, selection, collection, advertised, bounds)
+        answering = Answering(plan, asked.options, self._request_id(), deadline)
+        answering.tally.digest(rows)
+        told = replace(answering.completeness(), members=outcomes(plan))
+        trailer = replace(answering.trailer(answering.tally.merged(rows.schema)), completeness=told)
+        notices = [*answering.opening_notices(), Notice(ESTIMATE, MESSAGE, plan.node)]
+        return answering.header(rows.schema), *notices, Batch("", rows), trailer
 
     async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
         """Return a question with the boundary of its division in that one's place, its plan and its selection."""

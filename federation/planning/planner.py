@@ -75,6 +75,14 @@ class Planner:
         )
         return plan, selection
 
+    def advertised(self, collection: str) -> dict[tuple[str, int], DatasetRecord]:
+        """Return what is known of the datasets of a collection, by id and version."""
+        own = self._holdings().get(collection)
+        replicas = (record for record in self._replicas().values() if record.collection == collection)
+        heads = self._directory.view().datasets.get(collection, _NO_DATASETS).values()
+        records = (*replicas, *heads, *([own] if own is not None else ()))
+        return {(record.dataset, record.version): record for record in records}
+
     def _steps(self, question: Question, view: DirectoryView, prunable: Prunable) -> tuple[PlanStep, ...]:
         cut = question.options.cut
         if question.options.dataset:
