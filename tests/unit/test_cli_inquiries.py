@@ -186,7 +186,10 @@ def test_classes_and_quantiles_from_python(node: CannedNode, script: Script) -> 
     assert third.quantiles == Quantiles("area_m2", (0.1,))
 
 
-@pytest.mark.parametrize("words", [["histogram", "landcover", "area_m2"], ["quantiles", "landcover", "area_m2"]])
+@pytest.mark.parametrize("words", [
+    ["histogram", "landcover", "area_m2"], ["quantiles", "landcover", "area_m2"], ["distinct", "landcover", "igbp"],
+    ["count", "landcover", "--estimate"], ["nearest", "landcover", "104", "30"],
+])  # fmt: skip
 def test_they_can_be_explained(node: CannedNode, words: list[str]) -> None:
     result = run(node, "explain", *words, "--analyze")
     assert result.exit_code == 3
