@@ -23,13 +23,13 @@ from federation.planning.planner import Planner
 from federation.quantiles import Ranking
 from federation.selection import BoundSelection
 from federation.validate import check_question
-from guotu.model.answer import Batch, Frame, MemberOutcome, Notice, Trailer
+from guotu.model.answer import Batch, Frame, Header, MemberOutcome, Notice, Trailer
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.errors import GuotuError, Internal, UnknownCollection
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
-from guotu.model.question import Cut, Nearest, Options, Overlay, Quantiles, Query, Question, Stats
+from guotu.model.question import Bins, Cut, Nearest, Options, Overlay, Quantiles, Query, Question, Stats
 
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
@@ -88,64 +88,67 @@ class Federation:
 
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         deadline = Deadline.after(timeout)
-        if isinstance(question, Stats) and question.quantiles is not None:
-            async with aclosing(self._quantiles(question, question.quantiles, deadline)) as found:
-                async for frame in found:
-                    yield frame
-            return
-        if isinstance(question, Stats) and question.estimate:
-            for frame in await self._estimate(question, deadline):
+        question, found = await self._located(question, deadline)
+        async with aclosing(self._frames(question, deadline)) as frames:
+            async for frame in frames:
+                if found is not None and isinstance(frame, Header):
+                    plan = _located_plan(frame.plan, found)
+                    frame = replace(frame, plan=plan, cut=plan.cut)
                 yield frame
-            return
-        if isinstance(question, Stats) and question.bins is not None and question.bins.count:
-            collection = self._checked(question)
-            question = await with_edges(question, question.bins, collection, self._ask_stats, deadline)
-        asked, plan, selection = await self._planned(question, deadline)
-        work = _work(asked, self._collection(question.collection), selection)
-        async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
+
+    async def _located(self, question: Question, deadline: Deadline) -> tuple[Question, Boundary | None]:
+        """Check a question, and put the boundary of its division, which is returned too, in that one's place."""
+        check_question(question, self._collection(question.collection))
+        selection = question.selection
+        if not selection.boundary:
+            return question, None
+        found = await self.boundary(selection.boundary, question.options.cut, deadline.remaining())
+        return replace(question, selection=replace(selection, boundary="", within=found.wkb)), found
+
+    async def _frames(self, question: Question, deadline: Deadline) -> AsyncGenerator[Frame, None]:
+        match question:
+            case Stats(quantiles=Quantiles() as wanted):
+                ranking = Ranking(question, wanted, self._collection(question.collection), self._ask_stats, deadline)
+                frames = ranking.frames()
+            case Stats(estimate=True):
+                frames = self._estimate(question, deadline)
+            case Stats(bins=Bins(count=count) as bins) if count:
+                collection = self._collection(question.collection)
+                question = await with_edges(question, bins, collection, self._ask_stats, deadline)
+                frames = self._planned(question, deadline)
+            case _:
+                frames = self._planned(question, deadline)
+        async with aclosing(frames):  # type: ignore[type-var]
             async for frame in frames:
                 yield frame
 
-    def _checked(self, question: Question) -> Collection:
-        collection = self._collection(question.collection)
-        check_question(question, collection)
-        return collection
-
     def _ask_stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
-        return self._ask(question, timeout)
+        return self._planned(question, Deadline.after(timeout))
 
-    async def _quantiles(
-        self, question: Stats, quantiles: Quantiles, deadline: Deadline
-    ) -> AsyncGenerator[Frame, None]:
-        ranking = Ranking(question, quantiles, self._checked(question), self._ask_stats, deadline)
-        async for frame in ranking.frames():
-            yield frame
+    async def _planned(self, question: Question, deadline: Deadline) -> AsyncGenerator[Frame, None]:
+        """Plan a question and answer it."""
+        collection = self._collection(question.collection)
+        plan, selection = self._planner.plan(question, collection)
+        work = _work(question, collection, selection)
+        async with aclosing(self._answer(plan, question.options, deadline, work)) as frames:
+            async for frame in frames:
+                yield frame
 
-    async def _estimate(self, question: Stats, deadline: Deadline) -> tuple[Frame, ...]:
-        """Return the frames of an estimate: nobody is asked."""
-        asked, plan, selection = await self._planned(question, deadline)
-        collection, division = self._collection(asked.collection), asked.selection.division
+    async def _estimate(self, question: Stats, deadline: Deadline) -> AsyncGenerator[Frame, None]:
+        """Answer with an estimate: nobody is asked."""
+        collection, division = self._collection(question.collection), question.selection.division
+        plan, selection = self._planner.plan(question, collection)
         bounds = self._boundaries.bounds(division) if division else None
         advertised = self._planner.advertised(collection.id)
         rows = await asyncio.to_thread(estimated, plan, selection, collection, advertised, bounds)
-        answering = Answering(plan, asked.options, self._request_id(), deadline)
+        answering = Answering(plan, question.options, self._request_id(), deadline)
+        yield answering.header(rows.schema)
+        for notice in (*answering.opening_notices(), Notice(ESTIMATE, MESSAGE, plan.node)):
+            yield notice
         answering.tally.digest(rows)
+        yield Batch("", rows)
         told = replace(answering.completeness(), members=outcomes(plan))
-        trailer = replace(answering.trailer(answering.tally.merged(rows.schema)), completeness=told)
-        notices = [*answering.opening_notices(), Notice(ESTIMATE, MESSAGE, plan.node)]
-        return answering.header(rows.schema), *notices, Batch("", rows), trailer
-
-    async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
-        """Return a question with the boundary of its division in that one's place, its plan and its selection."""
-        collection = self._checked(question)
-        if not question.selection.boundary:
-            return question, *self._planner.plan(question, collection)
-        found = await self.boundary(question.selection.boundary, question.options.cut, deadline.remaining())
-        question = replace(question, selection=replace(question.selection, boundary="", within=found.wkb))
-        plan, selection = self._planner.plan(question, collection)
-        source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
-        phrase = f"within {found.code} {found.name} ({source})"
-        return question, replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down)), selection
+        yield replace(answering.trailer(answering.tally.merged(rows.schema)), completeness=told)
 
     async def _answer(
         self, plan: Plan, options: Options, deadline: Deadline, work: Work
@@ -182,7 +185,9 @@ class Federation:
             UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
         """
         deadline = Deadline.after(timeout)
-        question, plan, _ = await self._planned(question, deadline)
+        question, found = await self._located(question, deadline)
+        plan, _ = self._planner.plan(question, self._collection(question.collection))
+        plan = plan if found is None else _located_plan(plan, found)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
         return replace(plan, steps=tuple(steps))
 
@@ -214,6 +219,13 @@ class Federation:
         if trailer is None:
             raise Internal(detail="the answer ended without a trailer")
         return trailer
+
+
+def _located_plan(plan: Plan, found: Boundary) -> Plan:
+    """Return a plan that tells of the boundary within which features are asked for."""
+    source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
+    phrase = f"within {found.code} {found.name} ({source})"
+    return replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down))
 
 
 def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guotu.model.errors import IncompleteAnswer, InvalidQuestion
+from guotu.model.errors import IncompleteAnswer, InvalidQuestion, StoreFailure
 from guotu.model.question import Aggregate, AggregateFunction, Bins, Quantiles, Stats
 from tests.support.scripted_mesh import LOST, PARTIAL, Heard, Mesh
 from tests.support.scripted_peers import Member
@@ -134,7 +134,7 @@ class Leaving(Member):
 
     def table(self, question: Any) -> Any:
         if len(self.asked) % 2 == 0:
-            raise LOST
+            raise StoreFailure(detail="the engine failed")
         return super().table(question)
 
 
