@@ -51,7 +51,7 @@ def ask(asked: Mesh, question: Stats) -> Heard:
     return asyncio.run(asked.ask(question))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(held(), SHARES)
 def test_quantiles_are_what_sorting_finds(drawn: tuple[str, list[list[Any]]], shares: list[float]) -> None:
     name, parts = drawn
@@ -73,7 +73,7 @@ def test_quantiles_are_what_sorting_finds(drawn: tuple[str, list[list[Any]]], sh
     assert heard.trailer.digest == again.trailer.digest
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(held(), st.integers(1, 20))
 def test_classes_of_equal_width_hold_all_values(drawn: tuple[str, list[list[Any]]], count: int) -> None:
     name, parts = drawn
