@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Geod
 
-from guotu.model.distance import Distances
+from guotu.model.distance import Distances, least_m
 from guotu.model.surroundings import box_around, surroundings
 
 GEOD = Geod(a=6378137.0, rf=298.257222101)
@@ -82,6 +82,15 @@ def test_surroundings_are_sure(pair: tuple[shapely.Geometry, shapely.Geometry], 
     if metres <= asked:
         assert shapely.intersects(around.outer, feature)
         assert shapely.intersects(shapely.box(*box_around(literal.bounds, asked)), feature)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs())
+def test_boxes_tell_what_it_is_at_least(pair: tuple[shapely.Geometry, shapely.Geometry]) -> None:
+    literal, feature = pair
+    (metres,) = Distances(literal).of(np.array([feature]))
+    (least,) = least_m(np.array(literal.bounds), np.array([feature.bounds]))
+    assert metres * 0.9 - literal.length * 2e5 - feature.length * 2e5 <= least <= metres * (1 + 1e-9)
 
 
 def test_it_does_not_depend_on_what_stands_beside_it() -> None:
