@@ -25,7 +25,8 @@ async def with_edges(question: Stats, bins: Bins, collection: Collection, ask: A
         low, high = map(_plain, edges_of(bins, field))
     else:
         ends = tuple(Aggregate(function, bins.field, function.value) for function in _ENDS)
-        found = await step(ask, replace(question, aggregates=ends, bins=None), deadline)
+        options = replace(question.options, receipt=False)
+        found = await step(ask, replace(question, aggregates=ends, bins=None, options=options), deadline)
         low, high = (found.rows[name][0].as_py() if found.rows.num_rows else None for name in _ENDS)
         cut = dict(found.header.cut)
     edges = equal_edges(field, low, high, bins.count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -18,6 +18,7 @@ from guotu.model.boundary import Boundary, Bounds, FindDivisions, KnownDivision
 from guotu.model.collection import GEOMETRY
 from guotu.model.division import contains, node_division, prefix_of
 from guotu.model.errors import InvalidQuestion, TooLarge, UnknownBoundary
+from guotu.model.plan import Plan
 from guotu.model.ports import Directory
 from guotu.model.question import Cut, Options, Query, Selection
 from guotu.model.records import DatasetRecord
@@ -70,7 +71,7 @@ class Boundaries:
         self._directory = directory
         self._find = find
 
-    async def resolve(self, wanted: str, cut: Cut, timeout: float, ask: Ask) -> Boundary:
+    async def resolve(self, wanted: str, cut: Cut, timeout: float, ask: Ask, closed: bool = False) -> Boundary:
         """Return the boundary of a division.
 
         It is the feature of that division's code, or the union of what lies below it.
@@ -80,6 +81,7 @@ class Boundaries:
             cut: versions to take it from; datasets not named are read at their head.
             timeout: seconds.
             ask: answers questions about single datasets, wherever they are.
+            closed: the cut is whole, datasets not named are not read.
 
         Raises:
             InvalidQuestion: the name is not known, or means several divisions.
@@ -92,7 +94,9 @@ class Boundaries:
         found: list[str] = []
         for layer in LAYERS:
             parts = _NOTHING
-            for tier, alone in _tiers(datasets.get(layer.collection, {}), division.code):
+            known = datasets.get(layer.collection, {})
+            known = {name: record for name, record in known.items() if name in cut} if closed else known
+            for tier, alone in _tiers(known, division.code):
                 for some in _batched(tier):
                     asked = (_read(layer, division, name, cut, deadline, ask) for name in some)
                     for more in await asyncio.gather(*asked):
@@ -208,3 +212,18 @@ def _is_whole(union: shapely.Geometry, division: KnownDivision, codes: Iterable[
     centres = [((west + east) / 2, (south + north) / 2) for west, south, east, north in missing]
     shapely.prepare(union)
     return not centres or bool(shapely.intersects_xy(union, *np.array(centres).T).all())
+
+
+def told_by(frame: Frame, found: Boundary | None) -> Frame:
+    """Return a frame; a header tells of the boundary within which features were asked for."""
+    if found is None or not isinstance(frame, Header):
+        return frame
+    plan = told_plan(frame.plan, found)
+    return replace(frame, plan=plan, cut=plan.cut)
+
+
+def told_plan(plan: Plan, found: Boundary) -> Plan:
+    """Return a plan that tells of the boundary within which features are asked for."""
+    source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
+    phrase = f"within {found.code} {found.name} ({source})"
+    return replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down))

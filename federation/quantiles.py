@@ -65,7 +65,7 @@ class Ranking:
     def __init__(
         self, question: Stats, quantiles: Quantiles, collection: Collection, ask: AskStats, deadline: Deadline
     ) -> None:
-        self._question = replace(question, quantiles=None)
+        self._question = replace(question, quantiles=None, options=replace(question.options, receipt=False))
         self._at = quantiles.at
         self._field = require_field(collection, quantiles.field)
         self._ask = ask

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from federation.binning import with_edges
-from federation.boundaries import Boundaries
+from federation.boundaries import Boundaries, told_by, told_plan
+from federation.ending import Ending
 from federation.estimate import ESTIMATE, MESSAGE, estimated, outcomes
 from federation.execution.answering import Answering
 from federation.execution.breaker import Breaker
@@ -17,19 +18,42 @@ from federation.execution.members import Members, Work, member_options
 from federation.execution.neighbours import Neighbours
 from federation.execution.overlays import OverlayWork, about
 from federation.execution.punctuality import Punctuality
+from federation.execution.retained import lacking, sentence
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
+from federation.notary import Notary
+from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.quantiles import Ranking
 from federation.selection import BoundSelection
-from federation.validate import check_question
-from guotu.model.answer import Batch, Frame, Header, MemberOutcome, Notice, Trailer
+from federation.validate import check_options, check_question
+from guotu.model.answer import Batch, Frame, MemberOutcome, Notice, Trailer
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
-from guotu.model.errors import GuotuError, Internal, UnknownCollection
+from guotu.model.errors import (
+    GuotuError,
+    IncompleteAnswer,
+    Internal,
+    InvalidQuestion,
+    UnknownCollection,
+    VersionGone,
+)
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import Catalogue, FeatureStore, PeerClient
-from guotu.model.question import Bins, Cut, Nearest, Options, Overlay, Quantiles, Query, Question, Stats
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    Bins,
+    CompletenessMode,
+    Cut,
+    Nearest,
+    Options,
+    Overlay,
+    Quantiles,
+    Query,
+    Question,
+    Stats,
+)
 
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
@@ -48,8 +72,13 @@ class Federation:
         observe: Observer,
         boundaries: Boundaries,
         nearest: bool = False,
+        notary: Notary | None = None,
     ) -> None:
-        """Take the parts; `nearest`: replicas that are nearer than the owner answer before it."""
+        """Take the parts.
+
+        `nearest`: replicas that are nearer than the owner answer before it. `notary` gives receipts to who asks for
+        one; without it there are none.
+        """
         self._boundaries = boundaries
         self._planner = planner
         self._catalogue = catalogue
@@ -57,6 +86,7 @@ class Federation:
         self._peers = peers
         self._request_id = request_id
         self._observe = observe
+        self._notary = notary
         self._punctuality = Punctuality()
         self._nearest = nearest
 
@@ -78,61 +108,72 @@ class Federation:
         """Lay features over zones within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
-    async def boundary(self, division: str, cut: Cut, timeout: float) -> Boundary:
-        """Return the boundary of a division, by its code or name, within `timeout` seconds.
+    async def boundary(self, division: str, cut: Cut, timeout: float, closed: bool = False) -> Boundary:
+        """Return the boundary of a division, by its code or name, within `timeout` seconds; of a closed cut alone.
 
         Raises:
             InvalidQuestion, UnknownBoundary, IncompleteAnswer: as `Boundaries.resolve`.
         """
-        return await self._boundaries.resolve(division, cut, timeout, self.query)
+        return await self._boundaries.resolve(division, cut, timeout, self.query, closed)
 
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         deadline = Deadline.after(timeout)
-        question, found = await self._located(question, deadline)
-        async with aclosing(self._frames(question, deadline)) as frames:
-            async for frame in frames:
-                if found is not None and isinstance(frame, Header):
-                    plan = _located_plan(frame.plan, found)
-                    frame = replace(frame, plan=plan, cut=plan.cut)
-                yield frame
+        collection = self._checked(question)
+        page = self._opened(question, collection)
+        ending = Ending(question, page, self._notary)
+        asked, found = await self._located(question if page is None else page.query, deadline)
+        try:
+            frames, work = await self._begun(asked, collection, deadline)
+            async with aclosing(frames):  # type: ignore[type-var]
+                async for frame in frames:
+                    yield await ending.of(told_by(frame, found), work)
+        except IncompleteAnswer as failure:
+            raise await self._with_all_gone(failure, asked, deadline) from failure
+
+    def _checked(self, question: Question) -> Collection:
+        """Check a question; returns its collection."""
+        collection = self._collection(question.collection)
+        check_question(question, collection)
+        return collection
+
+    def _opened(self, question: Question, collection: Collection) -> Opened | None:
+        """Return the page that a client asks for; None for all rows, and between nodes."""
+        if not isinstance(question, Query) or question.page is None or question.page.owners:
+            return None
+        page = opened(question, question.page, collection, self._planner.node)
+        check_options(page.query.options, collection)
+        return page
 
     async def _located(self, question: Question, deadline: Deadline) -> tuple[Question, Boundary | None]:
-        """Check a question, and put the boundary of its division, which is returned too, in that one's place."""
-        check_question(question, self._collection(question.collection))
-        selection = question.selection
+        """Return a question with the boundary of its division, which is returned too, in that one's place."""
+        selection, options = question.selection, question.options
         if not selection.boundary:
             return question, None
-        found = await self.boundary(selection.boundary, question.options.cut, deadline.remaining())
+        found = await self.boundary(selection.boundary, options.cut, deadline.remaining(), options.closed)
         return replace(question, selection=replace(selection, boundary="", within=found.wkb)), found
 
-    async def _frames(self, question: Question, deadline: Deadline) -> AsyncGenerator[Frame, None]:
+    async def _begun(
+        self, question: Question, collection: Collection, deadline: Deadline
+    ) -> tuple[AsyncIterator[Frame], Work | None]:
+        """Return the answer to come, and the work that it takes if that is one."""
         match question:
             case Stats(quantiles=Quantiles() as wanted):
-                ranking = Ranking(question, wanted, self._collection(question.collection), self._ask_stats, deadline)
-                frames = ranking.frames()
+                return Ranking(question, wanted, collection, self._ask_stats, deadline).frames(), None
             case Stats(estimate=True):
-                frames = self._estimate(question, deadline)
+                return self._estimate(question, deadline), None
             case Stats(bins=Bins(count=count) as bins) if count:
-                collection = self._collection(question.collection)
                 question = await with_edges(question, bins, collection, self._ask_stats, deadline)
-                frames = self._planned(question, deadline)
-            case _:
-                frames = self._planned(question, deadline)
-        async with aclosing(frames):  # type: ignore[type-var]
-            async for frame in frames:
-                yield frame
+        return self._planned(question, deadline)
 
     def _ask_stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
-        return self._planned(question, Deadline.after(timeout))
+        return self._planned(question, Deadline.after(timeout))[0]
 
-    async def _planned(self, question: Question, deadline: Deadline) -> AsyncGenerator[Frame, None]:
-        """Plan a question and answer it."""
+    def _planned(self, question: Question, deadline: Deadline) -> tuple[AsyncIterator[Frame], Work]:
+        """Plan a question; returns the answer to come, and the work that it takes."""
         collection = self._collection(question.collection)
         plan, selection = self._planner.plan(question, collection)
         work = _work(question, collection, selection)
-        async with aclosing(self._answer(plan, question.options, deadline, work)) as frames:
-            async for frame in frames:
-                yield frame
+        return self._answer(plan, question.options, deadline, work), work
 
     async def _estimate(self, question: Stats, deadline: Deadline) -> AsyncGenerator[Frame, None]:
         """Answer with an estimate: nobody is asked."""
@@ -150,11 +191,30 @@ class Federation:
         told = replace(answering.completeness(), members=outcomes(plan))
         yield replace(answering.trailer(answering.tally.merged(rows.schema)), completeness=told)
 
+    async def _with_all_gone(self, failure: IncompleteAnswer, question: Question, deadline: Deadline) -> GuotuError:
+        """Return the failure to raise; where the cut names versions that are not retained, one that tells all of them.
+
+        Answering stopped at the first; so all members are asked to count, which shows the others.
+        """
+        found = lacking(failure.completeness)
+        if not (question.options.cut and found):
+            return failure
+        options = replace(question.options, completeness=CompletenessMode.ALLOW_PARTIAL, receipt=False)
+        count = Aggregate(AggregateFunction.COUNT, "", "count")
+        counted = Stats(question.collection, (count,), selection=question.selection, options=options)
+        with suppress(GuotuError):
+            found = lacking((await self.analyze(counted, deadline.remaining())).completeness) or found
+        told = VersionGone(gone=sentence(found))
+        told.completeness = failure.completeness
+        return told
+
     async def _answer(
         self, plan: Plan, options: Options, deadline: Deadline, work: Work
     ) -> AsyncGenerator[Frame, None]:
         answering = Answering(plan, options, self._request_id(), deadline)
-        members = Members(self._store, self._peers, self._punctuality, work, answering, self._nearest)
+        members = Members(
+            self._store, self._peers, self._punctuality, work, answering, self._planner.detour, self._nearest
+        )
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
@@ -184,10 +244,13 @@ class Federation:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
             UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
         """
+        self._checked(question)
+        if isinstance(question, Query) and question.page is not None:
+            raise InvalidQuestion(part="page", detail="只能说明整个问题 a page is not explained, its whole question is")
         deadline = Deadline.after(timeout)
         question, found = await self._located(question, deadline)
         plan, _ = self._planner.plan(question, self._collection(question.collection))
-        plan = plan if found is None else _located_plan(plan, found)
+        plan = plan if found is None else told_plan(plan, found)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
         return replace(plan, steps=tuple(steps))
 
@@ -196,6 +259,7 @@ class Federation:
             return step
         asked = about(question, step) if isinstance(question, Overlay) else question
         asked = replace(asked, options=member_options(question.options, step))
+        step = replace(step, detour=tuple(part.node for part in self._planner.detour(step) if part.address))
         try:
             below = await self._peers.explain(step.address, asked, deadline.member_share())
         except GuotuError as failure:
@@ -219,13 +283,6 @@ class Federation:
         if trailer is None:
             raise Internal(detail="the answer ended without a trailer")
         return trailer
-
-
-def _located_plan(plan: Plan, found: Boundary) -> Plan:
-    """Return a plan that tells of the boundary within which features are asked for."""
-    source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
-    phrase = f"within {found.code} {found.name} ({source})"
-    return replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down))
 
 
 def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:

@@ -9,6 +9,7 @@ from shapely.errors import GEOSException
 
 from federation.execution.groups import lower
 from federation.filter.literals import check_geometry
+from federation.paging.order import check_order, page_order
 from guotu.model.bins import HIGH, LOW, edges_of, require_ordered
 from guotu.model.collection import GEOMETRY, Collection, GeometryType
 from guotu.model.crs import MESH_CRS, authority_code, resolve_crs
@@ -26,6 +27,7 @@ from guotu.model.question import (
     MAX_GROUPS,
     MAX_LIMIT,
     MAX_NEAREST,
+    MAX_PAGE_ROWS,
     MAX_QUANTILES,
     MAX_SORT_KEYS,
     AggregateFunction,
@@ -33,6 +35,7 @@ from guotu.model.question import (
     Nearest,
     Options,
     Overlay,
+    Page,
     Quantiles,
     Query,
     Question,
@@ -68,6 +71,22 @@ def check_query(query: Query, collection: Collection) -> None:
         _check_nearest(query.nearest, query, collection)
     check_crs(query.crs)
     check_options(query.options, collection)
+    if query.page is not None:
+        _check_page(query.page, query, collection)
+
+
+def _check_page(page: Page, query: Query, collection: Collection) -> None:
+    """A client names a size; nodes ask each other for the owners of the rows up to a limit."""
+    check_order(query, collection)
+    if page.owners:
+        _bounded("page token between nodes", len(page.token), 0)
+    elif page.after is not None or not 1 <= page.size <= MAX_PAGE_ROWS:
+        raise InvalidQuestion(part="page", detail=f"1 to {MAX_PAGE_ROWS} rows, not {page.size}")
+    elif query.limit:
+        detail = "分页时不能限定行数 a page has a size, and no limit beside it"
+        raise InvalidQuestion(part="page", detail=detail)
+    if page.after is not None and len(page.after.values) != len(page_order(query, collection)):
+        raise InvalidQuestion(part="page", detail="a position has one value for each sort key")
 
 
 def _check_nearest(nearest: Nearest, query: Query, collection: Collection) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from guotu.model.answer import Batch, Completeness, Frame, Header, Notice, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, Header, Notice, Receipt, Trailer
 from guotu.model.errors import IncompleteAnswer, InvalidQuestion, NobodyAnswered
 from guotu.model.plan import Plan
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Answer:
     """One answer, read once: as batches, a reader, a table or a GeoDataFrame.
 
-    `header` is there at once; `trailer`, `completeness` and `digest` once all rows were read (asking for them reads
-    on). A partial answer has `completeness.complete` False and names who is missing.
+    `header` is there at once; `trailer`, `completeness`, `digest`, `next_page` and `receipt` once all rows were read
+    (asking for them reads on). A partial answer has `completeness.complete` False and names who is missing.
 
     Raises (while reading):
         IncompleteAnswer: REQUIRE_ALL and a member is missing; its `completeness` tells who.
@@ -114,6 +114,16 @@ class Answer:
     def digest(self) -> bytes:
         """Result digest: the same question on the same cut gives the same 32 bytes."""
         return self.trailer.digest
+
+    @property
+    def next_page(self) -> str:
+        """Token of the next page; empty if this is the last one, or no page."""
+        return self.trailer.next_page
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The answering node's signed word on the answer; None from a node that gives none."""
+        return self.trailer.receipt
 
     def close(self) -> None:
         """Stop reading; the question is cancelled at every node."""

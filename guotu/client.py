@@ -19,7 +19,7 @@ import numpy as np
 from guotu.answering import Answer
 from guotu.inquiries import Inquiries
 from guotu.model.answer import Frame, Trailer
-from guotu.model.asking import aggregates, options, selection, sort_keys
+from guotu.model.asking import aggregates, options, pin, selection, sort_keys
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
@@ -27,6 +27,7 @@ from guotu.model.errors import InvalidQuestion, UnknownCollection
 from guotu.model.plan import Plan
 from guotu.model.question import (
     Overlay,
+    Page,
     Query,
     Question,
     Scope,
@@ -34,7 +35,7 @@ from guotu.model.question import (
 )
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
 from guotu.model.zones import zones_of
-from guotu.wire.blocking import BlockingCalls
+from guotu.wire.blocking import BlockingCalls, OnBusy
 from guotu.wire.endpoint import TlsFiles
 
 __all__ = ["DEFAULT_ADDRESS", "DEFAULT_TIMEOUT", "Answer", "Client", "connect"]
@@ -90,6 +91,8 @@ class Client(Inquiries):
         cut: Mapping[str, int] | None = None,
         dataset: str = "",
         version: int = 0,
+        page_size: int = 0,
+        page: str = "",
         timeout: float | None = None,
     ) -> Answer:
         """Retrieve features.
@@ -107,10 +110,12 @@ class Client(Inquiries):
             crs: CRS of returned geometries, x=easting/longitude first.
             scope: "self" or "subtree".
             partial: accept a marked partial answer.
-            cut: versions to answer from, by dataset id.
+            cut: versions to answer from, by dataset id, such as `cut` of an earlier answer: of these datasets alone.
             dataset: id, for example "510000/dltb"; answer from this dataset of the collection alone: by the node asked
                 if it holds it, as owner or as replica, else by its owner.
             version: of that dataset; 0 for its head.
+            page_size: give one page of at most so many rows, without a limit; 0 for all rows.
+            page: `next_page` of the page before; empty for the first one.
             timeout: deadline in seconds.
         """
         question = Query(
@@ -120,9 +125,26 @@ class Client(Inquiries):
             sort=sort_keys(sort),
             limit=limit,
             crs=crs,
-            options=options(scope, partial, cut, dataset, version),
+            options=options(scope, partial, cut, dataset, pin(dataset, version)),
+            page=Page(page_size, page) if page_size or page else None,
         )
         return self.ask(question, timeout)
+
+    def pages(self, collection: str, *, page_size: int = 10_000, page: str = "", **asked: Any) -> Iterator[Answer]:
+        """Retrieve features page by page, all from the cut of the first one, whatever is published meanwhile.
+
+        Takes what `query` takes but `limit`. Rows come in the order of `sort`, then of the collection's key, then of
+        their owners; without `sort`, by owner, then key. A page that fails can be asked for again: begin with `page`.
+
+        Raises:
+            as `query`; VersionGone: the cut of the first page is not retained any more.
+        """
+        while True:
+            answer = self.query(collection, page_size=page_size, page=page, **asked)
+            yield answer
+            page = answer.next_page
+            if not page:
+                return
 
     def stats(
         self,
@@ -163,7 +185,7 @@ class Client(Inquiries):
             aggregates=aggregates(count, sum, min, max, avg),
             group_by=tuple(group_by),
             selection=selection(where, bbox, within, division, boundary),
-            options=options(scope, partial, cut, dataset, version),
+            options=options(scope, partial, cut, dataset, pin(dataset, version)),
             top=top,
         )
         return self.ask(question, timeout)
@@ -212,7 +234,7 @@ class Client(Inquiries):
             zones=zones_of(named, shapes),
             group_by=tuple(group_by),
             selection=selection(where, bbox, within, division, boundary),
-            options=options(scope, partial, cut, dataset, version),
+            options=options(scope, partial, cut, dataset, pin(dataset, version)),
         )
         return self.ask(question, timeout)
 
@@ -279,6 +301,7 @@ def connect(
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
     tls_ca: Path | None = None,
+    on_busy: OnBusy | None = None,
 ) -> Client:
     """Connect to a node.
 
@@ -286,6 +309,8 @@ def connect(
         address: "host:port" of the node.
         timeout: deadline of a call in seconds, unless one is given with it.
         tls_cert, tls_key, tls_ca: PEM files; give all three or none.
+        on_busy: told (Overloaded, seconds) before one waits to ask a busy node again, which is done by itself as long
+            as the deadline allows it.
 
     Raises:
         InvalidQuestion: only some of the TLS files are given.
@@ -294,4 +319,4 @@ def connect(
     if any(files) and not all(files):
         raise InvalidQuestion(part="TLS", detail="certificate, key and CA go together")
     tls = TlsFiles(tls_cert, tls_key, tls_ca) if tls_cert and tls_key and tls_ca else None
-    return Client(BlockingCalls(address, tls, timeout))
+    return Client(BlockingCalls(address, tls, timeout, on_busy))

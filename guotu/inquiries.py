@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 import shapely
 
 from guotu.answering import Answer
-from guotu.model.asking import options, selection
+from guotu.model.asking import options, pin, selection
 from guotu.model.crs import MESH_CRS
 from guotu.model.errors import InvalidQuestion
 from guotu.model.question import (
@@ -181,11 +181,12 @@ def _parts(given: Given) -> tuple[Selection, Options]:
         given.get("division", ""),
         given.get("boundary", ""),
     )
+    dataset = given.get("dataset", "")
     chosen = options(
         given.get("scope", "subtree"),
         given.get("partial", False),
         given.get("cut"),
-        given.get("dataset", ""),
-        given.get("version", 0),
+        dataset,
+        pin(dataset, given.get("version", 0)),
     )
     return selected, chosen

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
 from federation.boundaries import Boundaries
+from federation.notary import Notary
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.division import node_division
@@ -154,7 +155,9 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         refetch=refetch_by(replication.site),
         node=node,
     )
-    planner = Planner(node, directory, holdings.records, holdings.replicas)
+    bypass = config.federation.bypass
+    planner = Planner(node, directory, holdings.records, holdings.replicas, bypass)
+    notary = Notary(key.public_bytes, key.sign, clock)
     federation = Federation(
         planner,
         catalogue,
@@ -164,6 +167,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         metrics.observe_member,
         Boundaries(directory, gazetteer.find),
         nearest=config.federation.prefer == "nearest",
+        notary=notary,
     )
     desk = PublishDesk(
         node=node,
@@ -253,4 +257,6 @@ def _record(
         public_key=key.public_bytes,
         store=config.store.kind,
         draining=data.draining.exists(),
+        reached_through=config.node.reached_through,
+        also_under=config.node.also_under,
     )

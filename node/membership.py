@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from guotu.model.records import DatasetRecord, NodeRecord, ReplicaRecord
 from registry.advertiser import Advertised
 from registry.etcd import Etcd
@@ -16,6 +18,7 @@ class Membership:
         self._lease_ttl_s = lease_ttl_s
         self._registration: Registration | None = None
         self._replicas: dict[str, ReplicaRecord] = {}
+        self._also_under: tuple[str, ...] = ()
 
     @property
     def registered(self) -> bool:
@@ -28,6 +31,7 @@ class Membership:
         Raises:
             IdentityTaken: another node holds the id.
         """
+        self._also_under = record.also_under
         self._registration = Registration(self._etcd, record, self._lease_ttl_s)
         for replica in self._replicas.values():
             await self._registration.put_replica(replica)
@@ -47,7 +51,7 @@ class Membership:
     async def advertise(self, record: DatasetRecord) -> None:
         """Advertise a head version; with etcd away it is written once etcd is back."""
         if self._registration is not None:
-            await self._registration.put_dataset(record)
+            await self._registration.put_dataset(replace(record, also_under=self._also_under))
 
     async def advertise_replica(self, record: ReplicaRecord) -> None:
         """Advertise a replica; before joining, or with etcd away, it is written once that is over."""

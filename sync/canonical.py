@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import json
 
+from guotu.model.canonical import canonical_json
 from guotu.model.errors import CorruptObject
 
-
-def canonical_json(value: object) -> bytes:
-    """Return the UTF-8 bytes of a value: keys sorted by code point, no spaces, only what JSON must escape escaped.
-
-    Raises:
-        ValueError: a number is not finite, or a text is not valid Unicode.
-    """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    return text.encode("utf-8")
+__all__ = ["canonical_json", "parse_canonical"]
 
 
 def parse_canonical(name: str, data: bytes) -> dict[str, object]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from federation.execution.deadline import Deadline
 from federation.execution.member import MemberStream
 from federation.execution.outcomes import StepResult, sorted_outcomes
+from federation.execution.retained import retained_by
 from federation.execution.tally import Tally
 from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Segment, Trailer
 from guotu.model.digest import result_digest
@@ -124,7 +125,7 @@ class Answering:
             return None
         for member in completeness.members:
             if member.dataset == self.options.dataset and member.reason == UnknownVersion.reason:
-                return UnknownVersion(dataset=member.dataset, version=member.version)
+                return UnknownVersion(dataset=member.dataset, version=member.version, retained=retained_by(member))
         if self.strict:
             return IncompleteAnswer(missing=completeness.missing_sentence())
         if not any(_answered(member) for member in completeness.members):

@@ -11,6 +11,8 @@ from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.question import Scope
 
 LATE = "LATE"
+BYPASSED = "BYPASSED"
+"""Why a member was asked by another node than its parent: the parent did not answer."""
 DRAINING = "DRAINING"
 FARTHER = "FARTHER"
 _TOLD = (LATE, DRAINING, FARTHER, errors.Overloaded.reason, errors.CircuitOpen.reason)
@@ -73,11 +75,29 @@ class Cause:
         """Return that a member, which takes so long to give a sign of life, is farther than a replica."""
         return cls(Outcome.UNREACHABLE, FARTHER, f"a replica is nearer than {seconds * 1000:.1f} ms")
 
-    def completeness(self, told: Completeness, step: PlanStep, asker: str) -> Completeness:
-        """Return the outcomes of a member's datasets after others were asked: replicas, and what is still missing."""
+    def completeness(
+        self, told: Completeness, step: PlanStep, asker: str, detour: tuple[PlanStep, ...] = ()
+    ) -> Completeness:
+        """Return the outcomes of a member's datasets after others were asked: replicas, and what is still missing.
+
+        `detour` are the steps by which some were asked for without the member, not of standbys.
+        """
+        passed = {name for part in detour for name in part.versions}
         found = {member.dataset: member for member in told.members}
         kept = [item for item in step.expected if item.keep]
-        return replace(told, members=tuple(self._outcome(item, found.get(item.dataset), step, asker) for item in kept))
+        outcomes = [
+            self._bypassed(found[item.dataset], step, asker)
+            if item.dataset in passed
+            else self._outcome(item, found.get(item.dataset), step, asker)
+            for item in kept
+        ]
+        return replace(told, members=tuple(outcomes))
+
+    def _bypassed(self, member: MemberOutcome, step: PlanStep, asker: str) -> MemberOutcome:
+        told = replace(member, via=member.via or asker)
+        if member.outcome is not Outcome.ANSWERED:
+            return told
+        return replace(told, reason=BYPASSED, detail=f"asked without {step.node}, {self.outcome}: {self.detail}")
 
     def _outcome(
         self, item: ExpectedDataset, member: MemberOutcome | None, step: PlanStep, asker: str

@@ -22,6 +22,7 @@ from guotu.model.overlay import Tabulation
 from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.ports import FeatureStore, Grouping, Scan
 from guotu.model.question import MAX_GROUPS, CompletenessMode, Nearest, Overlay
+from guotu.model.schema import OWNER
 
 HELD_HERE = "HELD_HERE"
 """Why a replica answered: the node asked holds it."""
@@ -34,8 +35,12 @@ _GROUPS = 16_384
 async def scan_frames(
     store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, schema: pa.Schema
 ) -> AsyncIterator[Frame]:
-    """Yield the rows of a dataset held here, the node's own or a replica, then a trailer with their digest."""
+    """Yield the rows of a dataset held here, the node's own or a replica, then a trailer with their digest.
+
+    `schema` is that of the scan; if it has the column OWNER besides, rows are given their dataset's owner.
+    """
     (expected,) = step.expected
+    named = schema.names[-1] == OWNER
     started, size = time.perf_counter(), 0
     digest = SegmentDigest(schema)
     scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
@@ -43,6 +48,8 @@ async def scan_frames(
     digesting: asyncio.Task[None] | None = None
     async with aclosing(rows) as batches:  # type: ignore[type-var]
         async for batch in batches:
+            if named:
+                batch = _owned(batch, split_dataset(expected.dataset)[0], schema)
             if digesting is not None:
                 await digesting
             digesting = _digesting(digest, batch)
@@ -52,6 +59,10 @@ async def scan_frames(
         await digesting
     segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
     yield _trailer(step.node, expected, digest.rows, size, started, (segment,))
+
+
+def _owned(batch: pa.RecordBatch, owner: str, schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([*batch.columns, pa.repeat(owner, batch.num_rows)], schema=schema)
 
 
 async def nearest_frames(

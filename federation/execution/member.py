@@ -23,6 +23,8 @@ class MemberStream:
     def __init__(self, step: PlanStep, frames: AsyncIterator[Frame], deadline: Deadline) -> None:
         self.step = step
         self.notices: list[Notice] = []
+        self.failed = False
+        """True once the member is known to be lost, or told that its part is not whole."""
         self._frames = frames
         self._deadline = deadline
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue(_READ_AHEAD)
@@ -57,6 +59,7 @@ class MemberStream:
             await self._queue.put(frame)
         elif isinstance(frame, Trailer):
             self._trailer = frame
+            self.failed = self.failed or not frame.completeness.complete
         elif isinstance(frame, Notice):
             self.notices.append(frame)
         else:
@@ -66,6 +69,7 @@ class MemberStream:
         """Note a failure; one after the trailer changes nothing: the trailer has told what became of the member."""
         if self._trailer is None:
             self._failure = failure
+            self.failed = True
 
     def _elapsed_s(self) -> float:
         return time.perf_counter() - self._started
@@ -100,12 +104,6 @@ class MemberStream:
     def withhold(self) -> None:
         """Note that the rows read are not in the answer."""
         self._delivered.clear()
-
-    @property
-    def failed(self) -> bool:
-        """Tell whether the member is known to be lost, or told that its part is not whole."""
-        told = self._trailer is not None and not self._trailer.completeness.complete
-        return self._failure is not None or told
 
     def result(self) -> StepResult:
         """Return what became of the step; a stream still running counts as not needed."""

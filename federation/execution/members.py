@@ -19,6 +19,7 @@ from federation.execution.deadline import Deadline
 from federation.execution.outcomes import STANDBY
 from federation.execution.punctuality import Punctuality
 from federation.execution.relief import Relief
+from federation.execution.retained import telling_retained
 from guotu.model.answer import Frame, Header, Segment
 from guotu.model.errors import Internal
 from guotu.model.plan import Decision, Plan, PlanStep
@@ -53,6 +54,10 @@ class Work(Protocol):
         """Yield the rows of the answer."""
 
 
+Detour = Callable[[PlanStep, frozenset[str]], tuple[PlanStep, ...]]
+"""Returns the steps by which what lies behind a member is asked without it, and without others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Members:
     """Opens the steps of one plan."""
@@ -62,18 +67,22 @@ class Members:
     punctuality: Punctuality
     work: Work
     answering: Answering
+    detour: Detour
     nearest: bool = False
     """Standbys that are nearer are asked before the owner."""
+    avoided: frozenset[str] = frozenset()
+    """Members that were found not to answer; nobody is asked through them."""
 
     def open(self, step: PlanStep) -> AsyncIterator[Frame]:
-        """Begin a step; whoever is asked answers for all of it, or its standbys do."""
-        if not step.standbys:
+        """Begin a step; whoever is asked answers for all of it, or others do in its place."""
+        if not step.relieved:
             return self._own(step)()
         if self.nearest:
             step = replace(step, standbys=self.punctuality.nearest_first(step.standbys))
-        gives_way = self._gives_way(step)
         own, stand_in = self._own(step), partial(self._stand_in, step)
-        return Relief(step, own, stand_in, self.punctuality, self.answering.plan, gives_way).frames()
+        around = partial(self.detour, step, self.avoided)
+        plan, gives_way = self.answering.plan, self._gives_way(step)
+        return Relief(step, own, stand_in, around, self.punctuality, plan, gives_way).frames()
 
     def _gives_way(self, step: PlanStep) -> Cause | None:
         """Return why the standbys of a step, which must cover all of it, are asked before its member; None if not."""
@@ -85,7 +94,7 @@ class Members:
 
     def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
         if step.decision is Decision.LOCAL:
-            return lambda: self.work.here(self.store, step)
+            return lambda: telling_retained(self.work.here(self.store, step), self.store)
         return lambda: self._asked(step)
 
     async def _asked(self, step: PlanStep) -> AsyncIterator[Frame]:
@@ -102,15 +111,16 @@ class Members:
                     raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
                 yield frame
 
-    async def _stand_in(self, step: PlanStep) -> AsyncIterator[Frame]:
-        """Answer a member's part as it would: from the standbys of the datasets behind it."""
+    async def _stand_in(self, step: PlanStep, detour: tuple[PlanStep, ...]) -> AsyncIterator[Frame]:
+        """Answer a member's part as it would: from those on the detour, and the standbys of the other datasets."""
         outer = self.answering
         options = replace(outer.options, completeness=CompletenessMode.ALLOW_PARTIAL, dataset="")
         work = self.work.relay(options, step)
-        plan = stand_in_plan(outer.plan, step)
+        plan = stand_in_plan(outer.plan, step, detour)
         inner = Answering(plan, options, outer.request_id, Deadline.after(outer.deadline.member_share()))
         try:
-            inner.begin(replace(self, work=work, answering=inner).open)
+            avoided = self.avoided | {step.node}
+            inner.begin(replace(self, work=work, answering=inner, avoided=avoided).open)
             yield inner.header(work.schema)
             async for frame in work.frames(inner):
                 yield frame
@@ -122,7 +132,9 @@ class Members:
 def member_options(options: Options, step: PlanStep) -> Options:
     """Return how a member is asked: with the scope of its step, at the versions known here; a standby for one dataset.
 
-    It reports its outcomes, and what they mean is decided here.
+    It reports its outcomes, and what they mean is decided here. It answers for what is expected of it and nothing else:
+    what it learns of since is not in the cut, and no dataset is counted twice where its directory shows more behind it
+    than ours.
     """
     return replace(
         options,
@@ -130,14 +142,20 @@ def member_options(options: Options, step: PlanStep) -> Options:
         completeness=CompletenessMode.ALLOW_PARTIAL,
         cut=dict(step.versions),
         dataset=step.stands_for or options.dataset,
+        closed=True,
+        receipt=False,
+        relayed=True,
     )
 
 
-def stand_in_plan(plan: Plan, step: PlanStep) -> Plan:
-    """Return the plan by which the standbys of a step answer: one step a dataset that has any."""
+def stand_in_plan(plan: Plan, step: PlanStep, detour: tuple[PlanStep, ...] = ()) -> Plan:
+    """Return the plan by which others answer: one step a dataset that has standbys, then those of the detour."""
     kept = {item.dataset: item for item in step.expected if item.keep}
+    passed = {name for part in detour for name in part.versions}
     steps = []
     for dataset, group in groupby(step.standbys, key=attrgetter("dataset")):
+        if dataset in passed:
+            continue
         first, *rest = group
         steps.append(
             PlanStep(
@@ -151,4 +169,4 @@ def stand_in_plan(plan: Plan, step: PlanStep) -> Plan:
                 standbys=tuple(rest),
             )
         )
-    return replace(plan, steps=tuple(steps))
+    return replace(plan, steps=(*steps, *detour))

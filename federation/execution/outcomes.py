@@ -46,6 +46,11 @@ class StepResult:
         steps = () if self.plan is None else self.plan.steps
         return next((step.node for step in steps if step.reason == STANDBY and dataset in step.versions), "")
 
+    @property
+    def relieved(self) -> bool:
+        """Tell whether others than the member answer."""
+        return self.plan is not None and self.plan.node != self.step.node
+
     def saw(self, dataset: str) -> bool:
         """Tell whether rows of a dataset were, or may have been, seen."""
         return dataset in self.delivered or "" in self.delivered
@@ -92,8 +97,10 @@ def _assumed(expected: ExpectedDataset, result: StepResult, plan: Plan) -> Membe
     truncated = not outcome.whole and result.saw(expected.dataset)
     if truncated and result.failure is not None and outcome is not Outcome.TIMED_OUT:
         outcome, reason = Outcome.FAILED, LOST_MID_STREAM
+    told = untold(expected, result.step, plan.node, (outcome, reason, detail))
     return replace(
-        untold(expected, result.step, plan.node, (outcome, reason, detail)),
+        told,
+        via=plan.node if outcome is Outcome.ANSWERED and result.relieved else told.via,
         elapsed_ms=result.elapsed_ms,
         truncated=truncated,
         replica=result.standby(expected.dataset) if outcome is Outcome.REPLICA else "",

@@ -78,7 +78,7 @@ class Punctuality:
 
     def breakers(self) -> list[Breaker]:
         """Return the breakers of all members that were asked."""
-        return [record.breaker for record in self._records.values()]
+        return [record.breaker for record in self._records.values() if record.breaker.node]
 
     def distance(self, address: str) -> float:
         """Return the usual time of a member's sign of life, s; none for this node itself, nor while it is unknown."""

@@ -16,9 +16,13 @@ from guotu.model.answer import Frame, Trailer
 from guotu.model.errors import CircuitOpen, DeadlineExceeded, GuotuError, Internal
 from guotu.model.plan import Decision, Plan, PlanStep
 
+Detour = tuple[PlanStep, ...]
+StandIn = Callable[[Detour], AsyncIterator[Frame]]
+"""Begins to answer in the member's place, on a detour as far as there is one."""
+
 
 class Relief:
-    """One step that others can stand in for. Rows come from the member or from its standbys, never from both.
+    """One step that others can stand in for. Rows come from the member or from these others, never from both.
 
     A member that is late is not given up: whoever has rows first answers, and the other is stopped. That is done only
     where the standbys cover all of its part, and for a bounded share of the questions. A member that gives way is
@@ -29,7 +33,8 @@ class Relief:
         self,
         step: PlanStep,
         own: Callable[[], AsyncIterator[Frame]],
-        stand_in: Callable[[], AsyncIterator[Frame]],
+        stand_in: StandIn,
+        around: Callable[[], Detour],
         punctuality: Punctuality,
         plan: Plan,
         gives_way: Cause | None = None,
@@ -38,10 +43,12 @@ class Relief:
         self._step = step
         self._own = own
         self._stand_in = stand_in
+        self._around = around
         self._punctuality = punctuality
         self._plan = plan
         self._gives_way = gives_way
         self._openings: list[Opening] = []
+        self._detour: Detour = ()
 
     async def frames(self) -> AsyncIterator[Frame]:
         """Yield the frames of who answers; the trailer of standbys tells why it is they.
@@ -53,7 +60,7 @@ class Relief:
             answering, cause = await self._answering()
             async for frame in answering.frames():
                 if isinstance(frame, Trailer) and cause is not None:
-                    told = cause.completeness(frame.completeness, self._step, self._plan.node)
+                    told = cause.completeness(frame.completeness, self._step, self._plan.node, self._detour)
                     frame = replace(frame, completeness=told)
                 yield frame
         finally:
@@ -64,15 +71,18 @@ class Relief:
         """Return who answers, and why, if it is not the member."""
         stale = self._plan.stale_registry
         if self._step.decision is Decision.MISSING:
-            return self._open(self._stand_in), Cause.of_missing(self._step, stale)
+            return self._cover(()), Cause.of_missing(self._step, stale)
         self._punctuality.asked()
         if self._gives_way is not None:
             return await self._cover_first(self._gives_way)
         owner, cover = self._open(self._own), None
         doubt = self._punctuality.doubt(self._step.address)
         late = doubt or await self._late(owner)
-        if late is not None and self._step.covered and self._punctuality.may_ask_more(self._step.address):
-            cover = self._open(self._stand_in)
+        # Those behind a member are asked without it where it does not answer, not because it is late.
+        detour = self._around() if doubt is not None else ()
+        covered = self._step.covered or is_covered(self._step, detour)
+        if late is not None and covered and self._punctuality.may_ask_more(self._step.address):
+            cover = self._cover(detour)
             if await self._beaten(owner, cover):
                 if doubt is None and not owner.signed.is_set():
                     self._punctuality.failed(self._step.address, late)
@@ -81,11 +91,11 @@ class Relief:
         if cause is None:
             return owner, None
         await owner.close()
-        return cover or self._open(self._stand_in), cause
+        return cover or self._cover(self._around()), cause
 
     async def _cover_first(self, why: Cause) -> tuple[Opening, Cause | None]:
         """Ask the standbys, and the member once they fail or are late."""
-        cover, address = self._open(self._stand_in), self._step.standbys[0].address
+        cover, address = self._cover(()), self._step.standbys[0].address
         await asyncio.wait((cover.begun,), timeout=self._punctuality.begin_wait(address))
         if not cover.begun.done() and not self._punctuality.may_ask_more(address):
             await asyncio.wait((cover.begun,))
@@ -96,6 +106,11 @@ class Relief:
             return cover, why
         cause = await self._cause(owner)
         return (owner, None) if cause is None else (cover, cause)
+
+    def _cover(self, detour: Detour) -> Opening:
+        """Begin to ask others."""
+        self._detour = detour
+        return self._open(lambda: self._stand_in(detour))
 
     def _open(self, begin: Callable[[], AsyncIterator[Frame]]) -> Opening:
         opening = Opening(begin())
@@ -160,3 +175,12 @@ def _helps(cover: Opening) -> bool:
         return False
     first = cover.begun.result()
     return first is not None and not (isinstance(first, Trailer) and not first.completeness.complete)
+
+
+def is_covered(step: PlanStep, detour: tuple[PlanStep, ...]) -> bool:
+    """Tell whether there is somebody else for everything that is kept of a step."""
+    held = {standby.dataset for standby in step.standbys}
+    for part in detour:
+        reached = part.decision is Decision.ASK or part.covered
+        held.update(part.versions if reached else ())
+    return all(item.dataset in held for item in step.expected if item.keep)

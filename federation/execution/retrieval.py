@@ -12,13 +12,16 @@ from federation.execution.answering import Answering
 from federation.execution.local import scan_frames
 from federation.execution.ordered import OrderedMerge
 from federation.execution.tally import segments_of
+from federation.paging.after import both, rows_after
+from federation.paging.order import page_order, total_order
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import Collection
+from guotu.model.division import split_dataset
 from guotu.model.plan import PlanStep
 from guotu.model.ports import FeatureStore, PeerClient, Scan
-from guotu.model.question import Options, Query, SortKey
-from guotu.model.schema import arrow_schema, columns_of
+from guotu.model.question import Options, Page, Position, Query
+from guotu.model.schema import OWNER, arrow_schema, columns_of
 
 
 class Retrieval:
@@ -28,16 +31,25 @@ class Retrieval:
         self.collection = collection
         self._query = query
         self._selection = selection
-        self._keys = _total_order(query.sort, collection)
+        self._keys = total_order(query.sort, collection)
+        self._page = query.page
+        order = self._keys if query.page is None else page_order(query, collection)
         fields = columns_of(collection, query.fields)
-        extra = tuple(key.field for key in self._keys if key.field not in fields)
-        self.schema = arrow_schema(collection, fields, query.crs)
-        self.member_schema = arrow_schema(collection, fields + extra, query.crs)
-        self.scan = Scan(fields + extra, selection.expression, self._keys, query.limit, query.crs)
+        extra = tuple(key.field for key in order if key.field not in fields)
+        self.schema = _told(arrow_schema(collection, fields, query.crs), query.page is not None and query.page.owners)
+        self.member_schema = _told(arrow_schema(collection, fields + extra, query.crs), query.page is not None)
+        self.scan = Scan(fields + extra, selection.expression, order, query.limit, query.crs)
+        self._last: pa.RecordBatch | None = None
 
     def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
         """Begin to answer from a dataset that is held here."""
-        return scan_frames(store, step, self.collection, self.scan, self.member_schema)
+        (expected,) = step.expected
+        owner, after = split_dataset(expected.dataset)[0], None if self._page is None else self._page.after
+        scan = self.scan
+        if after is not None:
+            beyond = rows_after(after, self._query, scan.sort, self.collection, owner)
+            scan = replace(scan, filter=both(scan.filter, beyond))
+        return scan_frames(store, step, self.collection, scan, self.member_schema)
 
     def ask(self, peers: PeerClient, step: PlanStep, options: Options, seconds: float) -> AsyncIterator[Frame]:
         """Begin to ask a member for its part."""
@@ -48,7 +60,16 @@ class Retrieval:
         return type(self)(self._member_query(options), self.collection, self._selection)
 
     def _member_query(self, options: Options) -> Query:
-        return replace(self._query, fields=self.scan.fields, options=options)
+        page = None if self._page is None else Page(owners=True, after=self._page.after)
+        return replace(self._query, fields=self.scan.fields, options=options, page=page)
+
+    @property
+    def last(self) -> Position | None:
+        """Where the last row of a page stands; None if no row was yielded."""
+        if self._last is None:
+            return None
+        (row,) = self._last.to_pylist()
+        return Position(row[OWNER], tuple(row[key.field] for key in self.scan.sort))
 
     @property
     def _one_run(self) -> bool:
@@ -78,6 +99,8 @@ class Retrieval:
             if left is not None:
                 rows = rows.slice(0, left)
                 left -= rows.num_rows
+            if rows.num_rows and self._page is not None:
+                self._last = rows.slice(rows.num_rows - 1)
             rows = rows.select(self.schema.names)
             answering.tally.digest(rows)
             yield Batch("", rows)
@@ -107,8 +130,6 @@ class Retrieval:
                 yield rows
 
 
-def _total_order(sort: tuple[SortKey, ...], collection: Collection) -> tuple[SortKey, ...]:
-    """Add the collection's key as the last sort key, so that the order is total within a dataset."""
-    if not sort or any(key.field == collection.key for key in sort):
-        return sort
-    return (*sort, SortKey(collection.key))
+def _told(schema: pa.Schema, owners: bool) -> pa.Schema:
+    """Return a schema with the owners of rows, if they are told."""
+    return schema.append(pa.field(OWNER, pa.string(), nullable=False)) if owners else schema

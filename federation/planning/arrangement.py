@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from federation.planning.candidates import Candidates
 from federation.planning.prune import MAY_MATCH, OF_ANY_VERSION, REASONS
-from federation.planning.topology import Topology
+from federation.planning.topology import Claims, Topology
 from guotu.model.plan import ExpectedDataset
 from guotu.model.question import Cut
 from guotu.model.records import DatasetRecord
@@ -25,9 +25,12 @@ class Arrangement:
         """Arrange what is below `root`; what was made for records that are still the same is taken from `before`."""
         self.source = source
         self.topology = topology
+        claims = _claims(source, topology)
+        self.tree = Topology(topology.nodes, claims) if claims else topology
+        """With what datasets tell of nodes that are not registered."""
         reached: dict[str, list[DatasetRecord]] = {}
-        for record in sorted(source.values(), key=attrgetter("dataset")):
-            child = topology.step(root, record.node)
+        for record in sorted(source.values(), key=attrgetter("node")):
+            child = self.tree.step(root, record.node)
             if child is not None:
                 reached.setdefault(child, []).append(record)
         self._slices: dict[str, slice] = {}
@@ -43,7 +46,7 @@ class Arrangement:
         self._alike: dict[tuple[str, int], tuple[ExpectedDataset, ...]] = {}
 
     def members(self, verdicts: NDArray[np.int8], cut: Cut) -> dict[str, tuple[ExpectedDataset, ...]]:
-        """Return what is expected through each child, by child and dataset in ascending order.
+        """Return what is expected through each child, by child and owner in ascending order.
 
         Args:
             verdicts: numbers of the reasons in REASONS, by candidate.
@@ -87,6 +90,15 @@ class Arrangement:
         if made is None or made[0] is not record:
             made = self._made[key] = (record, expect(record, REASONS[number], record.version))
         return made[1]
+
+
+def _claims(source: Mapping[str, DatasetRecord], topology: Topology) -> Claims:
+    """Return where nodes that are not registered also stand, as their datasets tell."""
+    return {
+        record.node: record.also_under
+        for record in source.values()
+        if record.also_under and record.node not in topology.nodes
+    }
 
 
 def expect(record: DatasetRecord, reason: str, version: int) -> ExpectedDataset:

@@ -16,6 +16,7 @@ def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...
         phrases += [_nearest_phrase(question.nearest)] if question.nearest is not None else []
         phrases += [f"sort {', '.join(_sort_phrase(question))}"] if question.sort else []
         phrases += [f"limit {question.limit}"] if question.limit else []
+        phrases += ["after the page before"] if question.page is not None and question.page.after is not None else []
         return tuple(phrases)
     if isinstance(question, Stats) and question.estimate:
         return (*phrases, "nothing: rows are estimated from what is advertised")

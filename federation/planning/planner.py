@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import shapely
 
 from federation.planning.arrangement import Arrangement, expect
+from federation.planning.closing import by_owner, closed, unadvertised
 from federation.planning.phrases import merge_phrase, pushed_down
 from federation.planning.prune import MAY_MATCH, Prunable, decide, decide_all
 from federation.planning.reach import reach_of
 from federation.planning.standbys import Standbys
 from federation.planning.topology import Topology
+from federation.planning.turning import turned
 from federation.planning.zoning import with_zones
 from federation.selection import BoundSelection, bind_selection, near
 from guotu.model.collection import Collection
-from guotu.model.division import dataset_id, split_dataset
-from guotu.model.errors import UnknownDataset
+from guotu.model.division import dataset_id, split_dataset, stands_above
+from guotu.model.errors import InvalidQuestion, UnknownDataset
+from guotu.model.gateway import gateway
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.ports import Directory, DirectoryView
 from guotu.model.question import Cut, Options, Overlay, Query, Question, Scope
@@ -28,6 +32,8 @@ Holdings = Callable[[], Mapping[str, DatasetRecord]]
 Replicas = Callable[[], Mapping[str, DatasetRecord]]
 """The node's whole replicas by dataset id, each at the version held here."""
 _NO_DATASETS: Mapping[str, DatasetRecord] = {}
+REACHED_THROUGH = "REACHED_THROUGH"
+"""Why a member cannot be asked: the one node that may dial it cannot be asked either."""
 _KEPT_ARRANGEMENTS = 8
 """Collections whose arrangement is kept; one of 3,200 datasets takes some megabytes."""
 
@@ -35,8 +41,12 @@ _KEPT_ARRANGEMENTS = 8
 class Planner:
     """Plans questions for one node."""
 
-    def __init__(self, node: str, directory: Directory, holdings: Holdings, replicas: Replicas = dict) -> None:
-        self._node = node
+    def __init__(
+        self, node: str, directory: Directory, holdings: Holdings, replicas: Replicas = dict, bypass: bool = True
+    ) -> None:
+        """Set where facts come from; `bypass`: ask those behind a member that does not answer without it."""
+        self.node = node
+        self._bypass = bypass
         self._directory = directory
         self._holdings = holdings
         self._replicas = replicas
@@ -50,6 +60,7 @@ class Planner:
         Raises:
             InvalidFilter, InvalidQuestion, UnknownField, TooLarge: the selection is not valid.
             UnknownDataset: the one dataset asked is not known.
+            InvalidQuestion: it is not in a closed cut, or nothing is that is answered for here.
         """
         started = time.perf_counter()
         selection = bind_selection(question.selection, collection)
@@ -60,10 +71,11 @@ class Planner:
             selection, reach = near(selection, question.nearest), reach_of(question, selection, heads)
         zones = shapely.STRtree(question.zones.shapes) if isinstance(question, Overlay) else None
         steps = self._steps(question, view, Prunable.of(selection, zones, reach))
+        steps = tuple(turned(steps, question))
         if zones is not None:
             steps = with_zones(steps, zones, heads)
         plan = Plan(
-            node=self._node,
+            node=self.node,
             collection=collection.id,
             scope=question.options.scope,
             steps=steps,
@@ -84,22 +96,31 @@ class Planner:
         return {(record.dataset, record.version): record for record in records}
 
     def _steps(self, question: Question, view: DirectoryView, prunable: Prunable) -> tuple[PlanStep, ...]:
-        cut = question.options.cut
-        if question.options.dataset:
-            return (self._one_step(question.options, view, prunable),)
-        steps = self._own_steps(question.collection, view, prunable, cut)
-        if question.options.scope is Scope.SUBTREE:
+        options = question.options
+        if options.dataset:
+            return (self._one_step(options, view, prunable),)
+        steps = self._own_steps(question.collection, view, prunable, options)
+        if options.scope is Scope.SUBTREE:
             arrangement = self._arrangement(question.collection, view)
-            members = arrangement.members(decide_all(prunable, arrangement.candidates), cut)
-            steps.extend(self._member_step(child, expected, view) for child, expected in members.items())
+            members = arrangement.members(decide_all(prunable, arrangement.candidates), options.cut)
+            if options.closed:
+                members = closed(members, options.cut, question.collection, arrangement.tree, self.node)
+            steps.extend(self._member_step(child, part, view, options.relayed) for child, part in by_owner(members))
+        if options.closed and not steps:
+            detail = (
+                f"其中没有此处可答的 {question.collection} 数据集 it names no dataset of it that is answered for here"
+            )
+            raise InvalidQuestion(part="cut", detail=detail)
         return tuple(steps)
 
     def _one_step(self, options: Options, view: DirectoryView, prunable: Prunable) -> PlanStep:
         """Return the step of the one dataset asked: taken here if it is held here, else asked of its owner."""
         dataset = options.dataset
         owner, collection = split_dataset(dataset)
-        if owner == self._node:
-            own = self._own_steps(collection, view, prunable, options.cut)
+        if options.closed and dataset not in options.cut:
+            raise InvalidQuestion(part="cut", detail=f"切面中没有 there is no {dataset} in it")
+        if owner == self.node:
+            own = self._own_steps(collection, view, prunable, options)
             if not own:
                 raise UnknownDataset(dataset=dataset)
             return own[0]
@@ -109,53 +130,87 @@ class Planner:
         record = view.datasets.get(collection, _NO_DATASETS).get(dataset)
         if record is None or options.scope is Scope.SELF:
             raise UnknownDataset(dataset=dataset)
-        return self._member_step(owner, (_expect(prunable, record, options.cut),), view)
+        door, reached = gateway(owner, self.node, view.nodes)
+        expected = (_expect(prunable, record, options.cut),)
+        return self._member_step(owner if reached is None else door, expected, view, options.relayed)
 
     def _here(self, expected: ExpectedDataset, detail: str = "") -> PlanStep:
         decision = Decision.LOCAL if expected.keep else Decision.PRUNE
-        return PlanStep(self._node, decision, expected.reason, detail, expected=(expected,))
+        return PlanStep(self.node, decision, expected.reason, detail, expected=(expected,))
 
-    def _own_steps(self, collection: str, view: DirectoryView, prunable: Prunable, cut: Cut) -> list[PlanStep]:
+    def _own_steps(self, collection: str, view: DirectoryView, prunable: Prunable, options: Options) -> list[PlanStep]:
         """Return the step of the node's own dataset; none if it has, and is known to have, none."""
+        dataset, cut = dataset_id(self.node, collection), options.cut
+        if options.closed and dataset not in cut:
+            return []
         own = self._holdings().get(collection)
-        if own is None:
-            lost = view.datasets.get(collection, {}).get(dataset_id(self._node, collection))
-            return [] if lost is None else [self._lost_step(_expect(prunable, lost, cut))]
-        return [self._here(_expect(prunable, own, cut))]
+        if own is not None:
+            return [self._here(_expect(prunable, own, cut))]
+        lost = view.datasets.get(collection, {}).get(dataset)
+        if lost is not None:
+            return [self._lost_step(_expect(prunable, lost, cut))]
+        return [self._lost_step(unadvertised(dataset, cut[dataset]))] if options.closed else []
 
-    def _member_step(self, node: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView) -> PlanStep:
-        """Return the step of another node: asked if anything of its part is kept and it is registered."""
+    def _member_step(
+        self, node: str, expected: tuple[ExpectedDataset, ...], view: DirectoryView, relayed: bool
+    ) -> PlanStep:
+        """Return the step of another node: asked if anything of its part is kept and it can be reached.
+
+        A question from another node goes down only, so that none goes in circles where nodes see different directories.
+        """
         kept = sum(item.keep for item in expected)
         if not kept:
             reasons = sorted({item.reason for item in expected})
             return PlanStep(node, Decision.PRUNE, "+".join(reasons), expected=expected)
         standbys = self._standbys.of(node, expected, view, self._replicas())
-        record = view.nodes.get(node)
-        if record is None:
-            detail = "it is not registered at the moment (its lease has expired)"
-            return PlanStep(node, Decision.MISSING, "NOT_REGISTERED", detail, expected=expected, standbys=standbys)
+        door, record = gateway(node, self.node, view.nodes)
+        if record is None or door != node or (relayed and not stands_above(self.node, node)):
+            reason, detail = _out_of_reach(node, view)
+            return PlanStep(node, Decision.MISSING, reason, detail, expected=expected, standbys=standbys)
         alone = len(expected) == 1 and expected[0].dataset.startswith(f"{node}/")
-        scope = Scope.SELF if alone else Scope.SUBTREE
         detail = f"{kept} of {len(expected)} datasets may match"
         if record.draining:
             detail += "; it is being drained: standbys that hold all of them come first"
         return PlanStep(
-            node,
-            Decision.ASK,
-            MAY_MATCH,
-            detail,
-            record.address,
-            scope,
-            expected,
+            node=node,
+            decision=Decision.ASK,
+            reason=MAY_MATCH,
+            detail=detail,
+            address=record.address,
+            scope=Scope.SELF if alone else Scope.SUBTREE,
+            expected=expected,
             standbys=standbys,
             draining=record.draining,
+            bypass=self._bypass and any(item.keep for item in _behind(node, expected)),
         )
+
+    def detour(self, step: PlanStep, avoided: frozenset[str] = frozenset()) -> tuple[PlanStep, ...]:
+        """Return the steps by which what lies behind a member is asked without it, in the order of its own answer.
+
+        Args:
+            step: of a member that does not answer, at the versions that are pinned.
+            avoided: members that do not answer either.
+        """
+        behind = [item for item in _behind(step.node, step.expected) if item.keep]
+        if not (step.bypass and behind):
+            return ()
+        gone = avoided | {step.node}
+        now = self._directory.view()
+        view = replace(now, nodes={name: record for name, record in now.nodes.items() if name not in gone})
+        known = self._arrangements.get(split_dataset(behind[0].dataset)[1])
+        tree = (Topology(now.nodes) if known is None else known.tree).without(gone)
+        parts: dict[str, list[ExpectedDataset]] = {}
+        for item in behind:
+            owner = split_dataset(item.dataset)[0]
+            parts.setdefault(tree.step(self.node, owner) or owner, []).append(item)
+        members = {child: tuple(part) for child, part in sorted(parts.items())}
+        return tuple(self._member_step(child, part, view, relayed=True) for child, part in by_owner(members))
 
     def _lost_step(self, expected: ExpectedDataset) -> PlanStep:
         if not expected.keep:
-            return PlanStep(self._node, Decision.PRUNE, expected.reason, expected=(expected,))
-        detail = "the registry has it as this node's, and it is not here"
-        return PlanStep(self._node, Decision.MISSING, "NOT_HELD", detail, expected=(expected,))
+            return PlanStep(self.node, Decision.PRUNE, expected.reason, expected=(expected,))
+        detail = "it is told to be this node's, and it is not here"
+        return PlanStep(self.node, Decision.MISSING, "NOT_HELD", detail, expected=(expected,))
 
     def _arrangement(self, collection: str, view: DirectoryView) -> Arrangement:
         """Return the datasets below this node, arranged; made anew when the directory's nodes or datasets changed."""
@@ -164,11 +219,26 @@ class Planner:
         datasets = view.datasets.get(collection, _NO_DATASETS)
         known = self._arrangements.pop(collection, None)
         if known is None or known.source is not datasets or known.topology is not self._topology:
-            known = Arrangement(self._node, datasets, self._topology, known)
+            known = Arrangement(self.node, datasets, self._topology, known)
         self._arrangements[collection] = known
         if len(self._arrangements) > _KEPT_ARRANGEMENTS:
             del self._arrangements[next(iter(self._arrangements))]
         return known
+
+
+def _behind(node: str, expected: tuple[ExpectedDataset, ...]) -> Iterator[ExpectedDataset]:
+    """Yield the datasets that are not the member's own."""
+    return (item for item in expected if not item.dataset.startswith(f"{node}/"))
+
+
+def _out_of_reach(node: str, view: DirectoryView) -> tuple[str, str]:
+    """Return reason and detail of a member that cannot be dialed."""
+    record = view.nodes.get(node)
+    if record is None:
+        return "NOT_REGISTERED", "it is not registered at the moment (its lease has expired)"
+    if not record.reached_through:
+        return "NOT_BELOW", "it is not below this node, which was asked as a member"
+    return REACHED_THROUGH, f"it is reached only through {record.reached_through}, which cannot be asked at the moment"
 
 
 def _expect(selection: Prunable, record: DatasetRecord, cut: Cut) -> ExpectedDataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from guotu.model.division import split_dataset
+from guotu.model.gateway import is_open_to
 from guotu.model.plan import ExpectedDataset, Standby
 from guotu.model.ports import DirectoryView
 from guotu.model.records import DatasetRecord, ReplicaRecord
@@ -29,7 +30,8 @@ class Standbys:
 
         A replica counts if it is whole, has come to the pinned version, and, where it is at the owner's head, has the
         digest that the owner advertises: another history under the same numbers does not. Whether it still has an older
-        version is known to its holder alone. `own` are the planning node's whole replicas.
+        version is known to its holder alone. A holder that is reached only through another counts for that one alone.
+        `own` are the planning node's whole replicas.
         """
         if not (view.replicas or own) or not expected:
             return ()
@@ -60,5 +62,5 @@ def _of_one(
     holders = view.replicas.get(item.dataset)
     able = [node for node, record in holders.items() if record.whole and serves(record)] if holders else []
     there = [view.nodes[node] for node in able if node in view.nodes and node not in (member, planner)]
-    there.sort(key=lambda record: (record.draining, record.node))
+    there = sorted(filter(lambda record: is_open_to(record, planner), there), key=lambda one: (one.draining, one.node))
     return [*found, *(Standby(item.dataset, record.node, record.address) for record in there)]

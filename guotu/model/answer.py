@@ -137,6 +137,16 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """A node's signed word on an answer that it gave (guotu.model.receipt)."""
+
+    statement: bytes
+    """Canonical JSON."""
+    signature: bytes
+    """Ed25519, 64 bytes, over the statement."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trailer:
     """Last frame of an answer."""
 
@@ -146,6 +156,10 @@ class Trailer:
     digest: bytes
     segments: tuple[Segment, ...] = field(default=())
     elapsed_ms: float = 0.0
+    next_page: str = ""
+    """Token of the next page; empty if there is none."""
+    receipt: Receipt | None = None
+    """None if none was asked for."""
 
 
 Frame = Header | Batch | Notice | Trailer

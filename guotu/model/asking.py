@@ -32,17 +32,31 @@ def sort_keys(names: Iterable[str]) -> tuple[SortKey, ...]:
     return tuple(SortKey(name.removeprefix("-"), name.startswith("-")) for name in names)
 
 
-def options(scope: str, partial: bool, cut: Mapping[str, int] | None, dataset: str = "", version: int = 0) -> Options:
-    """Return the options of a question.
+def options(
+    scope: str,
+    partial: bool,
+    cut: Mapping[str, int] | None,
+    dataset: str = "",
+    pins: Mapping[str, int] | None = None,
+) -> Options:
+    """Return the options of a question, whose answer shall have a receipt.
+
+    `cut` is whole, if there is one; `pins` name single versions, beside it or beside the heads.
+    """
+    mode = CompletenessMode.ALLOW_PARTIAL if partial else CompletenessMode.REQUIRE_ALL
+    versions = {**(cut or {}), **(pins or {})}
+    return Options(Scope(scope), mode, versions, dataset, closed=cut is not None, receipt=True)
+
+
+def pin(dataset: str, version: int) -> Mapping[str, int]:
+    """Return the version of the one dataset asked as a pin; none for version 0.
 
     Raises:
         InvalidQuestion: a version is given without its dataset.
     """
-    mode = CompletenessMode.ALLOW_PARTIAL if partial else CompletenessMode.REQUIRE_ALL
     if version and not dataset:
         raise InvalidQuestion(part="version", detail=f"{version}: 须指明数据集 the dataset must be named with it")
-    pinned = {dataset: version} if version else {}
-    return Options(Scope(scope), mode, {**(cut or {}), **pinned}, dataset)
+    return {dataset: version} if version else {}
 
 
 def aggregates(

@@ -78,6 +78,19 @@ def node_division(node: str) -> str:
     return match.group(1)
 
 
+def stands_above(above: str, below: str) -> bool:
+    """Tell whether node `above` is of a division above that of node `below`, or the main node of the same division.
+
+    Whatever nodes claim, following only such pairs upward never comes back to where it began.
+    """
+    if not (is_node_id(above) and is_node_id(below)):
+        return False
+    outer, inner = node_division(above), node_division(below)
+    if outer == inner:
+        return above == outer and below != inner
+    return contains(outer, inner)
+
+
 def dataset_id(node: str, collection: str) -> str:
     """Return the id of a node's holding of a collection ("510000/dltb")."""
     return f"{node}/{collection}"

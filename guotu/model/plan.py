@@ -29,7 +29,7 @@ class ExpectedDataset:
     """False if pruned."""
     reason: str
     """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE, OUTSIDE_ZONES,
-    TOO_FAR."""
+    TOO_FAR, BEFORE_PAGE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,15 @@ class PlanStep:
     """Who may answer for datasets that are kept, should the member not; by dataset, the first choice first."""
     draining: bool = False
     """The member is being drained: standbys that cover its part are asked first."""
+    bypass: bool = False
+    """True if, should the member not answer, those behind it are asked without it."""
+    detour: tuple[str, ...] = ()
+    """Whom that would be; only in explanations."""
+
+    @property
+    def relieved(self) -> bool:
+        """Tell whether somebody else may be asked in the member's place."""
+        return self.bypass or bool(self.standbys)
 
     @property
     def stands_for(self) -> str:

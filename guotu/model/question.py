@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from guotu.model.crs import MESH_CRS
+from guotu.model.expression import Scalar
 from guotu.model.records import Extent
 from guotu.model.zones import Zones
 
@@ -16,6 +17,9 @@ MAX_SORT_KEYS = 8
 MAX_GROUP_COLUMNS = 8
 MAX_AGGREGATES = 32
 MAX_LIMIT = 1_000_000_000
+MAX_PAGE_ROWS = 1_000_000
+MAX_PAGE_TOKEN = 120_000
+"""Characters; what a command line takes as one argument."""
 MAX_GROUPS = 1_000_000
 """Most groups that an aggregate answer may have."""
 
@@ -63,13 +67,19 @@ class SortKey:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every question has. `cut` names versions; datasets not named are answered from their head."""
+    """What every question has. `cut` names versions; datasets not named are answered from their head, if not closed."""
 
     scope: Scope = Scope.SUBTREE
     completeness: CompletenessMode = CompletenessMode.REQUIRE_ALL
     cut: Cut = field(default_factory=dict)
     dataset: str = ""
     """Answer from this dataset alone: by the node asked if it holds it (owner or replica), else by its owner."""
+    closed: bool = False
+    """The cut is whole: datasets that it does not name have no part in the answer."""
+    receipt: bool = False
+    """Give a signed receipt with the trailer."""
+    relayed: bool = False
+    """A node asks its member; that one asks none but those below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,33 @@ class Nearest:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """A row's place among the rows of a paged answer."""
+
+    owner: str
+    """Node id of the owner of its dataset."""
+    values: tuple[Scalar | None, ...]
+    """Its values of the sort keys, the collection's key included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a retrieval.
+
+    Its order is that of the sort keys, then the key, then the owner; without sort keys of the owner, then the key.
+    """
+
+    size: int = 0
+    """Most rows; 0 between nodes, which give each other a limit."""
+    token: str = ""
+    """What the page before gave for this one; empty for the first one."""
+    owners: bool = False
+    """Also give the owner of each row, as the last column OWNER."""
+    after: Position | None = None
+    """Give only rows that come after this one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A retrieval."""
 
@@ -116,6 +153,8 @@ class Query:
     options: Options = Options()
     nearest: Nearest | None = None
     """Return the `limit` nearest features, the nearest first; rows then begin with the column DISTANCE."""
+    page: Page | None = None
+    """None for all rows at once."""
 
 
 @dataclass(frozen=True, slots=True)

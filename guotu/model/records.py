@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from guotu.model.division import node_division
 
+MAX_ALSO_UNDER = 8
+"""Trees that a node may stand in besides that of the divisions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -41,6 +44,10 @@ class NodeRecord:
     metrics_address: str = ""
     draining: bool = False
     """True while its operator has it hand over: replicas of its datasets are asked first, where there are any."""
+    reached_through: str = ""
+    """The one node that may open connections to it; empty if anyone may."""
+    also_under: tuple[str, ...] = ()
+    """Nodes above that it also stands under, besides the tree of divisions, in order of preference."""
 
     @property
     def division(self) -> str:
@@ -81,6 +88,8 @@ class DatasetRecord:
     digest: str
     """Set digest of the head version, hex."""
     published_ms: int
+    also_under: tuple[str, ...] = ()
+    """Where its owner also stands, which is so known while the owner's lease is gone."""
 
 
 @dataclass(frozen=True, slots=True)

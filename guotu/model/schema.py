@@ -12,6 +12,8 @@ PLACE = "_place"
 """Place of a row on the Hilbert curve, by the centre of its bounding box; 0 without geometry. uint32."""
 HASH = "_hash"
 """Row hash (docs/reference/digests.md), 32 bytes."""
+OWNER = "_owner"
+"""Node id of the owner of a row, in answers that nodes give each other for pages. string."""
 CORNERS = ("_xmin", "_ymin", "_xmax", "_ymax")
 """Bounding box of a row's geometry, degrees, EPSG:4490; null without geometry, NaN for an empty one. float64."""
 _ARROW = {

@@ -132,7 +132,16 @@ def trailer_to_proto(trailer: model.Trailer) -> query_pb2.AnswerTrailer:
         digest=trailer.digest,
         segments=segments,
         elapsed_ms=trailer.elapsed_ms,
+        end=_end_to_proto(trailer),
     )
+
+
+def _end_to_proto(trailer: model.Trailer) -> query_pb2.AnswerEnd | None:
+    receipt = trailer.receipt
+    if receipt is None and not trailer.next_page:
+        return None
+    statement, signature = (b"", b"") if receipt is None else (receipt.statement, receipt.signature)
+    return query_pb2.AnswerEnd(next_page=trailer.next_page, receipt=statement, signature=signature)
 
 
 def trailer_from_proto(trailer: query_pb2.AnswerTrailer) -> model.Trailer:
@@ -144,6 +153,8 @@ def trailer_from_proto(trailer: query_pb2.AnswerTrailer) -> model.Trailer:
         digest=trailer.digest,
         segments=tuple(model.Segment(part.dataset, part.version, part.rows, part.digest) for part in trailer.segments),
         elapsed_ms=trailer.elapsed_ms,
+        next_page=trailer.end.next_page,
+        receipt=model.Receipt(trailer.end.receipt, trailer.end.signature) if trailer.end.receipt else None,
     )
 
 

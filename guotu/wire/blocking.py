@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from guotu.model.answer import Frame, Trailer
 from guotu.model.boundary import Boundary
@@ -43,6 +44,9 @@ from guotu.wire.questions import (
 from guotu.wire.records import dataset_from_proto, node_from_proto
 from guotu.wire.versions import version_from_proto
 
+T = TypeVar("T")
+OnBusy = Callable[[Overloaded, float], None]
+"""Told that a node is too busy, and in how many seconds it is asked again."""
 _SPREAD = 1.25
 """Times what a busy node said that one waits at most, so that not all come back at once."""
 
@@ -50,9 +54,10 @@ _SPREAD = 1.25
 class BlockingCalls(Connection):
     """One node's services over one channel; every method raises the typed error that the node raised."""
 
-    def __init__(self, address: str, tls: TlsFiles | None, timeout: float) -> None:
+    def __init__(self, address: str, tls: TlsFiles | None, timeout: float, on_busy: OnBusy | None = None) -> None:
         super().__init__(address, tls)
         self._timeout = timeout
+        self._on_busy = on_busy
         self._closing = threading.Event()
 
     def close(self) -> None:
@@ -67,14 +72,35 @@ class BlockingCalls(Connection):
         """
         deadline = time.monotonic() + (timeout or self._timeout)
         while True:
-            left = max(deadline - time.monotonic(), 0.0)
             try:
-                yield from self._ask_once(question, left)
+                yield from self._ask_once(question, max(deadline - time.monotonic(), 0.0))
                 return
             except Overloaded as busy:
-                pause = busy.retry_s * random.uniform(1.0, _SPREAD)
-                if time.monotonic() + pause >= deadline or self._closing.wait(pause):
-                    raise
+                self._wait(busy, deadline)
+
+    def _patiently(self, timeout: float | None, call: Callable[[float], T]) -> T:
+        """Make a call, which is given what is left of its deadline, until the node is not too busy for it."""
+        deadline = time.monotonic() + (timeout or self._timeout)
+        while True:
+            try:
+                with self._errors():
+                    return call(max(deadline - time.monotonic(), 0.0))
+            except Overloaded as busy:
+                self._wait(busy, deadline)
+
+    def _wait(self, busy: Overloaded, deadline: float) -> None:
+        """Wait until a busy node is to be asked again.
+
+        Raises:
+            Overloaded: that would be after the deadline, or the connection is closed.
+        """
+        pause = busy.retry_s * random.uniform(1.0, _SPREAD)
+        if time.monotonic() + pause >= deadline:
+            raise busy
+        if self._on_busy is not None:
+            self._on_busy(busy, pause)
+        if self._closing.wait(pause):
+            raise busy
 
     def _ask_once(self, question: Question, timeout: float) -> Iterator[Frame]:
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
@@ -92,10 +118,10 @@ class BlockingCalls(Connection):
                 yield reader.read(response)
 
     def explain(self, question: Question, analyze: bool, timeout: float | None) -> tuple[Plan, Trailer | None]:
-        """Return the plan, and what happened if analysed."""
+        """Return the plan, and what happened if analysed; a busy node is asked again as by `ask`."""
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
-        with self._errors():
-            response = stub.Explain(explain_to_proto(question, analyze), timeout=timeout or self._timeout)
+        request = explain_to_proto(question, analyze)
+        response = self._patiently(timeout, lambda left: stub.Explain(request, timeout=left))
         happened = trailer_from_proto(response.trailer) if response.HasField("trailer") else None
         return plan_from_proto(response.plan), happened
 
@@ -103,8 +129,7 @@ class BlockingCalls(Connection):
         """Return the boundary of a division, by its code or name."""
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
         request = query_pb2.GetBoundaryRequest(division=division, cut=cut_to_proto(cut))
-        with self._errors():
-            return boundary_from_proto(stub.GetBoundary(request, timeout=self._timeout))
+        return boundary_from_proto(self._patiently(None, lambda left: stub.GetBoundary(request, timeout=left)))
 
     def node(self) -> NodeState:
         """Return the node's own facts."""

@@ -26,6 +26,7 @@ def _step_to_proto(step: PlanStep, explained: bool) -> query_pb2.PlanStep:
         advertised_rows=step.advertised_rows,
         plan=None if step.plan is None else plan_to_proto(step.plan, explained),
         standbys=[_standby_to_proto(standby) for standby in step.standbys] if explained else (),
+        detour=step.detour,
     )
 
 
@@ -48,6 +49,7 @@ def _step_from_proto(step: query_pb2.PlanStep) -> PlanStep:
         ),
         plan=plan_from_proto(step.plan) if step.HasField("plan") else None,
         standbys=tuple(Standby(item.dataset, item.node, item.address) for item in step.standbys),
+        detour=tuple(step.detour),
     )
 
 

@@ -8,6 +8,7 @@ from guotu.model.errors import InvalidQuestion
 from guotu.model.records import Extent
 from guotu.model.zones import decoded
 from guotu.v1 import common_pb2, query_pb2
+from guotu.wire.pages import page_from_proto, page_to_proto
 
 _SCOPES = {model.Scope.SELF: common_pb2.SCOPE_SELF, model.Scope.SUBTREE: common_pb2.SCOPE_SUBTREE}
 _MODES = {
@@ -63,6 +64,8 @@ def _options_to_proto(options: model.Options) -> query_pb2.QuestionOptions:
         completeness=_MODES[options.completeness],
         cut=cut_to_proto(options.cut) if options.cut else None,
         dataset=options.dataset,
+        terms=query_pb2.CutTerms(closed=options.closed, receipt=options.receipt),
+        relayed=options.relayed,
     )
 
 
@@ -72,6 +75,9 @@ def _options_from_proto(options: query_pb2.QuestionOptions) -> model.Options:
         completeness=mode_from_proto(options.completeness),
         cut=dict(options.cut.versions),
         dataset=options.dataset,
+        closed=options.terms.closed,
+        receipt=options.terms.receipt,
+        relayed=options.relayed,
     )
 
 
@@ -110,6 +116,7 @@ def query_to_proto(query: model.Query) -> query_pb2.QueryRequest:
         nearest=None
         if query.nearest is None
         else query_pb2.Nearest(wkb=query.nearest.wkb, within_m=query.nearest.within_m),
+        page=None if query.page is None else page_to_proto(query.page),
     )
 
 
@@ -117,7 +124,7 @@ def query_from_proto(request: query_pb2.QueryRequest) -> model.Query:
     """Return the model value.
 
     Raises:
-        InvalidQuestion: the scope is not set.
+        InvalidQuestion: the scope is not set, or a page's position cannot be read.
     """
     return model.Query(
         collection=request.collection,
@@ -128,6 +135,7 @@ def query_from_proto(request: query_pb2.QueryRequest) -> model.Query:
         crs=request.crs or MESH_CRS,
         options=_options_from_proto(request.options),
         nearest=model.Nearest(request.nearest.wkb, request.nearest.within_m) if request.HasField("nearest") else None,
+        page=page_from_proto(request.page) if request.HasField("page") else None,
     )
 
 

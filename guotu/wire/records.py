@@ -7,6 +7,8 @@ record, and ignore fields that this software does not know.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from itertools import islice
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -14,7 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from guotu.model.collection import Collection
 from guotu.model.definition import collection_from_json, collection_to_json
 from guotu.model.division import dataset_id, is_node_id, split_dataset
-from guotu.model.records import DatasetRecord, Extent, NodeRecord, ReplicaRecord
+from guotu.model.records import MAX_ALSO_UNDER, DatasetRecord, Extent, NodeRecord, ReplicaRecord
 from guotu.v1 import common_pb2, registry_pb2
 
 M = TypeVar("M", bound=Message)
@@ -37,6 +39,11 @@ def extent_from_proto(message: common_pb2.Extent) -> Extent:
     return Extent(message.xmin, message.ymin, message.xmax, message.ymax)
 
 
+def _places(names: Iterable[str]) -> tuple[str, ...]:
+    """Return where a node also stands; what is no node id, and more than is allowed, is left out."""
+    return tuple(sys.intern(name) for name in islice(names, MAX_ALSO_UNDER) if is_node_id(name))
+
+
 def node_to_proto(record: NodeRecord) -> registry_pb2.NodeRecord:
     """Return a node's record for the wire."""
     return registry_pb2.NodeRecord(
@@ -50,6 +57,8 @@ def node_to_proto(record: NodeRecord) -> registry_pb2.NodeRecord:
         store=record.store,
         metrics_address=record.metrics_address,
         draining=record.draining,
+        reached_through=record.reached_through,
+        also_under=record.also_under,
     )
 
 
@@ -72,6 +81,8 @@ def node_from_proto(message: registry_pb2.NodeRecord) -> NodeRecord:
         store=sys.intern(message.store),
         metrics_address=message.metrics_address,
         draining=message.draining,
+        reached_through=sys.intern(message.reached_through),
+        also_under=_places(message.also_under),
     )
 
 
@@ -89,6 +100,7 @@ def dataset_to_proto(record: DatasetRecord) -> registry_pb2.DatasetRecord:
         manifest=record.manifest,
         digest=record.digest,
         published_ms=record.published_ms,
+        also_under=record.also_under,
     )
 
 
@@ -113,6 +125,7 @@ def dataset_from_proto(message: registry_pb2.DatasetRecord) -> DatasetRecord:
         manifest=message.manifest,
         digest=message.digest,
         published_ms=message.published_ms,
+        also_under=_places(message.also_under),
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from guotu.model.division import is_division, split_dataset
 from guotu.model.errors import InvalidQuestion
+from node.cli.cut_file import checked_dataset, checked_version, read_cut
 
 if TYPE_CHECKING:
     from guotu.model.question import Options, Overlay, Query, Selection, Stats
@@ -34,7 +33,7 @@ class Asked:
     @property
     def dataset(self) -> str:
         """The one dataset asked; empty for all of the collection."""
-        return _dataset(self.subject, "DATASET") if "/" in self.subject else ""
+        return checked_dataset(self.subject, "DATASET") if "/" in self.subject else ""
 
     @property
     def collection(self) -> str:
@@ -62,12 +61,13 @@ class Asked:
         """
         from guotu.model.asking import options
 
-        cut = read_cut(self.cut) if self.cut is not None else {}
+        cut = None if self.cut is None else read_cut(self.cut)
+        pins = {}
         for text in self.versions:
             dataset, mark, number = text.rpartition("@")
-            name = _dataset(dataset, "--version") if mark else self._dataset_of(number)
-            cut[name] = _version(number, "--version")
-        return options(self.scope, self.partial, cut, self.dataset)
+            name = checked_dataset(dataset, "--version") if mark else self._dataset_of(number)
+            pins[name] = checked_version(number, "--version")
+        return options(self.scope, self.partial, cut, self.dataset, pins)
 
     def _dataset_of(self, number: str) -> str:
         """Return the dataset that a bare version number is meant of."""
@@ -168,34 +168,3 @@ class AskedOverlay:
             selection, options = asked.selection(), asked.options()
             made.append(Overlay(asked.collection, zones, self.group_by, selection, options=options))
         return made
-
-
-def read_cut(path: Path, option: str = "--cut") -> dict[str, int]:
-    """Return the cut in a file: {"510000/dltb": 12}, or any document that has it as "cut", such as an answer's.
-
-    Raises:
-        InvalidQuestion: it cannot be read or is none of these.
-    """
-    try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as failure:
-        raise InvalidQuestion(part=option, detail=f"{path}: {failure}") from failure
-    found = document.get("cut", document) if isinstance(document, Mapping) else None
-    if not isinstance(found, Mapping):
-        raise InvalidQuestion(part=option, detail=f'{path}: 应为 must be {{"510000/dltb": 12}}')
-    return {_dataset(name, option): _version(version, option) for name, version in found.items()}
-
-
-def _dataset(name: str, part: str) -> str:
-    try:
-        split_dataset(name)
-    except ValueError as failure:
-        raise InvalidQuestion(part=part, detail=str(failure)) from failure
-    return name
-
-
-def _version(number: object, part: str) -> int:
-    text = str(number)
-    if isinstance(number, bool) or not text.isascii() or not text.isdecimal() or int(text) < 1:
-        raise InvalidQuestion(part=part, detail=f"{text!r}: 版本为正整数 a version is a whole number from 1")
-    return int(text)

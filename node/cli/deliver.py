@@ -18,13 +18,16 @@ from node.cli.export import export
 from node.cli.failure import error_document
 from node.cli.formats.json_text import row_objects
 from node.cli.formats.table import preview
-from node.cli.outcomes import completeness_line, outcomes_table, say_partial, say_warnings
+from node.cli.outcomes import completeness_line, outcomes_table, rows_phrase, say_partial, say_warnings
 from node.cli.rows import Rows
 from node.cli.wording import count
 
 if TYPE_CHECKING:
     from guotu.answering import Answer
     from node.cli.formats import Format
+
+
+_NEXT_PAGE = "下一页 next page: --page {token}"
 
 
 def deliver_file(answer: Answer, form: Format, output: Path | None, as_json: bool) -> None:
@@ -35,11 +38,15 @@ def deliver_file(answer: Answer, form: Format, output: Path | None, as_json: boo
     say_warnings(answer.warnings)
     say_partial(answer.completeness)
     if as_json:
-        emit_json({"file": str(output), **rows.receipt()})
+        emit_json({"file": str(output), **rows.account()})
     elif output is not None:
         milliseconds = answer.trailer.elapsed_ms
-        say(f"{output}: {count(rows.count)} 行 rows, {milliseconds:,.0f} ms, {completeness_line(answer.completeness)}")
+        say(
+            f"{output}: {rows_phrase(answer.trailer)}, {milliseconds:,.0f} ms, {completeness_line(answer.completeness)}"
+        )
         say(f"摘要 digest {answer.digest.hex()}")
+    if answer.next_page and not as_json:
+        say(_NEXT_PAGE.format(token=answer.next_page if output is None else output))
 
 
 @contextmanager
@@ -65,11 +72,11 @@ def deliver_json(answer: Answer) -> None:
             if batch.num_rows:
                 write(separator + ",\n".join(row_objects(batch)))
                 separator = ",\n"
-        receipt = rows.receipt()
+        account = rows.account()
     except GuotuError as error:
         write("\n],\n" + json.dumps(error_document(error), ensure_ascii=False)[1:] + "\n")
         raise click.exceptions.Exit(exit_code(type(error))) from error
-    write("\n],\n" + json.dumps(receipt, ensure_ascii=False, indent=2)[1:].lstrip("\n") + "\n")
+    write("\n],\n" + json.dumps(account, ensure_ascii=False, indent=2)[1:].lstrip("\n") + "\n")
 
 
 def deliver_table(answer: Answer) -> None:
@@ -90,10 +97,10 @@ def show_account(answer: Answer) -> None:
     say_warnings(answer.warnings)
     console.print(outcomes_table(trailer.completeness))
     cut = ", ".join(f"{name}@{version}" for name, version in sorted(answer.cut.items()))
-    console.print(
-        f"{count(trailer.rows)} 行 rows, {trailer.elapsed_ms:,.0f} ms, {completeness_line(trailer.completeness)}"
-    )
+    console.print(f"{rows_phrase(trailer)}, {trailer.elapsed_ms:,.0f} ms, {completeness_line(trailer.completeness)}")
     console.print(f"切面 cut     {cut}")
     console.print(f"摘要 digest  {trailer.digest.hex()}")
     if not trailer.completeness.complete:
         say(completeness_line(trailer.completeness), "bold yellow")
+    if trailer.next_page:
+        say(_NEXT_PAGE.format(token=trailer.next_page))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guotu.model.answer import Completeness, Header, Notice, Segment, Trailer
+    from guotu.model.answer import Completeness, Header, Notice, Receipt, Segment, Trailer
     from guotu.model.collection import Collection
     from guotu.model.plan import Plan, PlanStep
     from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
@@ -60,8 +60,8 @@ def completeness_document(completeness: Completeness) -> dict[str, Any]:
     }
 
 
-def receipt_document(header: Header, trailer: Trailer, warnings: Iterable[Notice]) -> dict[str, Any]:
-    """Return everything that an answer says of itself, without its rows."""
+def account_document(header: Header, trailer: Trailer, warnings: Iterable[Notice]) -> dict[str, Any]:
+    """Return everything that an answer says of itself, without its rows; digests and signature in hex."""
     return {
         "request_id": header.request_id,
         "node": header.node,
@@ -74,7 +74,13 @@ def receipt_document(header: Header, trailer: Trailer, warnings: Iterable[Notice
         "segments": [_segment_document(segment) for segment in trailer.segments],
         "warnings": [asdict(warning) for warning in warnings],
         "milliseconds": trailer.elapsed_ms,
+        "next_page": trailer.next_page,
+        "receipt": None if trailer.receipt is None else _receipt_document(trailer.receipt),
     }
+
+
+def _receipt_document(receipt: Receipt) -> dict[str, Any]:
+    return {"statement": receipt.statement.decode(), "signature": receipt.signature.hex()}
 
 
 def _segment_document(segment: Segment) -> dict[str, Any]:
@@ -106,6 +112,7 @@ def _step_document(step: PlanStep) -> dict[str, Any]:
         "cut": dict(sorted(step.cut.items())),
         "advertised_rows": step.advertised_rows,
         "standbys": [asdict(standby) for standby in step.standbys],
+        "detour": list(step.detour),
         "plan": None if step.plan is None else plan_document(step.plan),
     }
 

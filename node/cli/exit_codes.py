@@ -15,7 +15,7 @@ DEADLINE = 7
 CONFLICT = 8
 REFUSED = 9
 DIFFERS = 10
-"""`audit` found that a table is not the version."""
+"""`audit` found that a table is not the version, or `receipt verify` that a file is not what was signed."""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143

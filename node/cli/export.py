@@ -40,7 +40,7 @@ def chosen_format(name: str, output: Path | None) -> Format | None:
 
 def sidecar_path(output: Path) -> Path:
     """Return where an answer's own account stands when the file has no room for it."""
-    return output.with_name(f"{output.name}.completeness.json")
+    return output.with_name(f"{output.name}.answer.json")
 
 
 def export(rows: Rows, form: Format, output: Path | None) -> None:
@@ -61,7 +61,7 @@ def export(rows: Rows, form: Format, output: Path | None) -> None:
         _write(rows, form, draft)
         if form.sidecar:
             note = folder / "sidecar"
-            note.write_text(json.dumps(rows.receipt(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            note.write_text(json.dumps(rows.account(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
             # First, so that a partial answer never stands without its mark.
             os.replace(note, sidecar_path(output))
         os.replace(draft, output)

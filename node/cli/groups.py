@@ -36,10 +36,13 @@ def deliver_groups(answer: Answer, question: Stats, collection: Collection) -> N
         columns.append(_labelled(shown.column(name), collection, name))
     for aggregate in question.aggregates:
         values = shown.column(aggregate.alias)
-        headers.append(aggregate.alias)
+        is_area = _is_area(collection, aggregate)
+        grows = aggregate.function in (AggregateFunction.COUNT, AggregateFunction.SUM)
+        least = at_least(answer) if grows and (is_area or aggregate.function is AggregateFunction.COUNT) else ""
+        headers.append(aggregate.alias + least)
         columns.append(cells(values))
-        if _is_area(collection, aggregate):
-            headers.append(f"{aggregate.alias} 公顷 ha")
+        if is_area:
+            headers.append(f"{aggregate.alias} 公顷 ha{least}")
             columns.append([hectares(value) for value in values.to_pylist()])
     numeric = headers[len(question.group_by) :]
     stdout().print(table("", headers, zip(*columns, strict=True), numeric))
@@ -53,14 +56,15 @@ def deliver_overlay(answer: Answer, question: Overlay, collection: Collection) -
     rows = pa.Table.from_batches(list(answer), answer.schema)
     shown = rows.slice(0, MAX_SHOWN)
     areas = shown.column(AREA)
+    least = at_least(answer)
     columns: dict[str, Sequence[str]] = {"分区 zone": cells(shown.column(ZONE))}
     for name in question.group_by:
         columns[_group_header(collection, name)] = _labelled(shown.column(name), collection, name)
     numbers = {
-        "图斑 count": cells(shown.column(COUNT)),
-        AREA: cells(areas),
-        "公顷 ha": [hectares(value) for value in areas.to_pylist()],
-        "占比 share": [f"{value:.2%}" for value in shown.column(SHARE).to_pylist()],
+        f"图斑 count{least}": cells(shown.column(COUNT)),
+        f"{AREA}{least}": cells(areas),
+        f"公顷 ha{least}": [hectares(value) for value in areas.to_pylist()],
+        f"占比 share{least}": [f"{value:.2%}" for value in shown.column(SHARE).to_pylist()],
     }
     columns |= numbers
     stdout().print(
@@ -69,6 +73,11 @@ def deliver_overlay(answer: Answer, question: Overlay, collection: Collection) -
     if shown.num_rows < rows.num_rows:
         stdout().print(f"… 显示前 shown: {count(shown.num_rows)} / {count(rows.num_rows)} 行 rows (--format, -o)")
     show_account(answer)
+
+
+def at_least(answer: Answer) -> str:
+    """Return what stands after the names of totals that members who are missing would only add to."""
+    return "" if answer.completeness.complete else " 至少 at least"
 
 
 def hectares(square_metres: Decimal | float | None) -> str:

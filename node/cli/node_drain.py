@@ -49,13 +49,18 @@ def _wait(socket: Path) -> DrainState:
     from guotu.model.errors import NodeUnavailable
     from guotu.wire.draining import DrainClient
     from node.cli.background import in_background
-    from node.cli.console import stderr
+    from node.cli.console import say, stderr
 
-    with DrainClient(socket) as client, stderr().status("移交 handing over …") as status:
+    console, before = stderr(), ""
+    with DrainClient(socket) as client, console.status("移交 handing over …") as status:
         for state in in_background(client.drain):
             if state.drained:
                 return state
-            status.update(_progress(state))
+            now = _progress(state)
+            status.update(now)
+            if not console.is_terminal and now != before:
+                say(now)
+            before = now
     raise NodeUnavailable(address=str(socket), detail="没有结果 the node ended the call without a result")
 
 

@@ -36,11 +36,17 @@ def nodes(session: Session, division: str, as_json: bool) -> None:
     if as_json:
         emit_json({"nodes": [node_document(item) for item in found], "asked": state_document(state)})
         return
-    columns = ("节点 node", "名称 name", "地址 address", "存储 store", "软件 software", "启动 started", "状态 state")
+    columns = (
+        "节点 node", "名称 name", "地址 address", "只经由 only through", "兼属 also under",
+        "存储 store", "软件 software", "启动 started", "状态 state",
+    )  # fmt: skip
     rows = [
-        (item.node, item.name, item.address, item.store, item.software, when(item.started_ms), _state(item))
+        (
+            item.node, item.name, item.address, item.reached_through, " ".join(item.also_under),
+            item.store, item.software, when(item.started_ms), _state(item),
+        )
         for item in found
-    ]
+    ]  # fmt: skip
     show(table(f"节点 nodes: {len(found)}", columns, rows))
     if state.stale_registry:
         as_of = when(state.directory_as_of_ms)

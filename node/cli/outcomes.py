@@ -6,11 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from node.cli.console import say, stderr, table
+from node.cli.wording import count
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from guotu.model.answer import Completeness, MemberOutcome, Notice
+    from guotu.model.answer import Completeness, MemberOutcome, Notice, Trailer
 
 _SHOWN = 60
 _COLUMNS = (
@@ -30,8 +31,8 @@ def outcomes_table(completeness: Completeness) -> Table:
     rest.update(
         f"{member.outcome} {member.reason}" for member in completeness.members if member.outcome is Outcome.PRUNED
     )
-    for what, count in sorted(rest.items()):
-        made.add_row("…", what, f"×{count}")
+    for what, times in sorted(rest.items()):
+        made.add_row("…", what, f"×{times}")
     return made
 
 
@@ -45,13 +46,20 @@ def _row(member: MemberOutcome) -> tuple[object, ...]:
 
 
 def completeness_line(completeness: Completeness) -> str:
-    """Return one line that says whether the answer is whole."""
+    """Return one line that says whether the answer is whole, and what share of it is missing if it is not."""
     if completeness.complete:
         return "完整 complete"
+    lost_rows, lost_territory = 1 - completeness.rows_share, 1 - completeness.territory_share
     return (
-        f"不完整 PARTIAL: 缺 missing {len(completeness.missing)}; "
-        f"含 holds {completeness.rows_share:.1%} 行 of rows, {completeness.territory_share:.1%} 面积 of territory"
+        f"不完整 PARTIAL: 缺 missing {len(completeness.missing)} 个成员 members, "
+        f"{lost_rows:.1%} 行 of rows, {lost_territory:.1%} 面积 of territory"
     )
+
+
+def rows_phrase(trailer: Trailer) -> str:
+    """Return how many rows there are; of a partial answer, how many there are at least."""
+    least = "" if trailer.completeness.complete else "至少 at least "
+    return f"{least}{count(trailer.rows)} 行 rows"
 
 
 def say_warnings(warnings: list[Notice]) -> None:

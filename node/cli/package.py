@@ -118,7 +118,7 @@ def _cut(since: tuple[str, ...], datasets: tuple[str, ...]) -> dict[str, int]:
         InvalidQuestion: one is neither.
     """
     from guotu.model.errors import InvalidQuestion
-    from node.cli.asking import read_cut
+    from node.cli.cut_file import read_cut
 
     cut: dict[str, int] = {}
     for text in since:

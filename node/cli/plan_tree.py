@@ -53,6 +53,8 @@ def _grow(branch: Tree, plan: Plan, outcomes: dict[str, list[MemberOutcome]]) ->
         twig = branch.add(Text(_step_line(step), style))
         if step.standbys:
             twig.add(Text(_standby_line(step), "dim"))
+        if step.detour:
+            twig.add(Text(f"可绕道 detour: {', '.join(step.detour)}", "dim"))
         if step.plan is not None:
             _grow(twig.add(Text(_headline(step.plan))), step.plan, outcomes)
             continue

@@ -37,6 +37,7 @@ from node.cli.pin import pin, unpin
 from node.cli.publish import publish
 from node.cli.quantiles import quantiles
 from node.cli.query import query
+from node.cli.receipt import receipt
 from node.cli.replicas import replicas
 from node.cli.session import Session
 from node.cli.stats import stats
@@ -134,7 +135,7 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 for _command in (
     node, nodes, collections, datasets, versions, diff, query, nearest, count, stats, distinct, histogram,
-    quantiles, overlay, explain, publish, audit, catalogue, subscribe, unsubscribe, replicas, package, verify,
+    quantiles, overlay, explain, receipt, publish, audit, catalogue, subscribe, unsubscribe, replicas, package, verify,
     pin, unpin, gc, materialize, materialized, dematerialize, store,
 ):  # fmt: skip
     program.add_command(_command)

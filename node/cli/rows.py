@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-from node.cli.documents import receipt_document
+from node.cli.documents import account_document
 
 if TYPE_CHECKING:
     from guotu.answering import Answer
+    from guotu.model.answer import Batch
 
 
 class Rows:
@@ -20,6 +21,7 @@ class Rows:
         """`watch` is told the rows so far after each batch."""
         self.answer = answer
         self.count = 0
+        self._runs: list[tuple[str, int]] = []
         self._watch = watch
         self._failure: BaseException | None = None
 
@@ -52,14 +54,20 @@ class Rows:
         """Yield once before the batches, then the batches."""
         try:
             yield None
-            for batch in self.answer:
-                self.count += batch.num_rows
+            for batch in self.answer.batches():
+                self._note(batch)
                 if self._watch is not None:
                     self._watch(self.count)
-                yield batch
+                yield batch.rows
         except BaseException as failure:
             self._failure = failure
             raise
+
+    def _note(self, batch: Batch) -> None:
+        """Count the rows of each run of one origin."""
+        self.count += batch.rows.num_rows
+        before = self._runs.pop() if self._runs and self._runs[-1][0] == batch.dataset else (batch.dataset, 0)
+        self._runs.append((batch.dataset, before[1] + batch.rows.num_rows))
 
     def reader(self) -> pa.RecordBatchReader:
         """Return a reader over the batches; after an error of its user call `raise_failure`."""
@@ -70,6 +78,12 @@ class Rows:
         if self._failure is not None:
             raise self._failure
 
-    def receipt(self) -> dict[str, Any]:
-        """Return what the answer says of itself; to be called once all rows were read."""
-        return receipt_document(self.answer.header, self.answer.trailer, self.answer.warnings)
+    def account(self) -> dict[str, Any]:
+        """Return what the answer says of itself; to be called once all rows were read.
+
+        Where members were cut short, it has besides which rows are whose, since no digest covers theirs.
+        """
+        account = account_document(self.answer.header, self.answer.trailer, self.answer.warnings)
+        if any(member.truncated for member in self.answer.completeness.members):
+            account["runs"] = [{"dataset": dataset, "rows": rows} for dataset, rows in self._runs]
+        return account

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from guotu.answering import Answer
     from guotu.client import Client
+    from guotu.model.errors import Overloaded
     from guotu.model.question import Question
     from node.config import NodeConfig
 
@@ -41,7 +42,12 @@ class Session:
 
         try:
             return connect(
-                self.node, timeout=self.timeout, tls_cert=self.tls_cert, tls_key=self.tls_key, tls_ca=self.tls_ca
+                self.node,
+                timeout=self.timeout,
+                tls_cert=self.tls_cert,
+                tls_key=self.tls_key,
+                tls_ca=self.tls_ca,
+                on_busy=_tell_busy,
             )
         except OSError as failure:
             raise InvalidQuestion(part="--tls", detail=str(failure)) from failure
@@ -70,3 +76,10 @@ class Session:
         from node.config import load_config
 
         return load_config(self.config_path)
+
+
+def _tell_busy(busy: Overloaded, seconds: float) -> None:
+    """Say that the question waits; it is asked in another thread."""
+    from node.cli.console import say
+
+    say(f"{busy.chinese}{seconds:.1f} 秒后再问 {busy.english} asking again in {seconds:.1f} s", "yellow")

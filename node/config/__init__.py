@@ -2,14 +2,13 @@
 
 from node.config.credentials import Credentials, read_credentials
 from node.config.loading import config_from, load_config
+from node.config.mesh_sections import FederationSection, NodeSection
 from node.config.sections import (
-    FederationSection,
     GrpcSection,
     IngestSection,
     LogSection,
     MetricsSection,
     NodeConfig,
-    NodeSection,
     RegistrySection,
     StoreSection,
     TlsSection,

@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from guotu.model.division import stands_above
 from node.config.address import is_loopback, is_wildcard
 from node.config.credentials import credentials_fault, url_file_fault
+from node.config.mesh_sections import NodeSection
 from node.config.sections import NodeConfig, RegistrySection, StoreSection, TlsSection
 from node.config.version_sections import ObjectsSection
 from node.data_directory import DataDirectory
@@ -18,6 +20,7 @@ MAX_SOCKET_PATH_BYTES = 107
 
 def faults_between(config: NodeConfig) -> Iterator[str]:
     """Yield what does not fit together, in both languages, each with its remedy."""
+    yield from _place_faults(config.node)
     yield from _tls_faults("tls", config.tls)
     yield from _tls_faults("registry", config.registry)
     yield from _exposure_faults(config)
@@ -29,6 +32,20 @@ def faults_between(config: NodeConfig) -> Iterator[str]:
             f"node.data_dir: 路径过长，{socket} 超过套接字上限 {MAX_SOCKET_PATH_BYTES} 字节，请缩短 "
             f"too long: the socket's path may have {MAX_SOCKET_PATH_BYTES} bytes, shorten it"
         )
+
+
+def _place_faults(node: NodeSection) -> Iterator[str]:
+    """Yield what does not stand above the node."""
+    given = [("reached_through", node.reached_through), *(("also_under", other) for other in node.also_under)]
+    for name, other in given:
+        if other and not stands_above(other, node.id):
+            yield (
+                f"node.{name}: {other} 不是 {node.id} 的上级：须是上级区划的节点，或本区划的主节点 "
+                f"is not above {node.id}: it must be of a division above, or the main node of the same division"
+            )
+    twice = [other for other in dict.fromkeys(node.also_under) if node.also_under.count(other) > 1]
+    if twice:
+        yield f"node.also_under: 重复 given twice: {', '.join(twice)}"
 
 
 def _tls_faults(name: str, files: TlsSection | RegistrySection) -> Iterator[str]:

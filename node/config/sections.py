@@ -5,41 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from guotu.model.division import is_node_id
 from node.config.address import address_fault, addresses_fault, optional_address_fault
 from node.config.credentials import url_fault
+from node.config.mesh_sections import FederationSection, NodeSection
 from node.config.option import option, section
 from node.config.version_sections import ObjectsSection, ReplicationSection, VersionsSection
-
-
-def _node_id_fault(node: str) -> str:
-    if is_node_id(node):
-        return ""
-    return f"{node!r} 应为六位行政区划代码，可加“-单位后缀” must be six digits, optionally '-' and a unit suffix"
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSection:
-    """[node]."""
-
-    id: str = option(
-        zh="节点编号：六位行政区划代码（GB/T 2260），同一区划有多个节点时加“-单位后缀”，如 510000-ch。全网唯一。",
-        en="Node id: division code, six digits (GB/T 2260); with a unit suffix (510000-ch) if the division has several "
-        "nodes. Unique in the mesh.",
-        check=_node_id_fault,
-        example="510000",
-    )
-    name: str = option(
-        "",
-        zh="给人看的名称；留空则取行政区划名录中的名称。",
-        en="Name for people; empty: the division's name in the gazetteer.",
-    )
-    data_dir: Path = option(
-        Path("guotu-data"),
-        zh="数据目录（身份密钥、数据库、对象、管理套接字）；相对路径从本文件所在目录算起。只可一个进程使用。",
-        en="Data directory (identity key, database, objects, admin socket); a relative path starts at this file's "
-        "directory. For one process only.",
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,19 +185,6 @@ class StoreSection:
         en="duckdb: most reads at once.",
         minimum=1,
         maximum=256,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class FederationSection:
-    """[federation]."""
-
-    prefer: str = option(
-        "owner",
-        zh="数据集有副本时先问谁：owner（所有者），或 nearest（近者：本节点的副本，再按实测往返时间；答案相同）。",
-        en="Whom to ask first where a dataset has replicas: owner, or nearest (this node's own replica, then by "
-        "measured round trip; the answer is the same).",
-        choices=("owner", "nearest"),
     )
 
 

@@ -88,11 +88,12 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
                 await asyncio.gather(work, return_exceptions=True)
 
     async def _run(self, requests: _Requests, progress: _ProgressBox) -> PublishResult:
-        self._draining.require_active()
         first = await anext(requests, None)
         if first is None or first.WhichOneof("frame") != "header":
             raise InvalidQuestion(part="publish", detail="the first frame must be the header")
         order = _order(first.header)
+        if not order.dry_run:
+            self._draining.require_active()
         async with self._desk.begin(order, progress.put) as session:
             await _feed(session, requests, order)
             return await session.finish()

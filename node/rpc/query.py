@@ -81,7 +81,7 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
             cut, seconds = dict(request.cut.versions), self._gate.timeout(context)
             return boundary_to_proto(await self._federation.boundary(request.division, cut, seconds))
 
-        return await self._gate.unary(context, "GetBoundary", work)
+        return await self._gate.unary(context, "GetBoundary", work, weighs=True)
 
     async def _overlay(self, request: query_pb2.OverlayRequest, context: Context) -> AsyncIterator[Frame]:
         question = await asyncio.to_thread(overlay_from_proto, request)  # checking many zones takes its time

@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from guotu.model.division import split_dataset
 from guotu.model.errors import InvalidQuestion, UnknownNode, UnknownVersion
+from guotu.model.gateway import gateway
 from guotu.model.ports import Directory
 from guotu.model.records import VersionInfo
 from guotu.model.schema import change_schema
@@ -60,9 +61,10 @@ class VersionServicer(version_pb2_grpc.VersionServiceServicer):
         return await self._peers.versions(self._address(owner), dataset, timeout)
 
     def _address(self, node: str) -> str:
-        record = self._directory.view().nodes.get(node)
+        """Return who is asked for what a node has: the node, or the one through which it is reached."""
+        door, record = gateway(node, self._gate.node, self._directory.view().nodes)
         if record is None:
-            raise UnknownNode(node=node)
+            raise UnknownNode(node=door)
         return record.address
 
     async def GetManifest(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 from guotu.model.collection import Collection
@@ -16,10 +18,15 @@ from sync.signed import SignedManifest
 
 Answer = TypeVar("Answer")
 _TIMEOUT_S = 15.0
+_HEAD_START_S = 1.0
+"""After which the next peer is asked too; a manifest has some kilobytes."""
 
 
 class Asker:
-    """Asks one peer after the other; one whose answer is not what was asked for goes into quarantine."""
+    """Asks the first peer, and the next ones beside it where it has not answered in a moment; the first answer counts.
+
+    One whose answer is not what was asked for goes into quarantine.
+    """
 
     def __init__(
         self, holder: Holder, sources: Sources, bad: ToldBad = lambda node, reason: None, timeout: float = _TIMEOUT_S
@@ -58,17 +65,37 @@ class Asker:
 
         return await self._ask(dataset, version, f"definition {digest[:12]}", ask)
 
-    async def _ask(self, dataset: str, version: int, what: str, ask: Callable[[Source], Awaitable[Answer]]) -> Answer:
-        reasons = []
-        for source in self.sources.of(dataset, version):
-            try:
-                return await ask(source)
-            except CorruptObject as failure:
-                reason = f"{source.node}: {what}: {failure.english}"
-                self.sources.quarantine.put(source.node, reason)
-                self._bad(source.node, reason)
-                reasons.append(reason)
-            except GuotuError as failure:
-                reasons.append(f"{source.node}: {failure.english}")
-        why = "; ".join(reasons) or "没有持有者 nobody holds it"
+    async def _ask(
+        self, dataset: str, version: int, what: str, ask: Callable[[Source], Coroutine[None, None, Answer]]
+    ) -> Answer:
+        waiting = deque(self.sources.of(dataset, version))
+        asked: dict[asyncio.Task[Answer], Source] = {}
+        reasons: list[str] = []
+        try:
+            while waiting or asked:
+                if waiting:
+                    source = waiting.popleft()
+                    asked[asyncio.create_task(ask(source))] = source
+                patience = _HEAD_START_S if waiting else None
+                done, _ = await asyncio.wait(asked, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    source = asked.pop(task)
+                    try:
+                        return task.result()
+                    except GuotuError as failure:
+                        reasons.append(self._noted(source, what, failure))
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        why = "; ".join(reasons) or self.sources.nobody(dataset)
         raise Unavailable(detail=f"{dataset}@{version} {what} ({why})")
+
+    def _noted(self, source: Source, what: str, failure: GuotuError) -> str:
+        """Return why a peer did not give what was asked for; one that gave something else is asked no more for now."""
+        if not isinstance(failure, CorruptObject):
+            return f"{source.node}: {failure.english}"
+        reason = f"{source.node}: {what}: {failure.english}"
+        self.sources.quarantine.put(source.node, reason)
+        self._bad(source.node, reason)
+        return reason

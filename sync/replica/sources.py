@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from guotu.model.division import split_dataset
+from guotu.model.gateway import is_open_to
 from guotu.model.ports import Clock, Directory
 
 QUARANTINE_S = 600.0
@@ -54,14 +55,25 @@ class Sources:
         self._node = node
 
     def of(self, dataset: str, version: int) -> list[Source]:
-        """Return who holds a version of a dataset, replicas first so that owners are spared."""
+        """Return who holds a version of a dataset and may be dialed, replicas first so that owners are spared."""
         view = self._directory.view()
         replicas = view.replicas.get(dataset, {})
         names = [name for name, record in sorted(replicas.items()) if record.version >= version]
         names.append(split_dataset(dataset)[0])
         barred = {self._node, *self.quarantine.reasons()}
-        wanted = [name for name in dict.fromkeys(names) if name in view.nodes and name not in barred]
-        return [Source(name, view.nodes[name].address) for name in wanted]
+        known = [view.nodes[name] for name in dict.fromkeys(names) if name in view.nodes and name not in barred]
+        return [Source(record.node, record.address) for record in known if is_open_to(record, self._node)]
+
+    def nobody(self, dataset: str) -> str:
+        """Return why nobody was asked for a dataset, and what to do, in both languages."""
+        record = self._directory.view().nodes.get(split_dataset(dataset)[0])
+        if record is None or is_open_to(record, self._node):
+            return "没有持有者 nobody holds it"
+        through = record.reached_through
+        return (
+            f"{record.node} 只能经 {through} 访问，请先在 {through} 订阅 "
+            f"{record.node} is reached only through {through}: subscribe there first"
+        )
 
     def key_of(self, node: str) -> bytes:
         """Return the public key that the registry shows for a node; empty if it shows none."""

@@ -48,7 +48,7 @@ def test_a_version_that_is_not_retained_is_unknown(mesh: LocalMesh, node: str, p
         ran = run_guotu(*command, "--version", "9", *partial, "--json", node=mesh.address(node))
         error = ran.json["error"]
         assert (ran.code, error["reason"]) == (5, "UNKNOWN_VERSION")
-        assert error["facts"] == {"dataset": CHENGDU, "version": 9}
+        assert error["facts"] == {"dataset": CHENGDU, "version": 9, "retained": " [1]"}
 
 
 def test_a_dataset_that_is_nowhere_is_unknown(mesh: LocalMesh) -> None:

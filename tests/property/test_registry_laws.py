@@ -74,6 +74,7 @@ def records(coverage: st.SearchStrategy[bytes]) -> st.SearchStrategy[DatasetReco
         manifest=st.binary(min_size=32, max_size=32).map(bytes.hex) | texts,
         digest=st.binary(min_size=32, max_size=32).map(bytes.hex) | texts,
         published_ms=int64,
+        also_under=st.lists(st.sampled_from(("510000", "510000-ch", "100000-ly")), max_size=3).map(tuple),
     )
 
 

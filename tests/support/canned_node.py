@@ -56,6 +56,7 @@ PLAN = Plan(
             "MAY_MATCH",
             address="10.0.0.2:7083",
             expected=(ExpectedDataset("510100/landcover", 3, 4, 1e9, True, "MAY_MATCH"),),
+            detour=("510104", "510105"),
         ),
         PlanStep("500000", Decision.PRUNE, "OUTSIDE_WINDOW"),
     ),
@@ -239,9 +240,13 @@ class CannedNode:
     """The server; `address` is where it listens."""
 
     def __init__(
-        self, script: Script, socket: Path | None = None, more: Iterable[Callable[[grpc.Server], None]] = ()
+        self,
+        script: Script,
+        socket: Path | None = None,
+        more: Iterable[Callable[[grpc.Server], None]] = (),
+        record: NodeRecord = NODE,
     ) -> None:
-        """Serve on a free port and, if given, a socket; each of `more` adds a service of its own."""
+        """Serve as `record` on a free port and, if given, a socket; each of `more` adds a service of its own."""
         self.script = script
         self._server = grpc.server(futures.ThreadPoolExecutor(4))
         servicer = CannedServicer(script)
@@ -257,7 +262,7 @@ class CannedNode:
         for add in more:
             add(self._server)
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        servicer.record = NodeRecord(**{**_fields(NODE), "address": self.address})
+        servicer.record = NodeRecord(**{**_fields(record), "address": self.address})
         if socket is not None:
             self._server.add_insecure_port(f"unix:{socket}")
         self._server.start()

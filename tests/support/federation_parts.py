@@ -65,9 +65,9 @@ FIGURES = Collection(
 CHENGDU = (104.0, 30.5, 104.2, 30.8)
 
 
-def node(name: str) -> NodeRecord:
+def node(name: str, through: str = "", also: tuple[str, ...] = ()) -> NodeRecord:
     """Return the record of a node whose address is "NAME:1"."""
-    return NodeRecord(name, f"节点 {name}", f"{name}:1", instance=name)
+    return NodeRecord(name, f"节点 {name}", f"{name}:1", instance=name, reached_through=through, also_under=also)
 
 
 def dataset(
@@ -96,21 +96,22 @@ def dataset(
 
 
 def view(
-    nodes: Iterable[str],
+    nodes: Iterable[str | NodeRecord],
     datasets: Iterable[DatasetRecord],
     stale: bool = False,
     replicas: Iterable[ReplicaRecord] = (),
     draining: Container[str] = (),
 ) -> DirectoryView:
-    """Return a directory."""
+    """Return a directory; of a node whose name alone is given anyone may ask anything."""
     shelves: dict[str, dict[str, DatasetRecord]] = {}
     for record in datasets:
         shelves.setdefault(record.collection, {})[record.dataset] = record
     held: dict[str, dict[str, ReplicaRecord]] = {}
     for replica in replicas:
         held.setdefault(replica.dataset, {})[replica.node] = replica
-    records = {name: replace(node(name), draining=name in draining) for name in nodes}
-    return DirectoryView(records, shelves, held, stale, as_of_ms=1_700_000_000_000)
+    records = [node(item) if isinstance(item, str) else item for item in nodes]
+    known = {record.node: replace(record, draining=record.node in draining) for record in records}
+    return DirectoryView(known, shelves, held, stale, as_of_ms=1_700_000_000_000)
 
 
 class FixedDirectory:

@@ -61,8 +61,8 @@ class Board:
     def view(self) -> DirectoryView:
         return self._view
 
-    def node(self, node: str, address: str, key: bytes = b"") -> None:
-        self._nodes[node] = NodeRecord(node, node, address, "1", public_key=key)
+    def node(self, node: str, address: str, key: bytes = b"", through: str = "") -> None:
+        self._nodes[node] = NodeRecord(node, node, address, "1", public_key=key, reached_through=through)
         self._view = self._made()
 
     def leave(self, node: str) -> None:

@@ -100,6 +100,7 @@ class Mesh:
         replicas: tuple[Member, ...] = (),
         draining: tuple[str, ...] = (),
         nearest: bool = False,
+        bypass: bool = True,
     ) -> None:
         self.replicas = replicas
         self.members = {member.node: member for member in members}
@@ -117,7 +118,7 @@ class Mesh:
         ]
         directory = FixedDirectory(view(names, records, stale, held_elsewhere, draining))
         self.federation = Federation(
-            planner=Planner(node, directory, lambda: held, lambda: copies),
+            planner=Planner(node, directory, lambda: held, lambda: copies, bypass),
             catalogue=FixedCatalogue(PARCELS),
             store=MemberStore(own or Member(node), *replicas),  # type: ignore[arg-type]
             peers=self.peers,

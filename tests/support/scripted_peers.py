@@ -33,7 +33,7 @@ from guotu.model.errors import NodeUnavailable
 from guotu.model.grouping import BIN, grouping_schema, require_field
 from guotu.model.overlay import Tabulation, scanned_fields
 from guotu.model.plan import Plan
-from guotu.model.ports import Grouping, Scan
+from guotu.model.ports import Grouping, Scan, StoredVersion
 from guotu.model.question import (
     DISTANCE,
     Aggregate,
@@ -293,6 +293,10 @@ class MemberStore:
     def __init__(self, *members: Member) -> None:
         self._members = {member.dataset: member for member in members}
 
+    def hold(self, member: Member) -> None:
+        """Have the rows of one more member."""
+        self._members[member.dataset] = member
+
     async def scan(
         self, dataset: str, version: int, collection: Collection, scan: Scan
     ) -> AsyncIterator[pa.RecordBatch]:
@@ -306,6 +310,9 @@ class MemberStore:
                 yield batch
         finally:
             member.closed += 1
+
+    async def versions(self) -> list[StoredVersion]:
+        return [StoredVersion(item.dataset, item.version, len(item.rows)) for item in self._members.values()]
 
     async def aggregate(self, dataset: str, version: int, collection: Collection, grouping: Grouping) -> pa.Table:
         member = self._members[dataset]

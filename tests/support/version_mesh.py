@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import geopandas as gpd
@@ -27,10 +28,17 @@ NATION = "100000"
 
 
 @contextmanager
-def running_mesh(nodes: Sequence[str], options: Mapping[str, Any]) -> Iterator[LocalMesh]:
-    """Run nodes in a short folder, since unix sockets have short names; both are gone afterwards."""
+def running_mesh(
+    nodes: Sequence[str], options: Mapping[str, Any], special: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> Iterator[LocalMesh]:
+    """Run nodes in a short folder, since unix sockets have short names; both are gone afterwards.
+
+    `special` are more nodes, each with options of its own over the others.
+    """
     root = Path(tempfile.mkdtemp(prefix="gt-"))
     with LocalMesh(root, nodes, options) as made:
+        for node, own in special.items():
+            made.add(node, overrides=own)
         made.start()
         yield made
     shutil.rmtree(root)

@@ -175,6 +175,8 @@ async def test_after_a_hedge_standbys_are_asked_once_only(make: Make) -> None:
 
 
 def measured(asked: Mesh, **seconds: float) -> Mesh:
+    """Have members known by their distance; nobody is asked beside them for being late."""
+    asked.federation._punctuality._tokens = 0.0
     for node, each in seconds.items():
         for _ in range(3):
             asked.federation._punctuality.sign(f"{node[1:]}:1", each)

@@ -88,7 +88,8 @@ async def test_a_version_that_is_not_held_is_unknown(make: Callable[[Options], Q
     for mesh in (own, asker):
         heard = await mesh.ask(pinned)
         assert isinstance(heard.failure, errors.UnknownVersion)
-        assert heard.failure.facts == {"dataset": SICHUAN, "version": 9}
+        kept = " [2]" if mesh is own else ""
+        assert heard.failure.facts == {"dataset": SICHUAN, "version": 9, "retained": kept}
         assert heard.rows == []
     replica = await nation_with_replica(failure=GONE).ask(make(replace(options, cut={SICHUAN: 1})))
     assert isinstance(replica.failure, errors.UnknownVersion)

@@ -58,6 +58,13 @@ def found(rows: list[dict[str, Any]]) -> dict[tuple[object, ...], tuple[int, Dec
     return {(row["zone"], row["DLBM"]): (row["count"], row["area_m2"]) for row in rows}
 
 
+async def test_zones_are_laid_over_what_lies_behind_a_lost_province() -> None:
+    lost, one, other = Member("510000", failure=LOST), Member("510100", ROWS[:40]), Member("510200", ROWS[40:])
+    heard = await Mesh(lost, one, other, node="100000").ask(replace(QUESTION, options=PARTIAL))
+    assert found(heard.rows) == expected()
+    assert {heard.outcomes[name].reason for name in ("510100", "510200")} == {"BYPASSED"}
+
+
 @pytest.mark.parametrize("sizes", [(90,), (30, 60), (1, 44, 45), (0, 0, 89, 1)])
 async def test_who_holds_which_feature_does_not_matter(sizes: tuple[int, ...]) -> None:
     heard = await split(*sizes).ask(QUESTION)

@@ -224,7 +224,7 @@ async def test_a_member_that_tells_of_a_failed_store_is_replaced(make: Make) -> 
 
 
 def nation(relay: dict[str, object], *held: Member) -> Mesh:
-    """Return a nation that holds replicas, over a province through which two cities are reached."""
+    """Return a nation that holds replicas, over a province through which alone it asks two cities."""
     province, city, other = three()
     relay = {"node": province.node, "rows": province.rows, "version": province.version} | relay
     return Mesh(
@@ -234,6 +234,7 @@ def nation(relay: dict[str, object], *held: Member) -> Mesh:
         other,
         node="100000",
         replicas=held,  # type: ignore[arg-type]
+        bypass=False,
     )
 
 

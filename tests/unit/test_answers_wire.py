@@ -168,7 +168,8 @@ def test_an_outcome_of_a_newer_node_is_not_taken_for_an_answer() -> None:
 
 
 def test_plans_within_plans_cross() -> None:
-    whole = replace(PLAN, steps=(replace(PLAN.steps[0], plan=replace(PLAN, node="510000")), *PLAN.steps[1:]))
+    first = replace(PLAN.steps[0], plan=replace(PLAN, node="510000"), detour=("510100", "510200"))
+    whole = replace(PLAN, steps=(first, *PLAN.steps[1:]))
     assert plan_from_proto(plan_to_proto(whole)) == whole
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from federation.execution.breaker import Breaker, State
 from guotu.model import errors
+from node.metrics import Metrics
 
 AWAY = errors.NodeUnavailable(address="10.0.0.1:7083", detail="connection refused")
 
@@ -154,3 +155,20 @@ def test_nobody_asks_again_while_it_is_open_or_tried(breaker: Breaker, clock: Cl
     clock.now += 1.0
     breaker.enter()
     assert not breaker.may_retry()
+
+
+def test_metrics_tell_of_circuits_and_retries(breaker: Breaker, clock: Clock) -> None:
+    metrics, fine = Metrics(), Breaker("510200", clock)
+    fine.enter()
+    assert fine.may_retry()
+    metrics.watch_breakers(lambda: [breaker, fine])
+
+    def told(name: str, member: str) -> float | None:
+        return metrics.registry.get_sample_value(name, {"member": member})
+
+    lose(breaker)
+    assert (told("guotu_member_circuit", "510100"), told("guotu_member_circuit", "510200")) == (2.0, 0.0)
+    clock.now += 1.0
+    breaker.enter()
+    assert told("guotu_member_circuit", "510100") == 1.0
+    assert (told("guotu_member_retries_total", "510100"), told("guotu_member_retries_total", "510200")) == (0.0, 1.0)

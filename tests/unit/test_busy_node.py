@@ -74,6 +74,15 @@ def test_a_client_does_not_wait_past_its_deadline(node: CannedNode, script: Scri
     assert len(script.questions) == 1
 
 
+def test_the_command_line_says_that_it_waits(node: CannedNode, script: Script) -> None:
+    script.refusals, script.frames = [busy(0.2)], list(answer_frames([ROWS], SCHEMA))
+    shown = run(node, "query", "landcover", "--format", "csv")
+    assert shown.exit_code == 0
+    assert "秒后再问" in shown.stderr
+    assert "asking again in 0.2 s" in shown.stderr or "asking again in 0.3 s" in shown.stderr
+    assert shown.stdout.splitlines() == ['"n"', "1", "2", "3"]
+
+
 def test_the_command_line_says_when_to_come_back(node: CannedNode, script: Script) -> None:
     script.refusals = [busy(30.0), busy(30.0)]
     shown = run(node, "--timeout", "20", "query", "landcover")

@@ -157,6 +157,20 @@ def test_a_cut_is_read_from_an_earlier_answer(node: CannedNode, script: Script, 
     script.frames = row_frames()
     assert run(node, "query", "landcover", "--cut", str(receipt), "--json").exit_code == 0
     assert script.questions[-1].options.cut == {"510100/landcover": 3}
+    assert script.questions[-1].options.closed
+    assert not script.questions[0].options.closed
+
+
+def test_a_version_beside_a_cut_takes_the_place_of_the_one_in_it(
+    node: CannedNode, script: Script, tmp_path: Path
+) -> None:
+    file = tmp_path / "cut.json"
+    file.write_text('{"510000/landcover": 7, "510100/landcover": 8}')
+    script.frames = row_frames()
+    words = ("query", "landcover", "--cut", str(file), "--version", "510100/landcover@3", "--json")
+    assert run(node, *words).exit_code == 0
+    options = asked(script).options
+    assert (options.cut, options.closed) == ({"510000/landcover": 7, "510100/landcover": 3}, True)
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"510100/landcover": 0}', '{"nonsense": 1}', '{"510100/dltb": true}'])

@@ -189,6 +189,7 @@ def test_explain_shows_who_is_asked_and_what_happened(node: CannedNode) -> None:
     assert result.exit_code == 3
     for expected in ("510100", "10.0.0.2:7083", "510100/landcover@3", "OUTSIDE_WINDOW", "filter, projection", "12 ms"):
         assert expected in result.stdout
+    assert "可绕道 detour: 510104, 510105" in result.stdout
     found = document(run(node, "explain", "query", "landcover", "--json"))
     assert [step["decision"] for step in found["plan"]["steps"]] == ["ASK", "PRUNE"]
     assert found["analysis"] is None

@@ -24,11 +24,13 @@ from guotu.answering import Answer
 from guotu.model.answer import Frame
 from guotu.model.crs import geometry_field
 from guotu.model.errors import IncompleteAnswer, InvalidInput, InvalidQuestion
+from node.cli.cut_file import read_cut
 from node.cli.export import chosen_format, export, sidecar_path
 from node.cli.formats import FORMATS
 from node.cli.formats.json_text import json_objects
 from node.cli.formats.plain_text import plain_texts
 from node.cli.rows import Rows
+from node.cli.saved_answer import read_account
 from tests.support.canned_node import answer_frames
 from tests.support.cli_answers import GROUP_SCHEMA, GROUPS, ROWS, SCHEMA, SHAPES, group_frames, row_frames
 
@@ -66,6 +68,21 @@ def test_every_form_keeps_what_a_partial_answer_says_of_itself(form: str, tmp_pa
     assert account["cut"] == {"510100/landcover": 3}
     assert account["row_count"] == 4
     assert account["digest"] == Answer(row_frames()).digest.hex()
+
+
+@pytest.mark.parametrize("form", list(FORMATS))
+def test_the_cut_is_read_back_from_every_form(form: str, tmp_path: Path) -> None:
+    target = exported(form, tmp_path / f"out{FORMATS[form].suffixes[0]}")
+    assert read_cut(target) == {"510100/landcover": 3}
+    assert read_account(target, "--cut") == account_of(form, target)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"SQLite format 3\0", b"\xff\xfe", b"[1]", b'{"a":[\n],"guotu":{'])
+def test_what_is_no_saved_answer_is_refused(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    with pytest.raises(InvalidQuestion, match="--cut"):
+        read_cut(file)
 
 
 @pytest.mark.parametrize("form", SPATIAL)

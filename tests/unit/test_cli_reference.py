@@ -70,4 +70,4 @@ def test_every_format_stands_in_the_reference_with_its_suffixes() -> None:
     for name, form in FORMATS.items():
         (row,) = re.findall(rf"^\| `{name}` \| .*$", PAGE, re.MULTILINE)
         assert all(suffix in row for suffix in form.suffixes)
-        assert (FORMATS[name].sidecar) == ("completeness.json" in row)
+        assert (FORMATS[name].sidecar) == ("answer.json" in row)

@@ -277,3 +277,30 @@ with DataDirectory(Path({str(tmp_path)!r})).hold():
     other.wait()
     with home.hold():
         pass
+
+
+def test_a_node_may_stand_under_others_and_behind_one() -> None:
+    section = read(node={"id": "510100", "reached_through": "510000", "also_under": ["510000-ch", "100000-ch"]}).node
+    assert (section.reached_through, section.also_under) == ("510000", ("510000-ch", "100000-ch"))
+    assert read().node.reached_through == ""
+    assert read().federation.bypass
+    assert not read(federation={"bypass": False}).federation.bypass
+
+
+@pytest.mark.parametrize(
+    ("given", "faults"),
+    [
+        ({"reached_through": "510104"}, ["node.reached_through: 510104 不是 510100 的上级"]),
+        ({"reached_through": "510100"}, ["is not above 510100"]),
+        ({"also_under": ["520000", "510100-ch"]}, ["520000 不是", "510100-ch 不是"]),
+        ({"also_under": ["510000-ch", "510000-ch"]}, ["重复 given twice: 510000-ch"]),
+        ({"also_under": ["51"]}, ["must be six digits"]),
+        ({"reached_through": "五一"}, ["must be six digits"]),
+        ({"also_under": [f"510000-{letter}" for letter in "abcdefghi"]}, ["9 项，至多 entries, at most 8"]),
+        ({"reached_through": "520000", "also_under": ["520000-ch"]}, ["reached_through", "also_under"]),
+    ],
+)
+def test_who_does_not_stand_above_is_a_fault(given: dict[str, object], faults: list[str]) -> None:
+    with pytest.raises(InvalidConfig) as refusal:
+        read(node={"id": "510100", **given})
+    assert all(fault in str(refusal.value) for fault in faults)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ async def test_the_most_averages_are_asked_for_as_the_members_take_them() -> Non
     heard = await mesh.ask(Stats("dltb", averages(16)))
     assert heard.failure is None
     (asked,) = mesh.members["510100"].asked
-    assert (await Mesh(*three()).ask(asked)).failure is None
+    assert (await Mesh(*three()).ask(replace(asked, options=Options()))).failure is None
 
 
 async def test_explain_asks_for_the_plans_below_side_by_side() -> None:

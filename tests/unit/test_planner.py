@@ -69,8 +69,8 @@ def test_the_nation_asks_provinces_and_its_own_store() -> None:
     ]
     sichuan = steps_of(plan)["510000"]
     assert [item.dataset for item in sichuan.expected] == [
-        "510000-ch/dltb",
         "510000/dltb",
+        "510000-ch/dltb",
         "510100/dltb",
         "510104/dltb",
     ]

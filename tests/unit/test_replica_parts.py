@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 import shapely
 
-from guotu.model.errors import CorruptObject, InvalidQuestion
+from guotu.model.definition import collection_to_json
+from guotu.model.errors import CorruptObject, InvalidQuestion, NodeUnavailable, Unavailable
 from guotu.model.records import DatasetRecord, Extent, NodeRecord
+from sync.definition import definition_hash
 from sync.manifest import BASE, DELTA, ObjectRef
 from sync.objects.local import LocalObjectStore
 from sync.prepared import stored_batches
 from sync.replica.area import Area
+from sync.replica.asking import Asker
 from sync.replica.bandwidth import Bandwidth
 from sync.replica.hours import Hours
 from sync.replica.partial import sweep_partial
@@ -197,6 +201,20 @@ def test_sources_spare_the_owner_and_leave_out_liars_and_who_is_behind() -> None
     assert isinstance(board.view().nodes["510000"], NodeRecord)
 
 
+def test_who_is_reached_through_another_is_no_source_and_that_is_said() -> None:
+    board = Board()
+    for node in ("510000", "510100", "510104"):
+        board.node(node, f"{node}:1", node.encode(), "510100" if node == "510104" else "")
+    for asker, found in (("100000", []), ("510100", ["510104"])):
+        sources = Sources(board, asker, Quarantine(SetClock()))
+        assert [item.node for item in sources.of("510104/dltb", 1)] == found
+    far = Sources(board, "100000", Quarantine(SetClock()))
+    assert "510104 is reached only through 510100: subscribe there first" in far.nobody("510104/dltb")
+    assert far.nobody("510000/dltb") == "没有持有者 nobody holds it"
+    board.replica("510100", 1, "510104/dltb")
+    assert [item.node for item in far.of("510104/dltb", 1)] == ["510100"]
+
+
 def test_old_partial_files_are_swept(tmp_path: Path) -> None:
     assert sweep_partial(tmp_path / "none", 10, 0) == 0
     (tmp_path / "a").write_bytes(b"x")
@@ -204,3 +222,43 @@ def test_old_partial_files_are_swept(tmp_path: Path) -> None:
     assert sweep_partial(tmp_path, 10, age + 9) == 0
     assert sweep_partial(tmp_path, 10, age + 11) == 1
     assert not list(tmp_path.iterdir())
+
+
+class SlowHolder:
+    """`guotu.model.ports.Holder` of definitions: some peers never say anything, some have none."""
+
+    def __init__(self, definition: bytes, silent: set[str], empty: set[str]) -> None:
+        self._definition = definition
+        self._silent = silent
+        self._empty = empty
+        self.asked: list[str] = []
+        self.given_up: list[str] = []
+
+    async def definition(self, address: str, digest: str, timeout: float) -> bytes:
+        node = address.removesuffix(":1")
+        self.asked.append(node)
+        if node in self._empty:
+            raise NodeUnavailable(address=address, detail="refused")
+        if node in self._silent:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.given_up.append(node)
+        return self._definition
+
+
+async def test_a_silent_peer_is_not_waited_for_where_another_answers() -> None:
+    data = collection_to_json(PARCELS)
+    digest = definition_hash(PARCELS)
+    board = Board()
+    for node in ("110000", "120000", "510000"):
+        board.node(node, f"{node}:1")
+        board.replica(node, 1)
+    sources = Sources(board, "100000", Quarantine(SetClock()))
+    holder = SlowHolder(data, silent={"110000"}, empty={"120000"})
+    assert await Asker(holder, sources).definition("510000/dltb", 1, digest) == PARCELS  # type: ignore[arg-type]
+    assert holder.asked == ["110000", "120000", "510000"]
+    assert holder.given_up == ["110000"]
+    nobody = SlowHolder(data, silent=set(), empty={"110000", "120000", "510000"})
+    with pytest.raises(Unavailable, match=r"110000: .*; 120000: .*; 510000: "):
+        await Asker(nobody, sources).definition("510000/dltb", 1, digest)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from guotu.model.errors import Overloaded
+from node.metrics import Metrics
 from node.rpc.caller import caller_of
 from node.turns import Turns
 
@@ -150,3 +151,16 @@ def test_a_caller_is_whom_its_certificate_names_or_its_machine() -> None:
     assert caller_of(Call("ipv4:10.0.0.1:50012", [b"510000.guotu", b"x"])) == "510000.guotu"
     assert caller_of(Call("ipv4:10.0.0.1:50012")) == caller_of(Call("ipv4:10.0.0.1:9")) == "ipv4:10.0.0.1"
     assert caller_of(Call("ipv6:%5B::1%5D:50012")) != caller_of(Call("ipv6:%5B::2%5D:50012"))
+
+
+async def test_metrics_tell_how_busy_a_node_is() -> None:
+    metrics = Metrics()
+    async with line(1, 1) as made:
+        metrics.watch_turns(made.turns)
+        for name in ("a1", "a2", "a3"):
+            await made.ask(name)
+        values = [
+            metrics.registry.get_sample_value(f"guotu_questions_{name}")
+            for name in ("running", "waiting", "refused_total")
+        ]
+        assert values == [1.0, 1.0, 1.0]

@@ -12,10 +12,10 @@ when it is raised and travel with it over the wire, so that the far side raises 
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
     ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable,
     │   CircuitOpen, NodeDraining
-    ├── Incomplete: IncompleteAnswer, NobodyAnswered
+    ├── Incomplete: IncompleteAnswer (VersionGone), NobodyAnswered
     ├── DeadlineExceeded
     ├── Overloaded
-    ├── Refused: VersionRefused, UntrustedKey
+    ├── Refused: VersionRefused, UntrustedKey (UnconfirmedKey)
     └── Internal: CorruptObject, StoreFailure (DiskFull)
 
 This is the one way to them: the modules below are imported from here alone.
@@ -48,10 +48,10 @@ from guotu.model.errors.given import (
     InvalidTable,
     PackageGap,
 )
-from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered
+from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered, VersionGone
 from guotu.model.errors.internal import CorruptObject, DiskFull, Internal, StoreFailure
 from guotu.model.errors.limits import DeadlineExceeded, Overloaded, TooLarge
-from guotu.model.errors.refused import Refused, UntrustedKey, VersionRefused
+from guotu.model.errors.refused import Refused, UnconfirmedKey, UntrustedKey, VersionRefused
 from guotu.model.errors.root import Fact, GuotuError
 from guotu.model.errors.unavailable import (
     CircuitOpen,
@@ -99,6 +99,7 @@ __all__ = [
     "StoreFailure",
     "TooLarge",
     "Unavailable",
+    "UnconfirmedKey",
     "UnknownBoundary",
     "UnknownCollection",
     "UnknownDataset",
@@ -107,6 +108,7 @@ __all__ = [
     "UnknownObject",
     "UnknownVersion",
     "UntrustedKey",
+    "VersionGone",
     "VersionRefused",
     "error_class",
     "error_classes",

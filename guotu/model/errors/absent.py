@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guotu.model.errors.root import GuotuError
+from guotu.model.errors.root import Fact, GuotuError
 
 
 class NotFound(GuotuError):
@@ -54,13 +54,16 @@ class UnknownDataset(NotFound):
 
 
 class UnknownVersion(NotFound):
-    """Facts: dataset, version."""
+    """Facts: dataset, version; retained (" [1, 4–7]"), where that is known."""
 
     reason = "UNKNOWN_VERSION"
-    zh = "数据集 {dataset} 没有保留版本 {version}。"
-    en = "dataset {dataset} does not retain version {version}."
+    zh = "数据集 {dataset} 没有保留版本 {version}{retained}。"
+    en = "dataset {dataset} does not retain version {version}{retained}."
     remedy_zh = "guotu versions {dataset} 列出保留的版本。"
     remedy_en = "`guotu versions {dataset}` lists those retained."
+
+    def __init__(self, **facts: Fact) -> None:
+        super().__init__(**{"retained": "", **facts})
 
 
 class UnknownBoundary(NotFound):

@@ -31,3 +31,11 @@ class UntrustedKey(Refused):
     en = "the signing key of node {node} (fingerprint {fingerprint}) is not known here."
     remedy_zh = "与该节点核对指纹后，用 --trust {node}={fingerprint} 确认。"
     remedy_en = "Check the fingerprint with that node, then confirm it with --trust {node}={fingerprint}."
+
+
+class UnconfirmedKey(UntrustedKey):
+    """Nobody vouches for the key that signed a receipt. Facts: node, fingerprint."""
+
+    reason = "UNCONFIRMED_KEY"
+    remedy_zh = "与该节点核对指纹后，用 --key {fingerprint} 确认，或用 --node 问一个看得到它的节点。"
+    remedy_en = "Check the fingerprint with that node, then give --key {fingerprint}, or --node of one that sees it."

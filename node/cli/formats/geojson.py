@@ -13,6 +13,9 @@ from node.cli.formats.crs_of import geometry_crs_code
 from node.cli.formats.json_text import features
 from node.cli.rows import Rows
 
+ACCOUNT_MEMBER = b'\n],"guotu":'
+"""End of the features and beginning of the account; no line of the features begins so."""
+
 
 def write(rows: Rows, target: IO[bytes]) -> None:
     """Write all rows to a binary stream as UTF-8."""
@@ -22,7 +25,7 @@ def write(rows: Rows, target: IO[bytes]) -> None:
         if batch.num_rows:
             target.write(separator + ",\n".join(features(batch)).encode())
             separator = b",\n"
-    target.write(b'\n],"guotu":' + json.dumps(rows.receipt(), ensure_ascii=False).encode() + b"}\n")
+    target.write(ACCOUNT_MEMBER + json.dumps(rows.account(), ensure_ascii=False).encode() + b"}\n")
 
 
 def _crs_member(rows: Rows) -> str:

@@ -11,12 +11,12 @@ from pyogrio.raw import write_arrow
 from node.cli.formats.gdal import write_layer
 from node.cli.rows import Rows
 
-RECEIPT_LAYER = "guotu"
+ACCOUNT_LAYER = "guotu"
 
 
 def write(rows: Rows, path: Path) -> None:
     """Write all rows to a new file."""
     write_layer(rows, path, "GPKG", rows.layer)
-    values = {key: json.dumps(value, ensure_ascii=False) for key, value in rows.receipt().items()}
+    values = {key: json.dumps(value, ensure_ascii=False) for key, value in rows.account().items()}
     table = pa.table({"key": list(values), "value": list(values.values())})
-    write_arrow(table, path, layer=RECEIPT_LAYER, driver="GPKG")
+    write_arrow(table, path, layer=ACCOUNT_LAYER, driver="GPKG")

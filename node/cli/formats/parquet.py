@@ -37,7 +37,7 @@ def _flush(writer: pa.parquet.ParquetWriter, pending: list[pa.RecordBatch], sche
 
 
 def _metadata(rows: Rows) -> dict[str, str]:
-    metadata = {"guotu": json.dumps(rows.receipt(), ensure_ascii=False)}
+    metadata = {"guotu": json.dumps(rows.account(), ensure_ascii=False)}
     if GEOMETRY in rows.schema.names:
         column: dict[str, Any] = {"encoding": "WKB", "geometry_types": [], "crs": geometry_crs(rows.schema)}
         geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}

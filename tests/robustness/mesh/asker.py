@@ -14,7 +14,7 @@ from guotu.model.answer import Completeness
 from guotu.model.errors import GuotuError
 from tests.robustness.mesh.contents import plots_of
 from tests.robustness.mesh.family import BY_NODE, NODES, subtree
-from tests.robustness.mesh.heartbeat import Heartbeat
+from tests.robustness.mesh.heartbeat import Heartbeat, waits_s
 from tests.robustness.mesh.questions import ORDERED, Kind, any_kind, row_of
 from tests.robustness.mesh.record import Recorder
 
@@ -85,10 +85,10 @@ class Asker:
         number = f"{self._name}-{self._number}"
         self._recorder.note("asked", number=number, **asked.facts())
         dataset = BY_NODE[asked.subject].dataset if asked.alone else ""
-        given = {"scope": "subtree", "partial": asked.partial, "cut": asked.cut, "dataset": dataset}
+        given = {"scope": "subtree", "partial": asked.partial, "cut": asked.cut or None, "dataset": dataset}
         question = asked.kind.ask(asked.subject, given)
         found: dict[str, Any] = {}
-        began = time.monotonic()
+        waits, began = waits_s(), time.monotonic()
         try:
             answer = client.ask(question, asked.timeout)
             found["cut"] = dict(answer.cut)
@@ -101,7 +101,7 @@ class Asker:
             found |= {"error": failure.reason, "detail": failure.english[:300]}
             if failure.completeness is not None:
                 found |= _told(failure.completeness)
-        late = self._heartbeat.lateness(began)
+        late = self._heartbeat.lateness(began, waits)
         if "error" not in found:
             found["rows"], found["alien"] = _rows(asked.kind, [batch.rows for batch in batches])
             if found["complete"] and not asked.cut:

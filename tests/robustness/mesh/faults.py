@@ -114,7 +114,7 @@ def _clock(mesh: Mesh, event: Event) -> End:
 def _slow_readers(mesh: Mesh, event: Event) -> End:
     """Begin reading answers, and leave them lying."""
     client = mesh.nodes[event.targets[0]].client(60.0)
-    question = KINDS["sorted"].ask(NODES[0], {"scope": "subtree", "partial": True, "cut": {}})
+    question = KINDS["sorted"].ask(NODES[0], {"scope": "subtree", "partial": True, "cut": None})
     streams = [client.frames(question) for _ in range(_READERS)]
     with suppress(GuotuError):
         for stream in streams:

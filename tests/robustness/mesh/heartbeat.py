@@ -5,39 +5,83 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from guotu.client import connect
+from guotu.model.errors import GuotuError
+from tests.robustness.mesh.namespaces import listening_socket
 
 _BEAT_S = 0.01
+_CONTROL_S = 0.1
+"""Deadline of a control call, seconds."""
+
+
+def waits_s() -> dict[str, float]:
+    """Return how long each thread of this process has stood ready in all, without a processor, seconds (Linux)."""
+    found = {}
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            found[thread.name] = int((thread / "schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    return found
 
 
 class Heartbeat:
-    """A thread that sleeps for a moment over and over, and notes how much later it woke."""
+    """Two threads that note how much later than due they woke.
 
-    def __init__(self) -> None:
+    One sleeps for a moment, over and over. The other makes calls that nobody answers, so that nothing but this process
+    ends them, at their deadline, by the same way as a question's.
+    """
+
+    def __init__(self, address: str) -> None:
+        """Begin; `address` is a free "ip:port" of this process."""
         self._late: deque[tuple[float, float]] = deque(maxlen=4_000)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._thread.start()
+        self._silent = listening_socket(address, None)
+        self._address = address
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._beat, self._call)]
+        for thread in self._threads:
+            thread.start()
 
-    def lateness(self, since: float) -> float:
-        """Return by how much it woke late, at most, since a time (of `time.monotonic`), seconds."""
-        now = time.monotonic()
+    def lateness(self, since: float, waits: Mapping[str, float]) -> float:
+        """Return how much later than due what began at a time (of `time.monotonic`) may end by this process, seconds.
+
+        It is what either thread woke late at most, and what the two threads that waited longest for a processor, as
+        those that read an answer and that wait for it may have, waited since then; `waits` are those of that time.
+        """
+        noted = tuple(self._late)
         # A beat that is overdue right now counts as far as it is late.
-        last = self._late[-1][0] if self._late else now
-        worst = max(0.0, now - last - _BEAT_S)
-        for at, late in reversed(tuple(self._late)):
+        worst = max(0.0, time.monotonic() - noted[-1][0] - 2 * _BEAT_S) if noted else 0.0
+        for at, late in reversed(noted):
             if at < since:
                 break
             worst = max(worst, late)
-        return worst
+        waited = sorted(now - waits.get(thread, 0.0) for thread, now in waits_s().items())
+        return worst + sum(waited[-2:])
 
     def close(self) -> None:
         """End it."""
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
+        self._silent.close()
 
     def _beat(self) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
             time.sleep(_BEAT_S)
-            woke = time.monotonic()
-            self._late.append((woke, woke - began - _BEAT_S))
+            self._note(began, _BEAT_S)
+
+    def _call(self) -> None:
+        with connect(self._address, timeout=_CONTROL_S) as nobody:
+            while not self._stop.is_set():
+                began = time.monotonic()
+                with suppress(GuotuError):
+                    nobody.node()
+                self._note(began, _CONTROL_S)
+                self._stop.wait(_BEAT_S)
+
+    def _note(self, began: float, due_s: float) -> None:
+        woke = time.monotonic()
+        self._late.append((woke, woke - began - due_s))

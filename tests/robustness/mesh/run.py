@@ -19,6 +19,7 @@ from tests.robustness.mesh.family import COLLECTION, NATION, NODES, subtree
 from tests.robustness.mesh.faults import End, begin
 from tests.robustness.mesh.heartbeat import Heartbeat
 from tests.robustness.mesh.mesh import Mesh, await_all
+from tests.robustness.mesh.network import HUB
 from tests.robustness.mesh.publisher import Publisher, attempt_of
 from tests.robustness.mesh.questions import KINDS
 from tests.robustness.mesh.record import Recorder
@@ -50,7 +51,7 @@ class Run:
     def __init__(self, order: Order, mesh: Mesh, recorder: Recorder, say: Callable[[str], None]) -> None:
         self._order, self._mesh, self._recorder, self._say = order, mesh, recorder, say
         self._contents = Contents(order.seed)
-        self._heartbeat = Heartbeat()
+        self._heartbeat = Heartbeat(mesh.network.address(HUB))
         self._recent: list[tuple[float, str]] = []
 
     def run(self) -> None:

@@ -1,0 +1,53 @@
+"""`guotu receipt`: what a node signed of an answer, checked against the answer as it was saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from node.cli.examples import examples
+from node.cli.json_option import json_option, pass_session
+from node.cli.session import Session
+
+
+@click.group(short_help="回执 receipts of answers")
+def receipt() -> None:
+    """回执：节点对其回答的签名凭据 receipts: what nodes signed of their answers."""
+
+
+@receipt.command(
+    "verify",
+    short_help="核验回执 verify a saved answer by its receipt",
+    epilog=examples(
+        "guotu query landcover --where 'igbp = 13' -o urban.parquet && guotu receipt verify urban.parquet",
+        "guotu receipt verify urban.csv --key 3f0c…9a --json",
+    ),
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--key",
+    default="",
+    metavar="HEX|FILE",
+    help="签名节点的公钥或其指纹，缺省查目录 the node's public key or its fingerprint [as it is registered]",
+)
+@json_option
+@pass_session
+def verify(session: Session, file: Path, key: str, as_json: bool) -> int:
+    """核验回执 verify a saved answer by its receipt.
+
+    FILE 为存有回答的文件（任何格式，或 --json 的输出）。查验签名、文件所附说明与签名内容是否一致；Parquet 还逐行重算
+    摘要，其他格式不保留全部内容，行不可证。退出码：0 全部得证，3 除行以外得证，10 有不符，9 公钥无人担保。
+
+    FILE is a saved answer, of any form. The signature is checked, then that what stands beside the rows is what was
+    signed, and of Parquet that the rows give the digest; other forms do not keep all that it covers. Exit codes: 0 all
+    is proven, 3 all but the rows, 10 something differs, 9 nobody vouches for the key.
+    """
+    from node.cli.receipt_check import check
+    from node.cli.receipt_keys import signer_key
+    from node.cli.receipt_report import report_findings
+    from node.cli.saved_receipt import read_receipt
+
+    saved = read_receipt(file)
+    told = signer_key(session, saved, key)
+    return report_findings(saved, told, check(saved, told.key), as_json)
