@@ -12,6 +12,9 @@ from federation.paging.pages import Opened
 from guotu.model.answer import Frame, Header, Trailer
 from guotu.model.question import Overlay, Question
 
+_MANY = 200
+"""Members whose outcomes are written down in a thread."""
+
 
 @dataclass(slots=True)
 class Ending:
@@ -35,6 +38,7 @@ class Ending:
             frame = replace(frame, next_page=self.page.token(self._header.cut, frame.rows, work.last))
         if self.notary is None or not self.asked.options.receipt:
             return frame
-        if isinstance(self.asked, Overlay):  # hashing many zones takes its time
-            return replace(frame, receipt=await asyncio.to_thread(self.notary.receipt, self.asked, self._header, frame))
-        return replace(frame, receipt=self.notary.receipt(self.asked, self._header, frame))
+        asked, header = self.asked, self._header
+        if isinstance(asked, Overlay) or len(frame.completeness.members) > _MANY:  # which takes milliseconds
+            return replace(frame, receipt=await asyncio.to_thread(self.notary.receipt, asked, header, frame))
+        return replace(frame, receipt=self.notary.receipt(asked, header, frame))

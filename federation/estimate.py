@@ -6,15 +6,17 @@ conditions on fields are not counted in, since nothing is advertised of values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import shapely
 
+from federation.execution.answering import Answering
 from federation.selection import BoundSelection
-from guotu.model.answer import MemberOutcome, Outcome
+from guotu.model.answer import Batch, Frame, MemberOutcome, Notice, Outcome
 from guotu.model.boundary import Bounds
 from guotu.model.collection import Collection
 from guotu.model.division import contains, node_division
@@ -75,6 +77,25 @@ def estimated(
     values = [[total], [least], [most], ["; ".join(method)]]
     arrays = [pa.array(column, field.type) for column, field in zip(values, _SCHEMA, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA)
+
+
+async def estimate_frames(
+    answering: Answering,
+    selection: BoundSelection,
+    collection: Collection,
+    advertised: Mapping[tuple[str, int], DatasetRecord],
+    division: Bounds | None,
+) -> AsyncIterator[Frame]:
+    """Yield an answer that is an estimate; arguments as of `estimated`."""
+    plan = answering.plan
+    rows = await asyncio.to_thread(estimated, plan, selection, collection, advertised, division)
+    yield answering.header(rows.schema)
+    for notice in (*answering.opening_notices(), Notice(ESTIMATE, MESSAGE, plan.node)):
+        yield notice
+    answering.tally.digest(rows)
+    yield Batch("", rows)
+    told = replace(answering.completeness(), members=outcomes(plan))
+    yield replace(answering.trailer(answering.tally.merged(rows.schema)), completeness=told)
 
 
 def outcomes(plan: Plan) -> tuple[MemberOutcome, ...]:

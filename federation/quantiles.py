@@ -99,6 +99,7 @@ class Ranking:
             digest=result_digest(segments),
             segments=segments,
             elapsed_ms=(time.perf_counter() - started) * 1000,
+            plan=last.trailer.plan,
         )
 
     async def _first(self) -> Step:

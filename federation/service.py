@@ -10,7 +10,7 @@ from dataclasses import replace
 from federation.binning import with_edges
 from federation.boundaries import Boundaries, told_by, told_plan
 from federation.ending import Ending
-from federation.estimate import ESTIMATE, MESSAGE, estimated, outcomes
+from federation.estimate import estimate_frames
 from federation.execution.answering import Answering
 from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
@@ -27,7 +27,7 @@ from federation.planning.planner import Planner
 from federation.quantiles import Ranking
 from federation.selection import BoundSelection
 from federation.validate import check_options, check_question
-from guotu.model.answer import Batch, Frame, MemberOutcome, Notice, Trailer
+from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.errors import (
@@ -54,6 +54,7 @@ from guotu.model.question import (
     Question,
     Stats,
 )
+from guotu.model.tracing import NoTracing, Tracing
 
 Observer = Callable[[MemberOutcome], None]
 """Told of every member's outcome; for metrics."""
@@ -73,6 +74,7 @@ class Federation:
         boundaries: Boundaries,
         nearest: bool = False,
         notary: Notary | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Take the parts.
 
@@ -87,6 +89,7 @@ class Federation:
         self._request_id = request_id
         self._observe = observe
         self._notary = notary
+        self._tracing = tracing or NoTracing()
         self._punctuality = Punctuality()
         self._nearest = nearest
 
@@ -171,25 +174,19 @@ class Federation:
     def _planned(self, question: Question, deadline: Deadline) -> tuple[AsyncIterator[Frame], Work]:
         """Plan a question; returns the answer to come, and the work that it takes."""
         collection = self._collection(question.collection)
-        plan, selection = self._planner.plan(question, collection)
+        with self._tracing.span("plan", collection=collection.id) as span:
+            plan, selection = self._planner.plan(question, collection)
+            span.tell(steps=len(plan.steps), stale_registry=plan.stale_registry)
         work = _work(question, collection, selection)
         return self._answer(plan, question.options, deadline, work), work
 
-    async def _estimate(self, question: Stats, deadline: Deadline) -> AsyncGenerator[Frame, None]:
-        """Answer with an estimate: nobody is asked."""
+    def _estimate(self, question: Stats, deadline: Deadline) -> AsyncIterator[Frame]:
+        """Begin to answer with an estimate: nobody is asked."""
         collection, division = self._collection(question.collection), question.selection.division
         plan, selection = self._planner.plan(question, collection)
-        bounds = self._boundaries.bounds(division) if division else None
-        advertised = self._planner.advertised(collection.id)
-        rows = await asyncio.to_thread(estimated, plan, selection, collection, advertised, bounds)
         answering = Answering(plan, question.options, self._request_id(), deadline)
-        yield answering.header(rows.schema)
-        for notice in (*answering.opening_notices(), Notice(ESTIMATE, MESSAGE, plan.node)):
-            yield notice
-        answering.tally.digest(rows)
-        yield Batch("", rows)
-        told = replace(answering.completeness(), members=outcomes(plan))
-        yield replace(answering.trailer(answering.tally.merged(rows.schema)), completeness=told)
+        bounds = self._boundaries.bounds(division) if division else None
+        return estimate_frames(answering, selection, collection, self._planner.advertised(collection.id), bounds)
 
     async def _with_all_gone(self, failure: IncompleteAnswer, question: Question, deadline: Deadline) -> GuotuError:
         """Return the failure to raise; where the cut names versions that are not retained, one that tells all of them.
@@ -203,7 +200,8 @@ class Federation:
         count = Aggregate(AggregateFunction.COUNT, "", "count")
         counted = Stats(question.collection, (count,), selection=question.selection, options=options)
         with suppress(GuotuError):
-            found = lacking((await self.analyze(counted, deadline.remaining())).completeness) or found
+            _, trailer = await self.analyze(counted, deadline.remaining())
+            found = lacking(trailer.completeness) or found
         told = VersionGone(gone=sentence(found))
         told.completeness = failure.completeness
         return told
@@ -212,16 +210,17 @@ class Federation:
         self, plan: Plan, options: Options, deadline: Deadline, work: Work
     ) -> AsyncGenerator[Frame, None]:
         answering = Answering(plan, options, self._request_id(), deadline)
-        members = Members(
-            self._store, self._peers, self._punctuality, work, answering, self._planner.detour, self._nearest
-        )
+        detour, nearest = self._planner.detour, self._nearest
+        members = Members(self._store, self._peers, self._punctuality, work, answering, detour, self._tracing, nearest)
         try:
             answering.begin(members.open)
             yield answering.header(work.schema)
             for notice in answering.opening_notices():
                 yield notice
-            async for frame in work.frames(answering):
-                yield frame
+            with self._tracing.span("merge", how=plan.merge) as span:
+                async for frame in work.frames(answering):
+                    yield frame
+                span.tell(rows=answering.tally.rows, bytes=answering.tally.size_bytes)
             for stream in answering.streams:
                 for notice in stream.notices:
                     yield notice
@@ -266,13 +265,14 @@ class Federation:
             return replace(step, detail=f"{step.detail}; its own plan is not known: {failure.english}")
         return replace(step, plan=below)
 
-    async def analyze(self, question: Question, timeout: float) -> Trailer:
-        """Answer a question, throw the rows away, return what happened.
+    async def analyze(self, question: Question, timeout: float) -> tuple[Plan, Trailer]:
+        """Answer a question, throw the rows away, return the plan with what became of its steps, and the trailer.
 
         Raises:
             as `query`, except that a partial answer is reported, not raised.
         """
-        frames = self._ask(question, timeout)
+        asked = replace(question, options=replace(question.options, analyze=True))
+        frames = self._ask(asked, timeout)
         trailer: Trailer | None = None
         try:
             async for frame in frames:
@@ -280,9 +280,9 @@ class Federation:
         except GuotuError:
             if trailer is None:
                 raise
-        if trailer is None:
+        if trailer is None or trailer.plan is None:
             raise Internal(detail="the answer ended without a trailer")
-        return trailer
+        return trailer.plan, replace(trailer, plan=None)
 
 
 def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:

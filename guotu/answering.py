@@ -14,6 +14,9 @@ from guotu.model.plan import Plan
 if TYPE_CHECKING:
     import geopandas
 
+PARTIAL = "guotu_partial"
+"""Key by which what is made of a partial answer says that it is one."""
+
 
 class Answer:
     """One answer, read once: as batches, a reader, a table or a GeoDataFrame.
@@ -85,16 +88,27 @@ class Answer:
         return pa.RecordBatchReader.from_batches(self.schema, iter(self))
 
     def table(self) -> pa.Table:
-        """Return all rows of members that answered in full; rows of a member lost half-way are left out."""
+        """Return all rows of members that answered in full; rows of a member lost half-way are left out.
+
+        The schema of a partial answer has the key PARTIAL, with who is missing and why.
+        """
         batches = list(self.batches())
         cut_short = {member.dataset for member in self.completeness.members if member.truncated}
-        return pa.Table.from_batches((b.rows for b in batches if b.dataset not in cut_short), self.schema)
+        table = pa.Table.from_batches((b.rows for b in batches if b.dataset not in cut_short), self.schema)
+        return table if self.completeness.complete else table.replace_schema_metadata({PARTIAL: self._missing})
+
+    @property
+    def _missing(self) -> str:
+        return self.completeness.missing_sentence()
 
     def geodataframe(self) -> geopandas.GeoDataFrame:
-        """Return all rows as a GeoDataFrame (needs geopandas)."""
+        """Return all rows as a GeoDataFrame (needs geopandas); that of a partial answer has PARTIAL among its attrs."""
         import geopandas
 
-        return geopandas.GeoDataFrame.from_arrow(self.table())
+        frame = geopandas.GeoDataFrame.from_arrow(self.table())
+        if not self.completeness.complete:
+            frame.attrs[PARTIAL] = self._missing
+        return frame
 
     @property
     def trailer(self) -> Trailer:

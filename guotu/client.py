@@ -25,14 +25,7 @@ from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
 from guotu.model.errors import InvalidQuestion, UnknownCollection
 from guotu.model.plan import Plan
-from guotu.model.question import (
-    Overlay,
-    Page,
-    Query,
-    Question,
-    Scope,
-    Stats,
-)
+from guotu.model.question import Overlay, Page, Query, Question, Scope, Stats
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
 from guotu.model.zones import zones_of
 from guotu.wire.blocking import BlockingCalls, OnBusy
@@ -129,22 +122,6 @@ class Client(Inquiries):
             page=Page(page_size, page) if page_size or page else None,
         )
         return self.ask(question, timeout)
-
-    def pages(self, collection: str, *, page_size: int = 10_000, page: str = "", **asked: Any) -> Iterator[Answer]:
-        """Retrieve features page by page, all from the cut of the first one, whatever is published meanwhile.
-
-        Takes what `query` takes but `limit`. Rows come in the order of `sort`, then of the collection's key, then of
-        their owners; without `sort`, by owner, then key. A page that fails can be asked for again: begin with `page`.
-
-        Raises:
-            as `query`; VersionGone: the cut of the first page is not retained any more.
-        """
-        while True:
-            answer = self.query(collection, page_size=page_size, page=page, **asked)
-            yield answer
-            page = answer.next_page
-            if not page:
-                return
 
     def stats(
         self,

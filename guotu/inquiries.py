@@ -1,15 +1,16 @@
-"""More questions of the client: distinct values, the nearest features and their like."""
+"""More questions of the client: pages, distinct values, the nearest features and their like."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 import shapely
 
 from guotu.answering import Answer
-from guotu.model.asking import options, pin, selection
+from guotu.model.asking import options, pin, selection, sort_keys
 from guotu.model.crs import MESH_CRS
 from guotu.model.errors import InvalidQuestion
 from guotu.model.question import (
@@ -18,6 +19,7 @@ from guotu.model.question import (
     Bins,
     Nearest,
     Options,
+    Page,
     Quantiles,
     Query,
     Question,
@@ -50,6 +52,43 @@ class Inquiries(ABC):
     @abstractmethod
     def ask(self, question: Question, timeout: float | None = None) -> Answer:
         """Ask a question given as a value; `timeout` in seconds."""
+
+    def pages(
+        self,
+        collection: str,
+        *,
+        page_size: int = 10_000,
+        page: str = "",
+        fields: Sequence[str] = (),
+        sort: Sequence[str] = (),
+        crs: str = MESH_CRS,
+        **given: Unpack[Given],
+    ) -> Iterator[Answer]:
+        """Retrieve features page by page, all from the cut of the first one, whatever is published meanwhile.
+
+        Args:
+            collection: id, for example "dltb".
+            page_size: most rows of a page.
+            page: `next_page` of the page to go on after; empty to begin.
+            fields: columns to return; all if empty.
+            sort: fields, "-" before one for descending order.
+            crs: CRS of returned geometries.
+            given: as in `Client.query`.
+
+        Rows come in the order of `sort`, then of the collection's key, then of their owners; without `sort`, by owner,
+        then key. A page that fails can be asked for again.
+
+        Raises:
+            as `Client.query`; VersionGone: the cut of the first page is not retained any more.
+        """
+        selected, chosen = _parts(given)
+        question = Query(collection, selected, tuple(fields), sort_keys(sort), crs=crs, options=chosen)
+        while True:
+            answer = self.ask(replace(question, page=Page(page_size, page)), given.get("timeout"))
+            yield answer
+            page = answer.next_page
+            if not page:
+                return
 
     def distinct(self, collection: str, fields: Sequence[str], top: int = 0, **given: Unpack[Given]) -> Answer:
         """Return the different values of fields, or of several together, with "count", how many features have them.

@@ -37,6 +37,7 @@ from node.replication import Replication, announce_to, make_replication
 from node.rpc.gate import Gate
 from node.rpc.server import Services
 from node.stores.opening import make_material_tables, make_store
+from node.tracing.making import NodeTracing, make_tracing
 from node.turns import Turns
 from registry.catalogue import DirectoryCatalogue
 from registry.directory import EtcdDirectory
@@ -77,6 +78,7 @@ class Parts:
     carriers: GrpcPeers
     metrics: Metrics
     readiness: Readiness
+    tracing: NodeTracing
     turns: Turns
     services: Services
 
@@ -106,7 +108,8 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
     heads, tables = Heads(objects, store, catalogue), make_material_tables(config.store)
     materials = MaterialDesk(heads, tables, clock, versions_changed)
     holdings, metrics, readiness = Holdings(node_division(node)), Metrics(), Readiness(node)
-    peers = GrpcPeers(tls_files(config.tls))
+    tracing = make_tracing(config.tracing, node, package_version("guotu"), tls_files(config.tls))
+    peers = GrpcPeers(tls_files(config.tls), tracing.calls)
     # Channels of their own, so that questions do not wait behind objects.
     carriers = GrpcPeers(tls_files(config.tls))
     identity = Identity(_record(config, data, key, gazetteer, clock))
@@ -168,6 +171,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         Boundaries(directory, gazetteer.find),
         nearest=config.federation.prefer == "nearest",
         notary=notary,
+        tracing=tracing.work,
     )
     desk = PublishDesk(
         node=node,
@@ -218,6 +222,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
             Turns(node, config.replication.fetches * 4, _WAITING_TRANSFERS, _TRANSFER_WAIT_S),
         ),
         metrics=metrics,
+        tracing=tracing.calls,
         record=lambda: identity.record,
     )
     return Parts(
@@ -238,6 +243,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         carriers,
         metrics,
         readiness,
+        tracing,
         turns,
         services,
     )

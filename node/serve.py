@@ -83,6 +83,7 @@ async def _run(parts: Parts, data: DataDirectory, stop: asyncio.Event) -> None:
 
 
 async def _open_stores(parts: Parts, life: AsyncExitStack) -> None:
+    life.push_async_callback(asyncio.to_thread, parts.tracing.close)
     await parts.store.open()
     life.push_async_callback(parts.store.close)
     life.push_async_callback(parts.peers.close)
@@ -125,7 +126,7 @@ async def _open_doors(parts: Parts, data: DataDirectory, life: AsyncExitStack) -
     """Bind the servers; questions are refused until the node is ready."""
     config = parts.config
     metrics_address = _serve_metrics(parts, life)
-    server = PublicServer(parts.services)
+    server = PublicServer(parts.services, config.grpc.advertise or config.grpc.listen)
     port = await server.start(config.grpc.listen, tls_files(config.tls))
     life.push_async_callback(server.stop, _GRACE_S)
     host, _ = split_address(config.grpc.listen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,10 +49,11 @@ _SERVER = {
 class Databases:
     """The clusters, on free ports; made on entering, gone on leaving."""
 
-    def __init__(self, folder: Path, patience_s: float) -> None:
-        """Set where they are made, and how long a question may take, seconds."""
+    def __init__(self, folder: Path, patience_s: float, members: Sequence[str] = MEMBERS) -> None:
+        """Set where they are made, how long a question may take, seconds, and whose they are."""
         self._folder = folder
         self._patience_s = patience_s
+        self._names = members
         self._stack = contextlib.ExitStack()
         self.members: dict[str, PgCluster] = {}
         self.national: PgCluster
@@ -65,7 +66,7 @@ class Databases:
         """
         folder, ports = reachable_folder(self._folder), PortPool()
         with contextlib.ExitStack() as stack:
-            for member in MEMBERS:
+            for member in self._names:
                 cluster = PgCluster(folder / member, ports.address(), _SETTINGS)
                 self.members[member] = stack.enter_context(cluster)
             self.national = stack.enter_context(PgCluster(folder / "national", ports.address(), _SETTINGS))
@@ -115,10 +116,21 @@ class Databases:
             self.members[member].sql(indexes)
 
     def federate(self, collection: Collection) -> None:
-        """Give the national database one table whose partitions are the members' tables.
+        """Give the national database one table whose partitions are the members' tables, each a whole province."""
+        bounds = {member: f"FROM ('{member}') TO ('{int(member) + 10_000}')" for member in self.members}
+        self._federate(collection, "RANGE", bounds, {})
 
-        They are parted by county, so that groups by county are complete in each partition and are made there.
-        """
+    def federate_counties(
+        self, collection: Collection, counties: Mapping[str, Sequence[str]], relayed: Mapping[str, str]
+    ) -> None:
+        """As `federate`, where members own counties of their own; some are reached by other addresses."""
+        bounds = {member: f"IN ({', '.join(repr(code) for code in codes)})" for member, codes in counties.items()}
+        self._federate(collection, "LIST", bounds, relayed)
+
+    def _federate(
+        self, collection: Collection, method: str, bounds: Mapping[str, str], relayed: Mapping[str, str]
+    ) -> None:
+        """Part the table by county, so that groups by county are complete in each partition and are made there."""
         # A member that is not there is noticed in half of the time that a question may take (libpq: 2 s at the least).
         limits = {
             "connect_timeout": str(max(2, round(self._patience_s / 2))),
@@ -126,18 +138,17 @@ class Databases:
         }
         made = [
             "CREATE EXTENSION postgres_fdw;",
-            f"CREATE TABLE {TABLE} ({columns_sql(collection)}) PARTITION BY RANGE ({_county(collection)});",
+            f"CREATE TABLE {TABLE} ({columns_sql(collection)}) PARTITION BY {method} ({_county(collection)});",
         ]
         for member, cluster in self.members.items():
-            host, _, port = cluster.address.rpartition(":")
+            host, _, port = relayed.get(member, cluster.address).rpartition(":")
             options = {**_SERVER, **limits, "host": host, "port": port, "dbname": "postgres"}
             words = ", ".join(f"{name} '{value}'" for name, value in options.items())
-            bounds = f"FROM ('{member}') TO ('{int(member) + 10_000}')"
             made += [
                 f"CREATE SERVER member_{member} FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({words});",
                 f"CREATE USER MAPPING FOR postgres SERVER member_{member} "
                 f"OPTIONS (user 'postgres', password '{cluster.password}');",
-                f"CREATE FOREIGN TABLE {TABLE}_{member} PARTITION OF {TABLE} FOR VALUES {bounds} "
+                f"CREATE FOREIGN TABLE {TABLE}_{member} PARTITION OF {TABLE} FOR VALUES {bounds[member]} "
                 f"SERVER member_{member} OPTIONS (schema_name 'public', table_name '{TABLE}');",
                 f"CREATE FOREIGN TABLE {ZONES}_{member} ({_ZONE_COLUMNS}) "
                 f"SERVER member_{member} OPTIONS (schema_name 'public', table_name '{ZONES}', batch_size '100');",

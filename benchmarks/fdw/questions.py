@@ -33,9 +33,9 @@ def variants(collection: Collection, keys: list[str]) -> dict[str, list[Variant]
     """Return the variants of each question; `keys` are some keys of each member's parcels."""
     return {
         "retrieve": [_retrieved(collection, place, side) for place, side in _WINDOWS],
-        "count": [_counted(collection, *circle) for circle in _DISCS],
-        "group_by": [_grouped(collection, ("county", "DLBM"))],
-        "group_by_class": [_grouped(collection, ("DLBM",))],
+        "count": [counted(collection, *circle) for circle in _DISCS],
+        "group_by": [grouped(collection, ("county", "DLBM"))],
+        "group_by_class": [grouped(collection, ("DLBM",))],
         "overlay": [overlaid(collection, seed) for seed in range(_PROJECTS)],
         "topn": [_largest(collection, land) for land in _CLASSES],
         "point": [looked_up(collection, key) for key in keys],
@@ -54,7 +54,7 @@ def window(collection: Collection, name: str, box: tuple[float, float, float, fl
     return Variant("retrieve", name, mesh, {"plain": f"{_select(collection)} WHERE {meets}"}, box, (collection.key,))
 
 
-def _counted(collection: Collection, lon: float, lat: float, radius_km: float) -> Variant:
+def counted(collection: Collection, lon: float, lat: float, radius_km: float) -> Variant:
     """The number of parcels within a polygon."""
     polygon = disc(lon, lat, radius_km)
     mesh = Stats(collection.id, aggregates(True, [], [], [], []), (), selection("", None, polygon, ""))
@@ -73,7 +73,7 @@ def _counted(collection: Collection, lon: float, lat: float, radius_km: float) -
     return Variant("count", f"{lon},{lat} {radius_km:g} km", mesh, forms, (shapely.to_wkb(polygon),), ())
 
 
-def _grouped(collection: Collection, groups: tuple[str, ...]) -> Variant:
+def grouped(collection: Collection, groups: tuple[str, ...]) -> Variant:
     """Count and exact area by class, and by county, of everything."""
     mesh = Stats(collection.id, aggregates(True, ["TBMJ"], [], [], []), groups)
     keys = f'{_COUNTY} AS county, "DLBM"' if "county" in groups else '"DLBM"'

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from federation.execution.course import Course, bounded
 from federation.execution.deadline import Deadline
 from federation.execution.member import MemberStream
 from federation.execution.outcomes import StepResult, sorted_outcomes
@@ -40,6 +41,8 @@ class Answering:
     streams: list[MemberStream] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     started: float = field(default_factory=time.perf_counter)
+    courses: dict[tuple[str, str], Course] = field(default_factory=dict)
+    """By the node of the step and its first dataset; empty unless the question is analysed."""
 
     def begin(self, open_step: OpenStep) -> None:
         """Start all members side by side; none where the answer is bound to fail."""
@@ -48,6 +51,12 @@ class Answering:
         for step in self.plan.steps:
             if step.decision in (Decision.LOCAL, Decision.ASK) or step.standbys:
                 self.streams.append(MemberStream(step, open_step(step), self.deadline))
+
+    def watched(self, step: PlanStep, frames: AsyncIterator[Frame], standby: bool = False) -> AsyncIterator[Frame]:
+        """Return frames as they are, and note when they come if the question is analysed; see `Course.watch`."""
+        if not self.options.analyze:
+            return frames
+        return self.courses.setdefault(_place(step), Course(self.started)).watch(frames, standby)
 
     @property
     def strict(self) -> bool:
@@ -105,7 +114,16 @@ class Answering:
             digest=result_digest(segments),
             segments=segments,
             elapsed_ms=(time.perf_counter() - self.started) * 1000,
+            plan=self._happened() if self.options.analyze else None,
         )
+
+    def _happened(self) -> Plan:
+        """Return the plan with what became of each step."""
+        steps = []
+        for result in self.results():
+            course = self.courses.get(_place(result.step))
+            steps.append(result.step if course is None else course.told(result))
+        return replace(self.plan, steps=bounded(steps))
 
     def check(self, completeness: Completeness) -> None:
         """Fail where the answer must not pass for one.
@@ -135,6 +153,11 @@ class Answering:
     async def close(self) -> None:
         """Stop all members."""
         await asyncio.gather(*[stream.cancel() for stream in self.streams], return_exceptions=True)
+
+
+def _place(step: PlanStep) -> tuple[str, str]:
+    """Return what tells a step from the others of its plan."""
+    return step.node, step.expected[0].dataset
 
 
 def _answered(member: MemberOutcome) -> bool:

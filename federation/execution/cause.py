@@ -17,6 +17,8 @@ DRAINING = "DRAINING"
 FARTHER = "FARTHER"
 _TOLD = (LATE, DRAINING, FARTHER, errors.Overloaded.reason, errors.CircuitOpen.reason)
 """Reasons that say more than the outcome does."""
+OWNER = "OWNER_"
+"""How the reason of a replica's outcome begins: then comes what was wrong with the owner."""
 _RELIEVED = (
     errors.Unavailable,
     errors.DeadlineExceeded,
@@ -104,7 +106,7 @@ class Cause:
     ) -> MemberOutcome:
         if member is not None and member.outcome.whole:
             why = self.reason if self.reason in _TOLD else self.outcome
-            return replace(member, reason=f"OWNER_{why}", detail=self.detail, via=member.replica)
+            return replace(member, reason=f"{OWNER}{why}", detail=self.detail, via=member.replica)
         if member is not None and member.truncated:
             return member
         return untold(item, step, asker, (self.outcome, self.reason, self.detail))

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from federation.execution.nearest import nearest_rows
+from federation.execution.reading import Reading
 from federation.execution.settling import settled
 from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
 from guotu.model.bins import with_bounds
@@ -44,10 +45,10 @@ async def scan_frames(
     started, size = time.perf_counter(), 0
     digest = SegmentDigest(schema)
     scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
-    rows = store.scan(expected.dataset, expected.version, collection, scan)
+    reading = Reading(store.scan(expected.dataset, expected.version, collection, scan))
     digesting: asyncio.Task[None] | None = None
-    async with aclosing(rows) as batches:  # type: ignore[type-var]
-        async for batch in batches:
+    async with aclosing(reading):
+        async for batch in reading:
             if named:
                 batch = _owned(batch, split_dataset(expected.dataset)[0], schema)
             if digesting is not None:
@@ -58,7 +59,7 @@ async def scan_frames(
     if digesting is not None:
         await digesting
     segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
-    yield _trailer(step.node, expected, digest.rows, size, started, (segment,))
+    yield _trailer(step.node, expected, digest.rows, size, started, reading.seconds, (segment,))
 
 
 def _owned(batch: pa.RecordBatch, owner: str, schema: pa.Schema) -> pa.RecordBatch:
@@ -79,12 +80,13 @@ async def nearest_frames(
     started = time.perf_counter()
     scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
     rows = await nearest_rows(store, expected, collection, nearest, count, scan)
+    store_s = time.perf_counter() - started
     digest = SegmentDigest(schema)
     for batch in rows.to_batches(max_chunksize=_GROUPS):
         digest.update(batch)
         yield Batch(expected.dataset, batch)
     segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
-    yield _trailer(step.node, expected, digest.rows, rows.nbytes, started, (segment,))
+    yield _trailer(step.node, expected, digest.rows, rows.nbytes, started, store_s, (segment,))
 
 
 def _digesting(digest: SegmentDigest, batch: pa.RecordBatch) -> asyncio.Task[None] | None:
@@ -106,12 +108,13 @@ async def group_frames(
     started = time.perf_counter()
     grouping = replace(grouping, filter=await settled(grouping.filter, store, expected, collection))
     groups = await store.aggregate(expected.dataset, expected.version, collection, grouping)
+    store_s = time.perf_counter() - started
     if grouping.bins is not None:
         field = require_field(collection, grouping.bins.field)
         groups = with_bounds(groups, grouping.bins, field, grouping.aggregates).combine_chunks()
     for batch in groups.to_batches():
         yield Batch(expected.dataset, batch)
-    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, store_s, ())
 
 
 async def overlay_frames(
@@ -125,21 +128,27 @@ async def overlay_frames(
     started = time.perf_counter()
     tabulation = await asyncio.to_thread(Tabulation, overlay.zones, collection, overlay.group_by, MAX_GROUPS)
     scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
-    rows = store.scan(expected.dataset, expected.version, collection, scan)
+    reading = Reading(store.scan(expected.dataset, expected.version, collection, scan))
     try:
-        async with aclosing(rows) as batches:  # type: ignore[type-var]
-            async for batch in batches:
+        async with aclosing(reading):
+            async for batch in reading:
                 await asyncio.to_thread(tabulation.add, batch)
     finally:
         tabulation.stop()  # the thread goes on where nobody waits for it any more
     groups = await asyncio.to_thread(tabulation.table)
     for part in groups.to_batches(max_chunksize=_GROUPS):
         yield Batch(expected.dataset, part)
-    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, ())
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, reading.seconds, ())
 
 
 def _trailer(
-    node: str, expected: ExpectedDataset, rows: int, size: int, started: float, segments: tuple[Segment, ...]
+    node: str,
+    expected: ExpectedDataset,
+    rows: int,
+    size: int,
+    started: float,
+    store_s: float,
+    segments: tuple[Segment, ...],
 ) -> Trailer:
     elapsed_ms = (time.perf_counter() - started) * 1000
     owner, _ = split_dataset(expected.dataset)
@@ -158,4 +167,4 @@ def _trailer(
         advertised_territory_m2=expected.territory_m2,
     )
     completeness = Completeness(CompletenessMode.ALLOW_PARTIAL, (member,))
-    return Trailer(completeness, rows, size, b"", segments, elapsed_ms)
+    return Trailer(completeness, rows, size, b"", segments, elapsed_ms, store_ms=store_s * 1000)

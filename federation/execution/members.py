@@ -20,11 +20,12 @@ from federation.execution.outcomes import STANDBY
 from federation.execution.punctuality import Punctuality
 from federation.execution.relief import Relief
 from federation.execution.retained import telling_retained
-from guotu.model.answer import Frame, Header, Segment
+from guotu.model.answer import Frame, Header, Segment, Trailer
 from guotu.model.errors import Internal
 from guotu.model.plan import Decision, Plan, PlanStep
 from guotu.model.ports import FeatureStore, PeerClient
 from guotu.model.question import CompletenessMode, Options, Scope
+from guotu.model.tracing import Tracing
 
 
 class Work(Protocol):
@@ -68,6 +69,7 @@ class Members:
     work: Work
     answering: Answering
     detour: Detour
+    tracing: Tracing
     nearest: bool = False
     """Standbys that are nearer are asked before the owner."""
     avoided: frozenset[str] = frozenset()
@@ -79,7 +81,7 @@ class Members:
             return self._own(step)()
         if self.nearest:
             step = replace(step, standbys=self.punctuality.nearest_first(step.standbys))
-        own, stand_in = self._own(step), partial(self._stand_in, step)
+        own, stand_in = self._own(step), partial(self._standing_in, step)
         around = partial(self.detour, step, self.avoided)
         plan, gives_way = self.answering.plan, self._gives_way(step)
         return Relief(step, own, stand_in, around, self.punctuality, plan, gives_way).frames()
@@ -94,8 +96,18 @@ class Members:
 
     def _own(self, step: PlanStep) -> Callable[[], AsyncIterator[Frame]]:
         if step.decision is Decision.LOCAL:
-            return lambda: telling_retained(self.work.here(self.store, step), self.store)
+            return lambda: self.answering.watched(step, telling_retained(self._here(step), self.store))
         return lambda: self._asked(step)
+
+    async def _here(self, step: PlanStep) -> AsyncIterator[Frame]:
+        """Answer from a dataset that is held here."""
+        (expected,) = step.expected
+        with self.tracing.span("store", dataset=expected.dataset, version=expected.version) as span:
+            async with aclosing(self.work.here(self.store, step)) as frames:  # type: ignore[type-var]
+                async for frame in frames:
+                    if isinstance(frame, Trailer):
+                        span.tell(rows=frame.rows, bytes=frame.size_bytes, store_ms=frame.store_ms)
+                    yield frame
 
     async def _asked(self, step: PlanStep) -> AsyncIterator[Frame]:
         """Ask a member and pass its frames on if its schema is ours; asking belongs to the member's own part."""
@@ -103,13 +115,17 @@ class Members:
 
         def ask() -> AsyncIterator[Frame]:
             options = member_options(self.answering.options, step)
-            return self.work.ask(self.peers, step, options, deadline.member_share())
+            asked = self.work.ask(self.peers, step, options, deadline.member_share())
+            return self.answering.watched(step, asked)
 
         async with aclosing(Contact(step, ask, deadline, self.punctuality).frames()) as frames:  # type: ignore[type-var]
             async for frame in frames:
                 if isinstance(frame, Header) and not frame.schema.equals(self.work.member_schema):
                     raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
                 yield frame
+
+    def _standing_in(self, step: PlanStep, detour: tuple[PlanStep, ...]) -> AsyncIterator[Frame]:
+        return self.answering.watched(step, self._stand_in(step, detour), standby=True)
 
     async def _stand_in(self, step: PlanStep, detour: tuple[PlanStep, ...]) -> AsyncIterator[Frame]:
         """Answer a member's part as it would: from those on the detour, and the standbys of the other datasets."""

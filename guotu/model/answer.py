@@ -160,6 +160,12 @@ class Trailer:
     """Token of the next page; empty if there is none."""
     receipt: Receipt | None = None
     """None if none was asked for."""
+    plan: Plan | None = None
+    """The plan with what became of each step, at every level; only if analysed."""
+    queued_ms: float = 0.0
+    """How long the question waited for its turn; only if analysed."""
+    store_ms: float = 0.0
+    """What the store took; known only where the rows lie here, and told as the step's attempt."""
 
 
 Frame = Header | Batch | Notice | Trailer

@@ -41,11 +41,11 @@ def options(
 ) -> Options:
     """Return the options of a question, whose answer shall have a receipt.
 
-    `cut` is whole, if there is one; `pins` name single versions, beside it or beside the heads.
+    `cut` is whole, if it names anything; `pins` name single versions, beside it or beside the heads.
     """
     mode = CompletenessMode.ALLOW_PARTIAL if partial else CompletenessMode.REQUIRE_ALL
     versions = {**(cut or {}), **(pins or {})}
-    return Options(Scope(scope), mode, versions, dataset, closed=cut is not None, receipt=True)
+    return Options(Scope(scope), mode, versions, dataset, closed=bool(cut), receipt=True)
 
 
 def pin(dataset: str, version: int) -> Mapping[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from guotu.model.attempt import Attempt
 from guotu.model.question import Cut, Scope
 
 
@@ -55,7 +56,7 @@ class PlanStep:
     """Scope that the member is asked with."""
     expected: tuple[ExpectedDataset, ...] = ()
     plan: Plan | None = None
-    """The member's own plan; only in explanations."""
+    """The plan of the member, or of who answered for it; only in explanations."""
     zones: tuple[int, ...] | None = None
     """Numbers, from 0 on, of the zones that the member is asked about; None for all, or if there are none."""
     standbys: tuple[Standby, ...] = ()
@@ -66,6 +67,8 @@ class PlanStep:
     """True if, should the member not answer, those behind it are asked without it."""
     detour: tuple[str, ...] = ()
     """Whom that would be; only in explanations."""
+    attempts: tuple[Attempt, ...] = ()
+    """What became of it, in the order asked; only of a question that was analysed."""
 
     @property
     def relieved(self) -> bool:

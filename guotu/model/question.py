@@ -80,6 +80,8 @@ class Options:
     """Give a signed receipt with the trailer."""
     relayed: bool = False
     """A node asks its member; that one asks none but those below it."""
+    analyze: bool = False
+    """Also tell, in the trailer, what became of each step at every level."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,69 +3,54 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date
 from typing import Any
 
-from guotu.model.question import Options, Overlay, Query, Question, Selection, Stats
+from guotu.model.question import Options, Page, Question
+from guotu.model.zones import Zones
+
+_WITHOUT_BEARING = ("receipt", "relayed")
 
 
 def question_document(question: Question) -> dict[str, Any]:
-    """Return a question's document; of what may be large, the SHA-256 (hex) stands in it.
+    """Return a question's document: its kind and all its parts, by name; the SHA-256 (hex) of what may be large.
+
+    Left out is what has no bearing on the answer: whether a receipt is wanted, and whether a node asks.
 
     Raises:
         TooLarge: the zones of an overlay are.
     """
-    document: dict[str, Any] = {
-        "collection": question.collection,
-        "selection": _selection(question.selection),
-        "options": _options(question.options),
-    }
-    match question:
-        case Query():
-            return {"kind": "query", **document, **_query(question)}
-        case Stats():
-            aggregates = [[item.function, item.field, item.alias] for item in question.aggregates]
-            return {"kind": "stats", **document, **_grouped(question), "aggregates": aggregates, "top": question.top}
-        case Overlay():
-            zones = {"count": len(question.zones), "sha256": _sha256(question.zones.encoded())}
-            return {"kind": "overlay", **document, **_grouped(question), "shares": question.shares, "zones": zones}
+    return {"kind": type(question).__name__.lower(), **_parts(question)}
 
 
-def _grouped(question: Stats | Overlay) -> dict[str, Any]:
-    return {"group_by": list(question.group_by)}
+def _parts(value: Any) -> dict[str, Any]:
+    return {item.name: _document(getattr(value, item.name)) for item in fields(value)}
 
 
-def _query(query: Query) -> dict[str, Any]:
-    page, nearest = query.page, query.nearest
-    return {
-        "fields": list(query.fields),
-        "sort": [[key.field, key.descending] for key in query.sort],
-        "limit": query.limit,
-        "crs": query.crs,
-        "nearest": None if nearest is None else {"wkb_sha256": _sha256(nearest.wkb), "within_m": nearest.within_m},
-        "page": None if page is None else {"size": page.size, "token_sha256": _sha256(page.token.encode())},
-    }
+def _document(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case date():
+            return value.isoformat()
+        case bytes():
+            return _digest(value) if value else None
+        case Zones():
+            return {"count": len(value), **_digest(value.encoded())}
+        case Page():
+            return {"size": value.size, "token": _digest(value.token.encode()) if value.token else None}
+        case Options():
+            return {name: part for name, part in _parts(value).items() if name not in _WITHOUT_BEARING}
+        case Mapping():
+            return {str(name): _document(part) for name, part in value.items()}
+        case tuple() | list():
+            return [_document(part) for part in value]
+    if is_dataclass(value):
+        return _parts(value)
+    raise TypeError(f"no document of a {type(value).__name__}")
 
 
-def _selection(selection: Selection) -> dict[str, Any]:
-    box = selection.bbox
-    return {
-        "filter": selection.filter,
-        "bbox": None if box is None else [box.xmin, box.ymin, box.xmax, box.ymax],
-        "within_sha256": _sha256(selection.within) if selection.within else "",
-        "division": selection.division,
-        "boundary": selection.boundary,
-    }
-
-
-def _options(options: Options) -> dict[str, Any]:
-    return {
-        "scope": options.scope,
-        "completeness": options.completeness,
-        "cut": dict(options.cut),
-        "closed": options.closed,
-        "dataset": options.dataset,
-    }
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _digest(data: bytes) -> dict[str, str]:
+    return {"sha256": hashlib.sha256(data).hexdigest()}

@@ -133,6 +133,8 @@ def trailer_to_proto(trailer: model.Trailer) -> query_pb2.AnswerTrailer:
         segments=segments,
         elapsed_ms=trailer.elapsed_ms,
         end=_end_to_proto(trailer),
+        plan=None if trailer.plan is None else plan_to_proto(trailer.plan, explained=True),
+        queued_ms=trailer.queued_ms,
     )
 
 
@@ -155,6 +157,8 @@ def trailer_from_proto(trailer: query_pb2.AnswerTrailer) -> model.Trailer:
         elapsed_ms=trailer.elapsed_ms,
         next_page=trailer.end.next_page,
         receipt=model.Receipt(trailer.end.receipt, trailer.end.signature) if trailer.end.receipt else None,
+        plan=plan_from_proto(trailer.plan) if trailer.HasField("plan") else None,
+        queued_ms=trailer.queued_ms,
     )
 
 

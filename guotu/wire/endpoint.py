@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +77,13 @@ def async_channel(address: str, tls: TlsFiles | None = None) -> grpc.aio.Channel
     return grpc.aio.secure_channel(address, tls.client(), options=_CHANNEL_OPTIONS)
 
 
-def new_server(max_request_bytes: int = MAX_REQUEST_BYTES) -> grpc.aio.Server:
+def new_server(
+    max_request_bytes: int = MAX_REQUEST_BYTES, interceptors: Sequence[grpc.aio.ServerInterceptor] = ()
+) -> grpc.aio.Server:
     """Return an asyncio server that is not yet bound."""
     options = [option for option in _SERVER_OPTIONS if option[0] != "grpc.max_receive_message_length"]
-    return grpc.aio.server(options=[*options, ("grpc.max_receive_message_length", max_request_bytes)])
+    options.append(("grpc.max_receive_message_length", max_request_bytes))
+    return grpc.aio.server(interceptors=tuple(interceptors), options=options)
 
 
 def bind(server: grpc.aio.Server, address: str, tls: TlsFiles | None = None) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
 import grpc
 import grpc.aio
@@ -18,6 +19,7 @@ from guotu.wire.plans import plan_from_proto
 from guotu.wire.questions import explain_to_proto, overlay_to_proto, query_to_proto, stats_to_proto
 from guotu.wire.request_id import METADATA_KEY, current_request_id
 from guotu.wire.status import error_of_call
+from guotu.wire.tracing import CallTracing, Metadata, NoCallTracing
 from guotu.wire.versions import version_from_proto
 
 Responses = (
@@ -27,11 +29,15 @@ Responses = (
 )
 
 
+_QUESTIONS = "/guotu.v1.QueryService/"
+
+
 class GrpcPeers:
     """Keeps one channel for each peer address."""
 
-    def __init__(self, tls: TlsFiles | None = None) -> None:
+    def __init__(self, tls: TlsFiles | None = None, tracing: CallTracing | None = None) -> None:
         self._tls = tls
+        self._tracing = tracing or NoCallTracing()
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def channel(self, address: str) -> grpc.aio.Channel:
@@ -50,48 +56,54 @@ class GrpcPeers:
 
     def query(self, address: str, question: Query, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node; `timeout` in seconds. Raises what the node raised, or NodeUnavailable."""
-        request, metadata = query_to_proto(question), _metadata()
+        request = query_to_proto(question)
 
-        def call(channel: grpc.aio.Channel) -> Responses:
+        def call(channel: grpc.aio.Channel, metadata: Metadata) -> Responses:
             return query_pb2_grpc.QueryServiceStub(channel).Query(request, timeout=timeout, metadata=metadata)
 
-        return self._frames(address, call)
+        return self._frames(address, f"{_QUESTIONS}Query", call)
 
     def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node; `timeout` in seconds. Raises what the node raised, or NodeUnavailable."""
-        request, metadata = stats_to_proto(question), _metadata()
+        request = stats_to_proto(question)
 
-        def call(channel: grpc.aio.Channel) -> Responses:
+        def call(channel: grpc.aio.Channel, metadata: Metadata) -> Responses:
             return query_pb2_grpc.QueryServiceStub(channel).Aggregate(request, timeout=timeout, metadata=metadata)
 
-        return self._frames(address, call)
+        return self._frames(address, f"{_QUESTIONS}Aggregate", call)
 
     def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node; `timeout` in seconds. Raises what the node raised, or NodeUnavailable."""
-        request, metadata = overlay_to_proto(question), _metadata()
+        request = overlay_to_proto(question)
 
-        def call(channel: grpc.aio.Channel) -> Responses:
+        def call(channel: grpc.aio.Channel, metadata: Metadata) -> Responses:
             return query_pb2_grpc.QueryServiceStub(channel).Overlay(request, timeout=timeout, metadata=metadata)
 
-        return self._frames(address, call)
+        return self._frames(address, f"{_QUESTIONS}Overlay", call)
 
-    async def _frames(self, address: str, start: Callable[[grpc.aio.Channel], Responses]) -> AsyncIterator[Frame]:
+    async def _frames(
+        self, address: str, method: str, start: Callable[[grpc.aio.Channel, Metadata], Responses]
+    ) -> AsyncIterator[Frame]:
         reader = FrameReader()
-        call = start(await self.channel(address))
+        channel = await self.channel(address)
         try:
-            async for response in call:
-                yield reader.read(response)
+            with self._call(address, method) as metadata:
+                call = start(channel, metadata)
+                try:
+                    async for response in call:
+                        yield reader.read(response)
+                finally:
+                    call.cancel()
         except grpc.aio.AioRpcError as failure:
             raise error_of_call(failure, address) from failure
-        finally:
-            call.cancel()
 
     async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:
         """Ask a node how it would answer."""
         stub = query_pb2_grpc.QueryServiceStub(await self.channel(address))
         request = explain_to_proto(question, analyze=False)
         try:
-            response = await stub.Explain(request, timeout=timeout, metadata=_metadata())
+            with self._call(address, f"{_QUESTIONS}Explain") as metadata:
+                response = await stub.Explain(request, timeout=timeout, metadata=metadata)
         except grpc.aio.AioRpcError as failure:
             raise error_of_call(failure, address) from failure
         return plan_from_proto(response.plan)
@@ -101,17 +113,20 @@ class GrpcPeers:
         stub = version_pb2_grpc.VersionServiceStub(await self.channel(address))
         request = version_pb2.ListVersionsRequest(dataset=dataset)
         try:
-            response = await stub.ListVersions(request, timeout=timeout, metadata=_metadata())
+            with self._call(address, "/guotu.v1.VersionService/ListVersions") as metadata:
+                response = await stub.ListVersions(request, timeout=timeout, metadata=metadata)
         except grpc.aio.AioRpcError as failure:
             raise error_of_call(failure, address) from failure
         return [version_from_proto(version) for version in response.versions]
+
+    @contextmanager
+    def _call(self, address: str, method: str) -> Iterator[Metadata]:
+        """Begin a call; yields the metadata by which request id and trace go on at the peer."""
+        with self._tracing.call(address, method) as trace:
+            yield ((METADATA_KEY, current_request_id()), *trace)
 
     async def close(self) -> None:
         """Close all channels; calls under way end."""
         for channel in self._channels.values():
             await channel.close(grace=0)
         self._channels.clear()
-
-
-def _metadata() -> tuple[tuple[str, str], ...]:
-    return ((METADATA_KEY, current_request_id()),)

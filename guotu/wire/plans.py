@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from guotu.model.attempt import Attempt, Ending
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep, Standby
 from guotu.v1 import query_pb2
 from guotu.wire.questions import cut_to_proto, scope_from_proto, scope_to_proto
@@ -12,6 +13,13 @@ _DECISIONS = {
     Decision.PRUNE: query_pb2.DECISION_PRUNE,
     Decision.MISSING: query_pb2.DECISION_MISSING,
 }
+_ENDINGS = {
+    Ending.ANSWERED: query_pb2.ATTEMPT_END_ANSWERED,
+    Ending.FAILED: query_pb2.ATTEMPT_END_FAILED,
+    Ending.OVERTAKEN: query_pb2.ATTEMPT_END_OVERTAKEN,
+    Ending.STOPPED: query_pb2.ATTEMPT_END_STOPPED,
+}
+_ENDINGS_BACK = {value: key for key, value in _ENDINGS.items()}
 _DECISIONS_BACK = {value: key for key, value in _DECISIONS.items()}
 
 
@@ -27,11 +35,52 @@ def _step_to_proto(step: PlanStep, explained: bool) -> query_pb2.PlanStep:
         plan=None if step.plan is None else plan_to_proto(step.plan, explained),
         standbys=[_standby_to_proto(standby) for standby in step.standbys] if explained else (),
         detour=step.detour,
+        attempts=[_attempt_to_proto(attempt) for attempt in step.attempts],
     )
 
 
 def _standby_to_proto(standby: Standby) -> query_pb2.Standby:
     return query_pb2.Standby(dataset=standby.dataset, node=standby.node, address=standby.address)
+
+
+def _attempt_to_proto(attempt: Attempt) -> query_pb2.Attempt:
+    return query_pb2.Attempt(
+        node=attempt.node,
+        standby=attempt.standby,
+        end=_ENDINGS[attempt.ending],
+        reason=attempt.reason,
+        cause=attempt.cause,
+        asked_ms=attempt.asked_ms,
+        sign_ms=attempt.sign_ms,
+        rows_ms=attempt.rows_ms,
+        ended_ms=attempt.ended_ms,
+        held_ms=attempt.held_ms,
+        queued_ms=attempt.queued_ms,
+        node_ms=attempt.node_ms,
+        store_ms=attempt.store_ms,
+        rows=attempt.rows,
+        bytes=attempt.size_bytes,
+    )
+
+
+def _attempt_from_proto(attempt: query_pb2.Attempt) -> Attempt:
+    return Attempt(
+        node=attempt.node,
+        standby=attempt.standby,
+        ending=_ENDINGS_BACK.get(attempt.end, Ending.FAILED),
+        reason=attempt.reason,
+        cause=attempt.cause,
+        asked_ms=attempt.asked_ms,
+        sign_ms=attempt.sign_ms if attempt.HasField("sign_ms") else None,
+        rows_ms=attempt.rows_ms if attempt.HasField("rows_ms") else None,
+        ended_ms=attempt.ended_ms,
+        held_ms=attempt.held_ms,
+        queued_ms=attempt.queued_ms,
+        node_ms=attempt.node_ms,
+        store_ms=attempt.store_ms,
+        rows=attempt.rows,
+        size_bytes=attempt.bytes,
+    )
 
 
 def _step_from_proto(step: query_pb2.PlanStep) -> PlanStep:
@@ -50,6 +99,7 @@ def _step_from_proto(step: query_pb2.PlanStep) -> PlanStep:
         plan=plan_from_proto(step.plan) if step.HasField("plan") else None,
         standbys=tuple(Standby(item.dataset, item.node, item.address) for item in step.standbys),
         detour=tuple(step.detour),
+        attempts=tuple(_attempt_from_proto(attempt) for attempt in step.attempts),
     )
 
 

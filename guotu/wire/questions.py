@@ -66,6 +66,7 @@ def _options_to_proto(options: model.Options) -> query_pb2.QuestionOptions:
         dataset=options.dataset,
         terms=query_pb2.CutTerms(closed=options.closed, receipt=options.receipt),
         relayed=options.relayed,
+        analyze=options.analyze,
     )
 
 
@@ -78,6 +79,7 @@ def _options_from_proto(options: query_pb2.QuestionOptions) -> model.Options:
         closed=options.terms.closed,
         receipt=options.terms.receipt,
         relayed=options.relayed,
+        analyze=options.analyze,
     )
 
 

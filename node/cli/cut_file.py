@@ -19,7 +19,7 @@ def read_cut(path: Path, option: str = "--cut") -> dict[str, int]:
 
     account = read_account(path, option)
     found = account.get("cut", account)
-    if not isinstance(found, Mapping):
+    if not isinstance(found, Mapping) or not found:
         raise InvalidQuestion(part=option, detail=f'{path}: 应为 must be {{"510000/dltb": 12}}')
     return {checked_dataset(name, option): checked_version(version, option) for name, version in found.items()}
 

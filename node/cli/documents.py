@@ -113,6 +113,7 @@ def _step_document(step: PlanStep) -> dict[str, Any]:
         "advertised_rows": step.advertised_rows,
         "standbys": [asdict(standby) for standby in step.standbys],
         "detour": list(step.detour),
+        "attempts": [asdict(attempt) for attempt in step.attempts],
         "plan": None if step.plan is None else plan_document(step.plan),
     }
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from guotu.model.answer import Outcome
 from guotu.model.plan import Decision, Plan, PlanStep
+from node.cli.attempt_lines import attempt_line, attempt_style
 from node.cli.outcomes import completeness_line
+from node.cli.remarkable import remarkable, slow_ones, steps_of
 from node.cli.wording import count, size
 
 if TYPE_CHECKING:
@@ -21,10 +24,14 @@ _DECISIONS = {
     Decision.MISSING: ("缺失 MISSING", "bold red"),
 }
 _CUT_SHOWN = 12
+_STEPS_SHOWN = 200
+"""Of trees with more steps that were analysed, only those that are worth a look."""
+_CUT_SHOWN_ABOVE = 3
+"""Datasets named of a step whose own plan names them again."""
 
 
 def plan_tree(plan: Plan, happened: Trailer | None) -> Tree:
-    """Return the tree of a plan; with the outcomes of the members where the question was analysed."""
+    """Return the tree of a plan; with attempts and outcomes of the members where the question was analysed."""
     from rich.text import Text
     from rich.tree import Tree
 
@@ -32,7 +39,9 @@ def plan_tree(plan: Plan, happened: Trailer | None) -> Tree:
     for member in happened.completeness.members if happened is not None else ():
         outcomes.setdefault(member.dataset, []).append(member)
     root = Tree(Text(_headline(plan), "bold"))
-    _grow(root, plan, outcomes)
+    if plan.pushed_down:
+        root.add(Text(f"下推 pushed down: {', '.join(plan.pushed_down)}"))
+    _grow(root, plan, outcomes, happened is not None and steps_of(plan) > _STEPS_SHOWN)
     return root
 
 
@@ -41,37 +50,53 @@ def _headline(plan: Plan) -> str:
     return f"节点 node {plan.node}  {plan.collection}  {plan.scope}  计划 planned in {plan.planning_ms:.1f} ms{stale}"
 
 
-def _grow(branch: Tree, plan: Plan, outcomes: dict[str, list[MemberOutcome]]) -> None:
+def _grow(branch: Tree, plan: Plan, outcomes: dict[str, list[MemberOutcome]], crowded: bool) -> None:
     from rich.text import Text
 
-    if plan.pushed_down:
-        branch.add(Text(f"下推 pushed down: {', '.join(plan.pushed_down)}"))
     if plan.merge:
         branch.add(Text(f"合并 merge: {plan.merge}"))
-    for step in plan.steps:
+    slow = slow_ones(plan)
+    shown = remarkable(plan) if crowded else plan.steps
+    for step in shown:
         _, style = _DECISIONS[step.decision]
         twig = branch.add(Text(_step_line(step), style))
         if step.standbys:
             twig.add(Text(_standby_line(step), "dim"))
         if step.detour:
             twig.add(Text(f"可绕道 detour: {', '.join(step.detour)}", "dim"))
+        for attempt in step.attempts:
+            late = id(attempt) in slow
+            twig.add(Text(attempt_line(attempt, late), attempt_style(attempt, late)))
         if step.plan is not None:
-            _grow(twig.add(Text(_headline(step.plan))), step.plan, outcomes)
+            _grow(twig.add(Text(_headline(step.plan))), step.plan, outcomes, crowded)
             continue
         for dataset in step.cut:
             for member in outcomes.get(dataset, ()):
-                twig.add(Text(_outcome_line(member), "" if member.outcome.whole else "bold red"))
+                if not (step.attempts and _as_planned(member, step)):
+                    twig.add(Text(_outcome_line(member), "" if member.outcome.whole else "bold red"))
+    if len(shown) < len(plan.steps):
+        others = len(plan.steps) - len(shown)
+        branch.add(Text(f"… 另有 {others} 个成员如常 {others} more members, nothing remarkable", "dim"))
+
+
+def _as_planned(member: MemberOutcome, step: PlanStep) -> bool:
+    """Tell whether an outcome says nothing that the step and its attempts do not."""
+    return member.outcome is Outcome.ANSWERED and not member.reason and member.version == step.cut[member.dataset]
 
 
 def _step_line(step: PlanStep) -> str:
     """One line: decision, member, reason, where, which versions, how many rows."""
     word, _ = _DECISIONS[step.decision]
-    pins = [f"{name}@{version}" for name, version in sorted(step.cut.items())]
-    more = f" … +{len(pins) - _CUT_SHOWN}" if len(pins) > _CUT_SHOWN else ""
-    parts = [word, step.node, step.reason, step.detail, step.address, " ".join(pins[:_CUT_SHOWN]) + more]
+    parts = [word, step.node, step.reason, step.detail, step.address, _pins(step)]
     if step.advertised_rows:
         parts.append(f"{count(step.advertised_rows)} 行 rows")
     return "  ".join(filter(None, parts))
+
+
+def _pins(step: PlanStep) -> str:
+    shown = _CUT_SHOWN if step.plan is None else _CUT_SHOWN_ABOVE
+    pins = [f"{name}@{version}" for name, version in sorted(step.cut.items())]
+    return " ".join(pins[:shown]) + (f" … +{len(pins) - shown}" if len(pins) > shown else "")
 
 
 def _standby_line(step: PlanStep) -> str:

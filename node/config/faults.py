@@ -11,6 +11,7 @@ from node.config.address import is_loopback, is_wildcard
 from node.config.credentials import credentials_fault, url_file_fault
 from node.config.mesh_sections import NodeSection
 from node.config.sections import NodeConfig, RegistrySection, StoreSection, TlsSection
+from node.config.tracing_section import endpoint_address
 from node.config.version_sections import ObjectsSection
 from node.data_directory import DataDirectory
 
@@ -26,6 +27,7 @@ def faults_between(config: NodeConfig) -> Iterator[str]:
     yield from _exposure_faults(config)
     yield from _objects_faults(config.objects)
     yield from _store_faults(config.store)
+    yield from _tracing_faults(config)
     socket = DataDirectory(config.node.data_dir).admin_socket
     if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
         yield (
@@ -71,6 +73,16 @@ def _exposure_faults(config: NodeConfig) -> Iterator[str]:
         yield (
             f"grpc.advertise: listen 为 {grpc.listen} 时须给出其他节点可访问的地址 "
             f"must be given where listen is {grpc.listen}: the address that other nodes reach"
+        )
+
+
+def _tracing_faults(config: NodeConfig) -> Iterator[str]:
+    tracing = config.tracing
+    plain = tracing.endpoint.startswith("http://") and not is_loopback(endpoint_address(tracing.endpoint))
+    if tracing.exporter == "otlp" and plain and not config.grpc.allow_plaintext:
+        yield (
+            f"tracing.endpoint: {tracing.endpoint} 未加密：请用 https，或明示 grpc.allow_plaintext = true "
+            "is not encrypted: use https, or grpc.allow_plaintext = true"
         )
 
 

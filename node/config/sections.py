@@ -9,6 +9,7 @@ from node.config.address import address_fault, addresses_fault, optional_address
 from node.config.credentials import url_fault
 from node.config.mesh_sections import FederationSection, NodeSection
 from node.config.option import option, section
+from node.config.tracing_section import TracingSection
 from node.config.version_sections import ObjectsSection, ReplicationSection, VersionsSection
 
 
@@ -236,3 +237,4 @@ class NodeConfig:
     federation: FederationSection = section(FederationSection, zh="联合回答", en="Federation")
     ingest: IngestSection = section(IngestSection, zh="入库检查", en="Import")
     log: LogSection = section(LogSection, zh="日志", en="Log")
+    tracing: TracingSection = section(TracingSection, zh="链路追踪", en="Tracing")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 from federation.service import Federation
-from guotu.model.answer import Batch, Frame
+from guotu.model.answer import Batch, Frame, Trailer
 from guotu.v1 import query_pb2, query_pb2_grpc
 from guotu.wire.answers import ResponseT, frame_to_proto, trailer_to_proto
 from guotu.wire.boundaries import boundary_to_proto
@@ -27,10 +29,11 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
 
     async def Query(self, request: query_pb2.QueryRequest, context: Context) -> AsyncIterator[query_pb2.QueryResponse]:
         """Retrieve features."""
+        arrived = time.perf_counter()
 
         def work() -> AsyncIterator[query_pb2.QueryResponse]:
             frames = self._federation.query(query_from_proto(request), self._gate.timeout(context))
-            return self._responses(frames, query_pb2.QueryResponse, "Query")
+            return self._responses(frames, query_pb2.QueryResponse, "Query", arrived)
 
         async for response in self._gate.streaming(context, "Query", work):
             yield response
@@ -39,10 +42,11 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
         self, request: query_pb2.AggregateRequest, context: Context
     ) -> AsyncIterator[query_pb2.AggregateResponse]:
         """Group and aggregate."""
+        arrived = time.perf_counter()
 
         def work() -> AsyncIterator[query_pb2.AggregateResponse]:
             frames = self._federation.stats(stats_from_proto(request), self._gate.timeout(context))
-            return self._responses(frames, query_pb2.AggregateResponse, "Aggregate")
+            return self._responses(frames, query_pb2.AggregateResponse, "Aggregate", arrived)
 
         async for response in self._gate.streaming(context, "Aggregate", work):
             yield response
@@ -51,9 +55,10 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
         self, request: query_pb2.OverlayRequest, context: Context
     ) -> AsyncIterator[query_pb2.OverlayResponse]:
         """Lay features over zones."""
+        arrived = time.perf_counter()
 
         def work() -> AsyncIterator[query_pb2.OverlayResponse]:
-            return self._responses(self._overlay(request, context), query_pb2.OverlayResponse, "Overlay")
+            return self._responses(self._overlay(request, context), query_pb2.OverlayResponse, "Overlay", arrived)
 
         async for response in self._gate.streaming(context, "Overlay", work):
             yield response
@@ -63,12 +68,13 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
 
         async def work() -> query_pb2.ExplainResponse:
             question = await asyncio.to_thread(explain_from_proto, request)
-            explained = await self._federation.explain(question, self._gate.timeout(context))
-            plan = plan_to_proto(explained, explained=True)
             if not request.analyze:
-                return query_pb2.ExplainResponse(plan=plan)
-            happened = await self._federation.analyze(question, self._gate.timeout(context))
-            return query_pb2.ExplainResponse(plan=plan, trailer=trailer_to_proto(happened))
+                explained = await self._federation.explain(question, self._gate.timeout(context))
+                return query_pb2.ExplainResponse(plan=plan_to_proto(explained, explained=True))
+            plan, happened = await self._federation.analyze(question, self._gate.timeout(context))
+            return query_pb2.ExplainResponse(
+                plan=plan_to_proto(plan, explained=True), trailer=trailer_to_proto(happened)
+            )
 
         return await self._gate.unary(context, "Explain", work, weighs=request.analyze)
 
@@ -90,13 +96,16 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
                 yield frame
 
     async def _responses(
-        self, frames: AsyncIterator[Frame], response: type[ResponseT], method: str
+        self, frames: AsyncIterator[Frame], response: type[ResponseT], method: str, arrived: float
     ) -> AsyncIterator[ResponseT]:
+        queued_ms = (time.perf_counter() - arrived) * 1000  # it is asked for once the question has its turn
         try:
             async for frame in frames:
                 if isinstance(frame, Batch):
                     self._metrics.rows.labels(method).inc(frame.rows.num_rows)
                     self._metrics.size.labels(method).inc(frame.rows.nbytes)
+                elif isinstance(frame, Trailer) and frame.plan is not None:
+                    frame = replace(frame, queued_ms=queued_ms)
                 yield frame_to_proto(frame, response)
         finally:
             await frames.aclose()  # type: ignore[attr-defined]

@@ -41,6 +41,7 @@ from guotu.v1 import (
 )
 from guotu.wire.endpoint import MAX_QUESTION_BYTES, TlsFiles, add_health_and_reflection, bind, new_server
 from guotu.wire.peers import GrpcPeers
+from guotu.wire.tracing import CallTracing
 from node.audit import AuditDesk
 from node.care import CareDesk
 from node.draining import DrainDesk
@@ -100,14 +101,16 @@ class Services:
     transfer_gate: Gate
     """Bounds how many ranges peers fetch at once, apart from questions."""
     metrics: Metrics
+    tracing: CallTracing
     record: Callable[[], NodeRecord]
 
 
 class PublicServer:
     """Serves peers and clients."""
 
-    def __init__(self, services: Services) -> None:
-        self._server = new_server(MAX_QUESTION_BYTES)
+    def __init__(self, services: Services, address: str) -> None:
+        """Make the server of a node that is reached at an address, "host:port"."""
+        self._server = new_server(MAX_QUESTION_BYTES, services.tracing.interceptors(address))
         gate, directory = services.gate, services.directory
         node = NodeServicer(services.record, services.readiness, directory)
         node_pb2_grpc.add_NodeServiceServicer_to_server(node, self._server)
@@ -159,7 +162,7 @@ async def start_admin_server(services: Services, socket: Path) -> grpc.aio.Serve
     Raises:
         OSError: the socket cannot be made.
     """
-    server = new_server()
+    server = new_server(interceptors=services.tracing.interceptors(f"unix:{socket}"))
     servicer = AdminServicer(
         services.operator_gate, services.desk, services.record, services.holdings, services.draining
     )

@@ -135,6 +135,16 @@ def test_explain_tells_who_is_asked_and_what_happened(mesh: LocalMesh) -> None:
     text = json.dumps(ran.json)
     for word in ("510000", "510100", "500000", "ANSWERED", "group by igbp"):
         assert word in text
+    plan, nodes = ran.json["plan"], ["100000"]
+    while plan is not None:  # down to the store of the city
+        (step,) = (step for step in plan["steps"] if "510100/landcover" in step["cut"])
+        (attempt,) = step["attempts"]
+        assert attempt["ending"] == "ANSWERED"
+        assert 0 <= attempt["sign_ms"] <= attempt["rows_ms"] <= attempt["ended_ms"]
+        nodes.append(step["node"])
+        plan = step["plan"]
+    assert nodes == ["100000", "510000", "510100", "510100"]
+    assert attempt["store_ms"] > 0
 
 
 def test_listings_know_the_mesh(mesh: LocalMesh) -> None:

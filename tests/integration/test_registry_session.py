@@ -18,7 +18,7 @@ from registry.etcd_values import Compare, Delete, Put
 from registry.keys import dataset_key, node_key
 from registry.session import Phase, Registration
 from tests.support.etcd import EtcdServer
-from tests.support.eventually import comes_to, eventually
+from tests.support.eventually import eventually
 from tests.support.records import dataset_record, node_record
 from tests.support.registrant import spawn
 
@@ -230,5 +230,7 @@ async def test_a_record_that_changes_while_etcd_is_away_is_written_later(client:
         etcd.kill()
         record = replace(node_record("510000", "one", 1), draining=True)
         assert await registration.change(record) is Advertised.QUEUED
+        await registration.put_dataset(dataset_record("510000", "dltb", 1))
         etcd.start()
-        assert await comes_to(True, lambda: registered_as(client))
+        await eventually(lambda: registration.state.datasets_due == 0, 30.0)
+        assert await registered_as(client) is True

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from federation.boundaries import Boundaries
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model.collection import Collection
@@ -87,9 +88,15 @@ class Chain:
         readiness.state = State.READY
         known = replace(view([], [dataset("510100", rows=BATCHES * 1024)]), nodes=self._nodes)
         store: FeatureStore = self.store  # type: ignore[assignment]
-        planner = Planner(node, FixedDirectory(known), lambda: own)
+        directory = FixedDirectory(known)
         federation = Federation(
-            planner, FixedCatalogue(PARCELS), store, peers, current_request_id, metrics.observe_member
+            Planner(node, directory, lambda: own),
+            FixedCatalogue(PARCELS),
+            store,
+            peers,
+            current_request_id,
+            metrics.observe_member,
+            Boundaries(directory, lambda _: ()),
         )
         server = new_server()
         servicer = QueryServicer(

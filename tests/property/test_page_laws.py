@@ -115,6 +115,33 @@ def test_a_member_that_is_lost_and_comes_back_costs_its_own_rows_alone(
         assert sorted(found) == sorted(everything)
 
 
+@settings(PAGED, max_examples=12)
+@given(_MESHES, _SORTS, st.integers(1, 5), st.data())
+def test_replicas_turn_the_same_pages(
+    rows: dict[str, list[Row]], sort: tuple[SortKey, ...], size: int, data: st.DataObject
+) -> None:
+    """Whoever answers for a dataset, owner or replica, at the head or behind it, continues where the other was."""
+    question = Query("dltb", sort=sort)
+    mesh = MeshOfRows(rows)
+    mesh.hold("520000", "510000", "510100", "510104")
+    mesh.hold("100000", "510000-ch")
+
+    async def turn() -> list[Row]:
+        found: list[Row] = []
+        token = ""
+        while token or not found:
+            mesh.lost = data.draw(st.sampled_from([set(), {"510000"}, {"510100"}]), label="lost")
+            page_rows, trailer, _ = await mesh.ask(replace(question, page=Page(size, token)))
+            found += page_rows
+            token = trailer.next_page
+            mesh.publish("510100", rows["510104"])
+            if not token:
+                break
+        return found
+
+    assert shown(asyncio.run(turn()), question) == whole(rows, question)
+
+
 def test_a_page_asks_only_those_who_have_rows_left() -> None:
     mesh = MeshOfRows({node: [{"BSM": f"{number:02}"} for number in range(3)] for node in NODES})
 

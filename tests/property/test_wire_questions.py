@@ -47,6 +47,7 @@ _OPTIONS = st.builds(
     st.sampled_from(CompletenessMode),
     st.dictionaries(st.sampled_from(["510000/dltb", "510100-ch/dltb"]), st.integers(0, 2**63 - 1)),
     closed=st.booleans(),
+    analyze=st.booleans(),
 )
 _SELECTIONS = st.builds(
     Selection,

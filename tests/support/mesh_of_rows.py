@@ -19,6 +19,7 @@ from guotu.model.expression import Always, And, Compare, Expression, IsNull, Not
 from guotu.model.plan import Plan
 from guotu.model.ports import Grouping, Scan, StoredVersion
 from guotu.model.question import Overlay, Query, Question, SortKey, Stats
+from guotu.model.records import ReplicaRecord
 from guotu.model.schema import arrow_schema
 from guotu.wire.questions import query_from_proto, query_to_proto
 from tests.support.federation_parts import PARCELS, FixedCatalogue, FixedDirectory, dataset, view
@@ -108,6 +109,7 @@ class MeshOfRows:
         self.lost: set[str] = set()
         self.asked: list[str] = []
         self._heads = dict.fromkeys(nodes, 0)
+        self._held: dict[str, set[str]] = {node: set() for node in nodes}
         self.stores = {node: RowStore() for node in nodes}
         self._directory = FixedDirectory(view(nodes, []))
         for node, rows in nodes.items():
@@ -118,7 +120,27 @@ class MeshOfRows:
         """Make rows the next version of a node's dataset."""
         self._heads[node] += 1
         self.stores[node].kept[f"{node}/dltb", self._heads[node]] = rows
-        self._directory.present = view(self._heads, self._records().values())
+        self._replicate()
+
+    def hold(self, holder: str, *owners: str) -> None:
+        """Have a node hold whole replicas of others' datasets, with all versions, from now on."""
+        self._held[holder].update(owners)
+        self._replicate()
+
+    def _replicate(self) -> None:
+        """Bring replicas and the directory to what is published."""
+        replicas = []
+        for holder, owners in self._held.items():
+            for owner in owners:
+                self.stores[holder].kept |= {
+                    key: rows for key, rows in self.stores[owner].kept.items() if key[0] == f"{owner}/dltb"
+                }
+                replicas.append(ReplicaRecord(f"{owner}/dltb", holder, self._heads[owner], digest="00" * 32))
+        self._directory.present = view(self._heads, self._records().values(), replicas=replicas)
+
+    def _copies(self, node: str) -> Mapping[str, Any]:
+        records = self._records()
+        return {f"{owner}/dltb": records[owner] for owner in self._held[node]}
 
     def _records(self) -> Mapping[str, Any]:
         kept = {node: self.stores[node].kept for node in self._heads}
@@ -131,7 +153,7 @@ class MeshOfRows:
 
     def _federation(self, node: str) -> Federation:
         return Federation(
-            planner=Planner(node, self._directory, lambda: {"dltb": self._records()[node]}),
+            planner=Planner(node, self._directory, lambda: {"dltb": self._records()[node]}, lambda: self._copies(node)),
             catalogue=FixedCatalogue(PARCELS),
             store=self.stores[node],  # type: ignore[arg-type]
             peers=self,

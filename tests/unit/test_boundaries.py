@@ -53,8 +53,8 @@ class Holders:
         yield Header("r", "510000", plan, {name: version}, rows.schema)
         yield Batch(name, rows)
 
-    async def resolve(self, wanted: str, cut: Mapping[str, int] | None = None) -> Boundary:
-        return await self.boundaries.resolve(wanted, cut or {}, 10, self.ask)
+    async def resolve(self, wanted: str, cut: Mapping[str, int] | None = None, closed: bool = False) -> Boundary:
+        return await self.boundaries.resolve(wanted, cut or {}, 10, self.ask, closed)
 
 
 async def test_the_divisions_own_feature_is_taken_from_its_owner() -> None:
@@ -145,3 +145,13 @@ async def test_a_name_of_several_divisions_lists_them() -> None:
 async def test_a_name_that_nobody_has() -> None:
     with pytest.raises(InvalidQuestion, match="no such division"):
         await Holders({}).resolve("不存在县")
+
+
+async def test_a_closed_cut_is_all_that_is_read() -> None:
+    """Somebody who holds it since would otherwise be asked first, and the answer could not be repeated."""
+    holders = Holders({"510000/county": [("510100", whole("510100"))], "510100/county": [("510100", whole("510104"))]})
+    found = await holders.resolve("510100", {"510000/county": 2}, closed=True)
+    assert (found.cut, holders.asked) == ({"510000/county": 2}, ["510000/county"])
+    assert shapely.from_wkb(found.wkb).equals(whole("510100"))
+    with pytest.raises(UnknownBoundary):
+        await holders.resolve("510100", {"510000/landcover": 2}, closed=True)

@@ -173,7 +173,9 @@ def test_a_version_beside_a_cut_takes_the_place_of_the_one_in_it(
     assert (options.cut, options.closed) == ({"510000/landcover": 7, "510100/landcover": 3}, True)
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"510100/landcover": 0}', '{"nonsense": 1}', '{"510100/dltb": true}'])
+@pytest.mark.parametrize("content", [
+    "[]", "{", "{}", '{"510100/landcover": 0}', '{"nonsense": 1}', '{"510100/dltb": true}',
+])  # fmt: skip
 def test_a_cut_that_is_none_is_refused(node: CannedNode, tmp_path: Path, content: str) -> None:
     file = tmp_path / "cut.json"
     file.write_text(content)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from guotu.answering import PARTIAL
 from guotu.client import connect
 from guotu.model.answer import Frame, Trailer
 from guotu.model.question import Page
@@ -67,6 +68,17 @@ def test_the_file_of_a_page_leads_to_the_next(node: CannedNode, script: Script, 
 def test_options_that_do_not_go_together_are_refused(node: CannedNode, script: Script, words: list[str]) -> None:
     assert run(node, "query", "landcover", *words).exit_code == 2
     assert script.questions == []
+
+
+def test_what_the_client_makes_of_a_partial_answer_says_so(node: CannedNode, script: Script) -> None:
+    with connect(node.address) as mesh:
+        for partial in (True, False):
+            script.frames = row_frames(partial=partial)
+            frame = mesh.query("landcover", partial=True).geodataframe()
+            script.frames = row_frames(partial=partial)
+            table = mesh.query("landcover", partial=True).table()
+            assert ("UNREACHABLE" in frame.attrs.get(PARTIAL, "")) == partial
+            assert (PARTIAL.encode() in (table.schema.metadata or {})) == partial
 
 
 def test_the_client_turns_pages(node: CannedNode, script: Script) -> None:

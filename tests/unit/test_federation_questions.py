@@ -124,7 +124,7 @@ async def test_explain_asks_for_the_plans_below_side_by_side() -> None:
 
 
 async def test_analyze_tells_what_happened_and_reports_a_partial_answer() -> None:
-    trailer = await Mesh(*three()).federation.analyze(rows_of(Options()), 5)
+    _, trailer = await Mesh(*three()).federation.analyze(rows_of(Options()), 5)
     assert (trailer.rows, trailer.completeness.complete) == (105, True)
-    trailer = await Mesh(*three(failure=LOST)).federation.analyze(totals(Options()), 5)
+    _, trailer = await Mesh(*three(failure=LOST)).federation.analyze(totals(Options()), 5)
     assert not trailer.completeness.complete

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from node.cli.saved_receipt import read_receipt
 from sync.signing import NodeKey
 from sync.trust import fingerprint
 from tests.support.canned_node import ANSWERED, NODE, PLAN, CannedNode, Script
-from tests.support.cli_answers import ROWS, SCHEMA, group_frames, row_frames
+from tests.support.cli_answers import ROWS, SCHEMA, group_frames, overlay_frames, row_frames
 from tests.support.mesh_of_rows import MeshOfRows
 
 NOBODY = "127.0.0.1:9"
@@ -101,6 +101,14 @@ def test_a_saved_answer_is_verified_as_far_as_its_form_keeps_it(
     said = json.loads(result.stdout)["statement"]
     assert (said["node"], said["time_ms"], said["cut"]) == ("510000", FixedClock().now_ms(), {"510100/landcover": 3})
     assert said["question"]["selection"]["filter"] == "igbp = 13"
+
+
+@pytest.mark.parametrize("frames", [group_frames, overlay_frames])
+def test_groups_are_proven_to_the_digit(
+    frames: Callable[[], Iterator[Frame]], tmp_path: Path, key: NodeKey, notary: Notary
+) -> None:
+    file = saved("parquet", tmp_path, signed(frames(), notary))
+    assert verified(file, "--key", key.public_bytes.hex()).exit_code == 0
 
 
 def test_people_see_a_table_in_both_languages(tmp_path: Path, key: NodeKey, notary: Notary) -> None:
@@ -237,11 +245,17 @@ async def test_a_node_gives_receipts_to_who_asks_for_one(notary: Notary) -> None
 def test_a_question_has_one_document() -> None:
     count = Aggregate(AggregateFunction.COUNT, "", "count")
     zones = zones_of(["a"], np.array([shapely.box(104, 30, 105, 31)]))
-    assert question_document(Stats("dltb", (count,), ("DLBM",))) == {
-        "kind": "stats", "collection": "dltb", "group_by": ["DLBM"], "aggregates": [["count", "", "count"]], "top": 0,
-        "selection": {"filter": "", "bbox": None, "within_sha256": "", "division": "", "boundary": ""},
-        "options": {"scope": "subtree", "completeness": "require_all", "cut": {}, "closed": False, "dataset": ""},
+    found = question_document(Stats("dltb", (count,), ("DLBM",)))
+    assert (found["kind"], found["aggregates"]) == ("stats", [{"function": "count", "field": "", "alias": "count"}])
+    assert found["options"] == {
+        "scope": "subtree", "completeness": "require_all", "cut": {}, "dataset": "", "closed": False,
     }  # fmt: skip
     overlay = question_document(Overlay("dltb", zones))
     assert (overlay["kind"], overlay["zones"]["count"], len(overlay["zones"]["sha256"])) == ("overlay", 1, 64)
-    assert question_document(Query("dltb", Selection(within=b"x")))["selection"]["within_sha256"]
+    polygon = question_document(Query("dltb", Selection(within=b"x"), page=Page(7, "token")))
+    assert len(polygon["selection"]["within"]["sha256"]) == len(polygon["page"]["token"]["sha256"]) == 64
+    for question in (Query("dltb"), Stats("dltb", (count,)), Overlay("dltb", zones)):
+        asked = question_document(question)
+        assert set(asked) == {"kind", *(part.name for part in fields(question))}
+        assert asked == question_document(replace(question, options=Options(receipt=True)))
+        assert canonical_json(asked)

@@ -47,8 +47,8 @@ class Heartbeat:
     def lateness(self, since: float, waits: Mapping[str, float]) -> float:
         """Return how much later than due what began at a time (of `time.monotonic`) may end by this process, seconds.
 
-        It is what either thread woke late at most, and what the two threads that waited longest for a processor, as
-        those that read an answer and that wait for it may have, waited since then; `waits` are those of that time.
+        It is what either thread woke late at most, and what the thread that waited longest for a processor waited since
+        then, as the one that reads the answer may have; `waits` are those of that time.
         """
         noted = tuple(self._late)
         # A beat that is overdue right now counts as far as it is late.
@@ -57,8 +57,7 @@ class Heartbeat:
             if at < since:
                 break
             worst = max(worst, late)
-        waited = sorted(now - waits.get(thread, 0.0) for thread, now in waits_s().items())
-        return worst + sum(waited[-2:])
+        return worst + max(now - waits.get(thread, 0.0) for thread, now in waits_s().items())
 
     def close(self) -> None:
         """End it."""
