@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -18,6 +18,7 @@ from guotu.model.boundary import Boundary, Bounds, FindDivisions, KnownDivision
 from guotu.model.collection import GEOMETRY
 from guotu.model.division import contains, node_division, prefix_of
 from guotu.model.errors import InvalidQuestion, TooLarge, UnknownBoundary
+from guotu.model.plan import Plan
 from guotu.model.ports import Directory
 from guotu.model.question import Cut, Options, Query, Selection
 from guotu.model.records import DatasetRecord
@@ -27,6 +28,8 @@ Ask = Callable[[Query, float], AsyncIterator[Frame]]
 """Asks a question within so many seconds."""
 _MOST_PARTS = 10_000
 _MOST_SHOWN = 12
+_AT_ONCE = 16
+"""Datasets that are asked side by side."""
 _SLACK = 0.1
 """Of the side of a division's bounds: how far what was put together may stay behind them."""
 
@@ -93,16 +96,22 @@ class Boundaries:
             parts = _NOTHING
             known = datasets.get(layer.collection, {})
             known = {name: record for name, record in known.items() if name in cut} if closed else known
-            for tier in _tiers(known, division.code):
-                asked = (_read(layer, division, name, cut, deadline, ask) for name in tier)
-                for more in await asyncio.gather(*asked):
-                    parts = parts.joined(more)
-                boundary = await asyncio.to_thread(_put_together, division, parts)
+            for tier, alone in _tiers(known, division.code):
+                for some in _batched(tier):
+                    asked = (_read(layer, division, name, cut, deadline, ask) for name in some)
+                    for more in await asyncio.gather(*asked):
+                        parts = parts.joined(more)
+                boundary = await asyncio.to_thread(_put_together, division, parts, alone)
                 if boundary is not None:
                     return boundary
             found += [f"{len(parts.codes)} 个 parts of {layer.collection}"] if parts.codes else []
         detail = ", ".join(found) or "无人发布其界线 nobody has published it"
         raise UnknownBoundary(division=f"{division.code} {division.name}".strip(), detail=detail)
+
+    def bounds(self, code: str) -> Bounds | None:
+        """Return about where a division lies; None if its code is not known."""
+        found = self._find(code)
+        return found[0].bounds if len(found) == 1 else None
 
     def _division(self, wanted: str) -> KnownDivision:
         found = self._find(wanted.strip())
@@ -121,17 +130,28 @@ class Boundaries:
         raise InvalidQuestion(part=PART, detail=detail)
 
 
-def _tiers(datasets: Mapping[str, DatasetRecord], code: str) -> Iterable[list[str]]:
-    """Yield datasets to ask together: those owned at the division and below, then those above, the nearest first."""
+def _tiers(datasets: Mapping[str, DatasetRecord], code: str) -> Iterable[tuple[list[str], bool]]:
+    """Yield datasets to ask together, and whether what they have need not be put together with what comes.
+
+    First those of the division's own nodes, then those below, then those above, the nearest first.
+    """
     owners = {name: node_division(record.node) for name, record in sorted(datasets.items())}
     # Who is nearer to what a feature describes comes first: of a feature that two have, that one's is taken.
     nearest = sorted(owners, key=lambda name: -len(prefix_of(owners[name])))
-    below = [name for name in nearest if contains(code, owners[name])]
+    own = [name for name in nearest if owners[name] == code]
+    below = [name for name in nearest if contains(code, owners[name]) and owners[name] != code]
+    above = [name for name in nearest if contains(owners[name], code) and owners[name] != code]
+    if own:
+        yield own, not below
     if below:
-        yield below
-    above = [name for name in nearest if name not in below and contains(owners[name], code)]
+        yield below, True
     for _, tier in groupby(above, key=lambda name: owners[name]):
-        yield list(tier)
+        yield list(tier), True
+
+
+def _batched(names: list[str]) -> Iterable[list[str]]:
+    """Yield names so many at a time."""
+    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
 
 
 async def _read(layer: Layer, division: KnownDivision, dataset: str, cut: Cut, deadline: Deadline, ask: Ask) -> _Parts:
@@ -165,22 +185,45 @@ def _six_digits(code: str) -> str:
     return code[:6] if not code[6:].strip("0") else code
 
 
-def _put_together(division: KnownDivision, parts: _Parts) -> Boundary | None:
-    """Return the division's own feature, or the union of what lies below it if that reaches as far as it should."""
+def _put_together(division: KnownDivision, parts: _Parts, alone: bool) -> Boundary | None:
+    """Return the division's own feature, or the union of what lies below it, if that is the whole of it."""
     own = [shape for code, shape in zip(parts.codes, parts.shapes, strict=True) if code == division.code]
     chosen = [shape for shape in own or parts.shapes if shape is not None]
-    if not chosen:
+    if not chosen or not (own or alone):
         return None
     union = chosen[0] if len(chosen) == 1 else shapely.union_all(shapely.make_valid(np.array(chosen)))
-    if not own and not _reaches(shapely.bounds(union).tolist(), division.bounds):
+    if not own and not _is_whole(union, division, parts.codes):
         return None
     wkb = bytes(shapely.to_wkb(shapely.force_2d(union), byte_order=1))
     return Boundary(division.code, division.name, wkb, dict(sorted(parts.cut.items())), len(chosen))
 
 
-def _reaches(found: list[float], expected: Bounds | None) -> bool:
-    if expected is None:
+def _is_whole(union: shapely.Geometry, division: KnownDivision, codes: Iterable[str]) -> bool:
+    """Tell whether a union reaches as far as the division, and has all of its counties, be it by another code."""
+    if division.bounds is None:
         return False
-    xmin, ymin, xmax, ymax = expected
+    xmin, ymin, xmax, ymax = division.bounds
+    west, south, east, north = shapely.bounds(union).tolist()
     x, y = (xmax - xmin) * _SLACK, (ymax - ymin) * _SLACK
-    return found[0] <= xmin + x and found[1] <= ymin + y and found[2] >= xmax - x and found[3] >= ymax - y
+    if west > xmin + x or south > ymin + y or east < xmax - x or north < ymax - y:
+        return False
+    known = {code[:6] for code in codes}
+    missing = [bounds for code, bounds in division.counties.items() if code not in known]
+    centres = [((west + east) / 2, (south + north) / 2) for west, south, east, north in missing]
+    shapely.prepare(union)
+    return not centres or bool(shapely.intersects_xy(union, *np.array(centres).T).all())
+
+
+def told_by(frame: Frame, found: Boundary | None) -> Frame:
+    """Return a frame; a header tells of the boundary within which features were asked for."""
+    if found is None or not isinstance(frame, Header):
+        return frame
+    plan = told_plan(frame.plan, found)
+    return replace(frame, plan=plan, cut=plan.cut)
+
+
+def told_plan(plan: Plan, found: Boundary) -> Plan:
+    """Return a plan that tells of the boundary within which features are asked for."""
+    source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
+    phrase = f"within {found.code} {found.name} ({source})"
+    return replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down))

@@ -2,7 +2,7 @@
 
 Counts of classes are merged by addition, so only some hundred numbers travel, whatever the number of features. All
 rounds are on the cut of the first one. Every value of a field has a whole number that is in the same order (of a
-decimal its digits, of a double its bits), which is what is halved: by a thousand in each round.
+decimal its digits, of a double its bits), which is what is cut: into 64 parts in each round.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ from guotu.model.collection import Collection, Field, FieldType
 from guotu.model.digest import result_digest
 from guotu.model.errors import IncompleteAnswer
 from guotu.model.grouping import BIN, require_field
-from guotu.model.question import MAX_BINS, Aggregate, AggregateFunction, Bins, Quantiles, Stats
+from guotu.model.question import Aggregate, AggregateFunction, Bins, Quantiles, Stats
 from guotu.model.schema import arrow_type
 
 _COUNT, _LOW, _HIGH = "count", "low_value", "high_value"
 _MOST_BEGINNINGS = 3
+_PARTS, _LEAST_PARTS = 64, 4
+"""Classes of a round, in all and of each range: a hundred of them cost as much as the look at the values."""
 _SIGN = 1 << 63
 _EXACTLY = Context(prec=80)
 
@@ -163,7 +165,7 @@ def _who(completeness: Completeness) -> dict[str, bool]:
 def _cuts(ranges: list[_Range]) -> list[int]:
     """Return numbers at which classes begin, so that each range is cut into as many parts as there is room for."""
     open_ranges = {(item.low, item.high) for item in ranges if item.low < item.high}
-    parts = max(MAX_BINS // len(open_ranges) - 1, 2)
+    parts = max(_PARTS // len(open_ranges), _LEAST_PARTS)
     cuts = set()
     for low, high in open_ranges:
         width = high + 1 - low

@@ -8,8 +8,9 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from federation.binning import with_edges
-from federation.boundaries import Boundaries
+from federation.boundaries import Boundaries, told_by, told_plan
 from federation.ending import Ending
+from federation.estimate import estimate_frames
 from federation.execution.answering import Answering
 from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
@@ -21,7 +22,6 @@ from federation.notary import Notary
 from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.quantiles import Ranking
-from federation.selection import BoundSelection
 from federation.validate import check_options, check_question
 from federation.works import Works
 from federation.zone_checks import check_zone_source
@@ -41,11 +41,13 @@ from guotu.model.ports import Catalogue, FeatureStore, PeerClient
 from guotu.model.question import (
     Aggregate,
     AggregateFunction,
+    Bins,
     CompletenessMode,
     Cut,
     LayerOverlay,
     Options,
     Overlay,
+    Quantiles,
     Query,
     Question,
     Stats,
@@ -121,22 +123,12 @@ class Federation:
         collection = self._checked(question)
         page = self._opened(question, collection)
         ending = Ending(question, page, self._notary)
-        if isinstance(question, Stats) and question.quantiles is not None:
-            ranking = Ranking(question, question.quantiles, collection, self._ask_stats, deadline)
-            async for frame in ranking.frames():
-                yield await ending.of(frame)
-            return
-        if isinstance(question, Stats) and question.bins is not None and question.bins.count:
-            question = await with_edges(question, question.bins, collection, self._ask_stats, deadline)
-            check_question(question, collection)
-        with self._tracing.span("plan", collection=collection.id) as span:
-            asked, plan, selection = await self._planned(question if page is None else page.query, deadline)
-            span.tell(steps=len(plan.steps), stale_registry=plan.stale_registry)
-        work = self._works.of(asked, plan, selection, deadline)
+        asked, found = await self._located(question if page is None else page.query, deadline)
         try:
-            async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
+            frames, work = await self._begun(asked, collection, deadline)
+            async with aclosing(frames):  # type: ignore[type-var]
                 async for frame in frames:
-                    yield await ending.of(frame, work)
+                    yield await ending.of(told_by(frame, found), work)
         except IncompleteAnswer as failure:
             raise await self._with_all_gone(failure, asked, deadline) from failure
 
@@ -154,24 +146,54 @@ class Federation:
         check_options(page.query.options, collection)
         return page
 
-    def _ask_stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
-        return self._ask(question, timeout)
+    async def _located(self, question: Question, deadline: Deadline) -> tuple[Question, Boundary | None]:
+        """Return a question with the boundary of its division, which is returned too, in that one's place."""
+        selection, options = question.selection, question.options
+        if not selection.boundary:
+            return question, None
+        found = await self.boundary(selection.boundary, options.cut, deadline.remaining(), options.closed)
+        return replace(question, selection=replace(selection, boundary="", within=found.wkb)), found
 
-    async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
-        """Return a question with the boundary of its division in that one's place, its plan and its selection."""
-        collection = self._collection(question.collection)
-        if isinstance(question, LayerOverlay):
-            check_zone_source(question.zones, self._collection(question.zones.collection))
-            question = replace(question, zones=self._planner.pinned(question.zones, question.options))
-        if not question.selection.boundary:
-            return question, *self._planner.plan(question, collection)
-        cut, closed = question.options.cut, question.options.closed
-        found = await self.boundary(question.selection.boundary, cut, deadline.remaining(), closed)
-        question = replace(question, selection=replace(question.selection, boundary="", within=found.wkb))
+    async def _begun(
+        self, question: Question, collection: Collection, deadline: Deadline
+    ) -> tuple[AsyncIterator[Frame], Work | None]:
+        """Return the answer to come, and the work that it takes if that is one."""
+        match question:
+            case Stats(quantiles=Quantiles() as wanted):
+                return Ranking(question, wanted, collection, self._ask_stats, deadline).frames(), None
+            case Stats(estimate=True):
+                return self._estimate(question, deadline), None
+            case Stats(bins=Bins(count=count) as bins) if count:
+                question = await with_edges(question, bins, collection, self._ask_stats, deadline)
+                check_question(question, collection)
+        return self._planned(question, deadline)
+
+    def _ask_stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
+        return self._planned(question, Deadline.after(timeout))[0]
+
+    def _planned(self, question: Question, deadline: Deadline) -> tuple[AsyncIterator[Frame], Work]:
+        """Plan a question; returns the answer to come, and the work that it takes."""
+        collection, question = self._collection(question.collection), self._pinned(question)
+        with self._tracing.span("plan", collection=collection.id) as span:
+            plan, selection = self._planner.plan(question, collection)
+            span.tell(steps=len(plan.steps), stale_registry=plan.stale_registry)
+        work = self._works.of(question, plan, selection, deadline)
+        return self._answer(plan, question.options, deadline, work), work
+
+    def _pinned(self, question: Question) -> Question:
+        """Return a question whose zones, if they are another layer's, have their versions."""
+        if not isinstance(question, LayerOverlay):
+            return question
+        check_zone_source(question.zones, self._collection(question.zones.collection))
+        return replace(question, zones=self._planner.pinned(question.zones, question.options))
+
+    def _estimate(self, question: Stats, deadline: Deadline) -> AsyncIterator[Frame]:
+        """Begin to answer with an estimate: nobody is asked."""
+        collection, division = self._collection(question.collection), question.selection.division
         plan, selection = self._planner.plan(question, collection)
-        source = ", ".join(f"{dataset}@{version}" for dataset, version in found.cut.items())
-        phrase = f"within {found.code} {found.name} ({source})"
-        return question, replace(plan, boundary=found.cut, pushed_down=(phrase, *plan.pushed_down)), selection
+        answering = Answering(plan, question.options, self._request_id(), deadline)
+        bounds = self._boundaries.bounds(division) if division else None
+        return estimate_frames(answering, selection, collection, self._planner.advertised(collection.id), bounds)
 
     async def _with_all_gone(self, failure: IncompleteAnswer, question: Question, deadline: Deadline) -> GuotuError:
         """Return the failure to raise; where the cut names versions that are not retained, one that tells all of them.
@@ -232,7 +254,9 @@ class Federation:
         if isinstance(question, Query) and question.page is not None:
             raise InvalidQuestion(part="page", detail="只能说明整个问题 a page is not explained, its whole question is")
         deadline = Deadline.after(timeout)
-        question, plan, _ = await self._planned(question, deadline)
+        question, found = await self._located(self._pinned(question), deadline)
+        plan, _ = self._planner.plan(question, self._collection(question.collection))
+        plan = plan if found is None else told_plan(plan, found)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
         return replace(plan, steps=tuple(steps))
 

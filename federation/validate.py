@@ -130,6 +130,10 @@ def check_stats(stats: Stats, collection: Collection) -> None:
     """
     _bounded("group_by", len(stats.group_by), MAX_GROUP_COLUMNS)
     check_options(stats.options, collection)
+    if stats.estimate:
+        if stats.aggregates or stats.group_by or stats.bins is not None or stats.quantiles is not None or stats.top:
+            raise InvalidQuestion(part="estimate", detail="it stands alone: no groups, classes or aggregates")
+        return
     if stats.quantiles is not None:
         _check_quantiles(stats.quantiles, stats, collection)
         return

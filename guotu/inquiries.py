@@ -105,6 +105,20 @@ class Inquiries(ABC):
         question = Stats(collection, _COUNT, tuple(fields), selected, chosen, top)
         return self.ask(question, given.get("timeout"))
 
+    def count(self, collection: str, *, estimate: bool = False, **given: Unpack[Given]) -> Answer:
+        """Count features: exactly, at the owners, or about, from what the registry advertises, asking nobody.
+
+        Args:
+            collection: id, for example "dltb".
+            estimate: rows and coverage are all that it takes; conditions on fields are then not counted in.
+            given: as in `Client.query`.
+
+        The answer has one row: "count", or "estimate", "least", "most" (null where there is no bound) and "method".
+        """
+        selected, chosen = _parts(given)
+        columns = () if estimate else _COUNT
+        return self.ask(Stats(collection, columns, (), selected, chosen, estimate=estimate), given.get("timeout"))
+
     def histogram(
         self,
         collection: str,

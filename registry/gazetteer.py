@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -92,7 +92,15 @@ class Gazetteer:
         while above is not None and above.parent:
             names.append(above.name)
             above = self._entries.get(above.parent)
-        return KnownDivision(entry.code, "".join(reversed(names)), entry.bounds)
+        counties = {county.code: county.bounds for county in self._counties(entry)}
+        return KnownDivision(entry.code, "".join(reversed(names)), entry.bounds, counties)
+
+    def _counties(self, entry: GazetteerEntry) -> Iterator[GazetteerEntry]:
+        below = self._children.get(entry.code)
+        if not below:
+            yield entry
+        for child in below or ():
+            yield from self._counties(child)
 
     def children(self, code: str) -> tuple[GazetteerEntry, ...]:
         """Return the divisions directly below *code* in the order of their codes; none if it has none."""

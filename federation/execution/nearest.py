@@ -16,10 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
+from numpy.typing import NDArray
 
 from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.crs import MESH_CRS, transform_wkb
-from guotu.model.distance import Distances
+from guotu.model.distance import Distances, least_m
 from guotu.model.errors import InvalidCrs
 from guotu.model.plan import ExpectedDataset
 from guotu.model.ports import FeatureStore, Scan
@@ -114,8 +115,9 @@ class _Search:
     def _best(self, best: pa.Table, batch: pa.RecordBatch, distances: Distances, reach: float) -> pa.Table:
         """Return the nearest of those there are and of a batch of others."""
         shapes = np.asarray(shapely.from_wkb(batch.column(GEOMETRY).to_numpy(zero_copy_only=False)), dtype=object)
-        metres = distances.of(shapes)
-        near = np.flatnonzero(metres <= reach)
+        far = float(best[DISTANCE][-1].as_py()) if best.num_rows >= self._count else reach
+        metres = self._measured(shapes, distances, far)
+        near = np.flatnonzero(metres <= far)
         if len(near) > self._count:
             # All that are as near as the last of them stay, since equal ones go by key.
             near = near[metres[near] <= np.partition(metres[near], self._count - 1)[self._count - 1]]
@@ -123,6 +125,20 @@ class _Search:
         both = pa.concat_tables([best, pa.Table.from_arrays(columns, schema=self._schema)])
         keys = [(DISTANCE, "ascending"), (self._collection.key, "ascending")]
         return both.take(pc.sort_indices(both, sort_keys=keys)[: self._count])
+
+    def _measured(self, shapes: NDArray[np.object_], distances: Distances, far: float) -> NDArray[np.float64]:
+        """Return distances of shapes; NaN of those that are surely farther than as many others as are wanted."""
+        least = least_m(shapely.bounds(self._shape), shapely.bounds(shapes))
+        metres = np.full(len(shapes), np.nan)
+        first = np.argsort(least, kind="stable")[: self._count]  # NaN comes last
+        metres[first] = distances.of(shapes[first])
+        if len(first) < len(shapes):
+            found = metres[first]
+            if not np.isnan(found).any():
+                far = min(far, float(found.max()))
+            rest = np.setdiff1d(np.flatnonzero(least <= far), first)
+            metres[rest] = distances.of(shapes[rest])
+        return metres
 
     def _finished(self, rows: pa.Table) -> pa.Table:
         """Return the columns asked for, in the CRS asked for."""

@@ -18,6 +18,8 @@ def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...
         phrases += [f"limit {question.limit}"] if question.limit else []
         phrases += ["after the page before"] if question.page is not None and question.page.after is not None else []
         return tuple(phrases)
+    if isinstance(question, Stats) and question.estimate:
+        return (*phrases, "nothing: rows are estimated from what is advertised")
     if isinstance(question, Stats) and question.quantiles is not None:
         shares = ", ".join(map(repr, question.quantiles.at))
         return (*phrases, f"quantiles {shares} of {question.quantiles.field}, by counts of ever narrower classes")
@@ -52,6 +54,8 @@ def _sort_phrase(query: Query) -> list[str]:
 
 def merge_phrase(question: Question, steps: tuple[PlanStep, ...]) -> str:
     """Return what this node does with the members' answers."""
+    if isinstance(question, Stats) and question.estimate:
+        return "add up estimates"
     if isinstance(question, Stats) and question.top:
         return f"merge groups, keep the {question.top} greatest by {question.aggregates[0].alias}"
     if not isinstance(question, Query):

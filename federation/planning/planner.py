@@ -132,6 +132,14 @@ class Planner:
                 )
         return None
 
+    def advertised(self, collection: str) -> dict[tuple[str, int], DatasetRecord]:
+        """Return what is known of the datasets of a collection, by id and version."""
+        own = self._holdings().get(collection)
+        replicas = (record for record in self._replicas().values() if record.collection == collection)
+        heads = self._directory.view().datasets.get(collection, _NO_DATASETS).values()
+        records = (*replicas, *heads, *([own] if own is not None else ()))
+        return {(record.dataset, record.version): record for record in records}
+
     def _steps(self, question: Question, view: DirectoryView, prunable: Prunable) -> tuple[PlanStep, ...]:
         options = question.options
         if options.dataset:

@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from federation.planning.candidates import Candidates
 from federation.selection import BoundSelection
-from guotu.model.distance import meridian_m, parallel_m
+from guotu.model.distance import least_m, meridian_m, parallel_m
 from guotu.model.question import Query
 from guotu.model.records import DatasetRecord
 
 Floats = NDArray[np.float64]
-_BULGE_DEG = 5.0
-"""How much farther from the equator than its ends a geodesic may lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +42,14 @@ class Reach:
         """Return bounds of how near the nearest, and how far the farthest, feature in an extent may be; metres."""
         xmin, ymin, xmax, ymax = self.bounds
         latitudes = np.abs(np.column_stack([extents[:, 1::2], np.full((len(extents), 2), (ymin, ymax))]))
-        # Near to the equator degrees of longitude are longest, and those of latitude shortest.
-        low, high = np.zeros(len(extents)), np.minimum(latitudes.max(axis=1) + _BULGE_DEG, 90.0)
-        gap_x = np.maximum(0, np.maximum(extents[:, 0] - xmax, xmin - extents[:, 2])) * parallel_m(high)
-        gap_y = np.maximum(0, np.maximum(extents[:, 1] - ymax, ymin - extents[:, 3])) * meridian_m(low)
+        # Near to the equator degrees of longitude are longest, far from it those of latitude.
+        low, high = np.zeros(len(extents)), np.minimum(latitudes.max(axis=1), 90.0)
         # From anywhere of the geometry: along a parallel, then along a meridian.
         span_x = np.maximum(np.abs(extents[:, 2] - xmin), np.abs(xmin - extents[:, 0])) * parallel_m(low)
         span_y = np.maximum(np.abs(extents[:, 3] - ymin), np.abs(ymin - extents[:, 1])) * meridian_m(high)
         inner = (xmax - xmin) * parallel_m(low) + (ymax - ymin) * meridian_m(high)
         farthest: Floats = np.where(_known(extents), span_x + span_y + inner, np.inf)
-        return np.hypot(gap_x, gap_y), farthest
+        return least_m(np.array(self.bounds), extents), farthest
 
 
 def _known(extents: Floats) -> NDArray[np.bool_]:

@@ -18,6 +18,8 @@ class KnownDivision:
     name: str
     """From its province on: "四川省成都市武侯区"; empty if it is not known."""
     bounds: Bounds | None = None
+    counties: Mapping[str, Bounds] = field(default_factory=dict)
+    """The counties below it, or itself if it is one, by code."""
 
 
 FindDivisions = Callable[[str], Sequence[KnownDivision]]

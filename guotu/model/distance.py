@@ -25,6 +25,8 @@ _E2 = 1 - (SEMI_MINOR_M / SEMI_MAJOR_M) ** 2
 _PAIRS = 1 << 15
 """Pairs of a shape and an edge that are worked on at a time."""
 _ROUNDING = 1e-9
+_BULGE_DEG = 0.1
+"""How much farther from the equator than a great circle a geodesic may lead."""
 
 
 def meridian_m(latitude: Floats) -> Floats:
@@ -37,6 +39,21 @@ def parallel_m(latitude: Floats) -> Floats:
     """Return the metres of a degree of longitude there; it shrinks with the distance from the equator."""
     metres: Floats = np.radians(SEMI_MAJOR_M * np.cos(np.radians(latitude)) / np.sqrt(_bend(latitude)))
     return metres
+
+
+def least_m(one: Floats, others: Floats) -> Floats:
+    """Return what the distances of what lies in a box from what lies in others are at least, metres, shape (n,).
+
+    `one` is (xmin, ymin, xmax, ymax) in degrees, `others` are such, shape (n, 4). NaN where a box is.
+    """
+    gap_x = np.maximum(0, np.maximum(others[:, 0] - one[2], one[0] - others[:, 2]))
+    gap_y = np.maximum(0, np.maximum(others[:, 1] - one[3], one[1] - others[:, 3]))
+    ends = np.abs(np.column_stack([others[:, 1], others[:, 3], np.full((len(others), 2), one[1::2])]))
+    # How far from the equator the way between may lead: there degrees of longitude are shortest.
+    turn = np.cos(np.radians(np.minimum(gap_x, 180.0) / 2))
+    high = np.degrees(np.arctan2(np.tan(np.radians(np.minimum(ends.max(axis=1), 89.9))), turn)) + _BULGE_DEG
+    straight: Floats = np.hypot(gap_x * parallel_m(np.minimum(high, 90.0)), gap_y * meridian_m(np.zeros(1)))
+    return straight
 
 
 def _bend(latitude: Floats) -> Floats:

@@ -203,6 +203,8 @@ class Stats:
     """Group by classes instead of fields."""
     quantiles: Quantiles | None = None
     """Give quantiles instead of groups; then there are no aggregates."""
+    estimate: bool = False
+    """Estimate how many features there are, from what is advertised, without asking anybody; without aggregates."""
 
 
 @dataclass(frozen=True, slots=True)

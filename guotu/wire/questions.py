@@ -154,6 +154,7 @@ def stats_to_proto(stats: model.Stats) -> query_pb2.AggregateRequest:
         aggregates=aggregates,
         options=_options_to_proto(stats.options),
         top=stats.top,
+        estimate=stats.estimate,
         bins=None if stats.bins is None else _bins_to_proto(stats.bins),
         quantiles=None
         if stats.quantiles is None
@@ -174,6 +175,7 @@ def stats_from_proto(request: query_pb2.AggregateRequest) -> model.Stats:
         aggregates=tuple(_aggregate_from_proto(item) for item in request.aggregates),
         options=_options_from_proto(request.options),
         top=request.top,
+        estimate=request.estimate,
         bins=_bins_from_proto(request.bins) if request.HasField("bins") else None,
         quantiles=model.Quantiles(request.quantiles.field, tuple(request.quantiles.at))
         if request.HasField("quantiles")

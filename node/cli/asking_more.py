@@ -42,6 +42,30 @@ class AskedNearest:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedCount:
+    """A question for how many features there are, as given."""
+
+    asked: Asked
+    estimate: bool
+
+    def question(self) -> Stats:
+        """Return the question.
+
+        Raises: as `Asked.selection` and `Asked.options`.
+        """
+        from guotu.model.asking import aggregates
+        from guotu.model.question import Stats
+
+        return Stats(
+            collection=self.asked.collection,
+            aggregates=() if self.estimate else aggregates(True, (), (), (), ()),
+            selection=self.asked.selection(),
+            options=self.asked.options(),
+            estimate=self.estimate,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AskedHistogram:
     """A question for classes as given."""
 

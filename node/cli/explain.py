@@ -8,10 +8,16 @@ import click
 
 from node.cli import exit_codes
 from node.cli.asking import AskedOverlay, AskedQuery, AskedStats
-from node.cli.asking_more import AskedHistogram, AskedNearest, AskedQuantiles
+from node.cli.asking_more import AskedCount, AskedHistogram, AskedNearest, AskedQuantiles
 from node.cli.examples import examples
 from node.cli.json_option import json_option, pass_session
-from node.cli.more_options import histogram_options, nearest_options, quantile_options
+from node.cli.more_options import (
+    count_options,
+    distinct_options,
+    histogram_options,
+    nearest_options,
+    quantile_options,
+)
 from node.cli.question_options import overlay_options, query_options, stats_options
 from node.cli.session import Session
 
@@ -83,6 +89,40 @@ def explain_stats(session: Session, asked: AskedStats, analyze: bool, as_json: b
 @pass_session
 def explain_nearest(session: Session, asked: AskedNearest, analyze: bool, as_json: bool) -> int:
     """说明最近要素的查找 explain a question for the nearest features; options as in `guotu nearest`."""
+    with session.client() as mesh:
+        return _explain(mesh, asked.question(), analyze, as_json)
+
+
+@explain.command(
+    "count",
+    short_help="要素数 a question for a count",
+    epilog=examples(
+        "guotu explain count dltb --within 510100 --estimate",
+    ),
+)
+@count_options
+@_ANALYZE
+@json_option
+@pass_session
+def explain_count(session: Session, asked: AskedCount, analyze: bool, as_json: bool) -> int:
+    """说明一次计数 explain a question for a count; options as in `guotu count`."""
+    with session.client() as mesh:
+        return _explain(mesh, asked.question(), analyze, as_json)
+
+
+@explain.command(
+    "distinct",
+    short_help="不同取值 a question for distinct values",
+    epilog=examples(
+        "guotu explain distinct dltb DLBM --analyze",
+    ),
+)
+@distinct_options
+@_ANALYZE
+@json_option
+@pass_session
+def explain_distinct(session: Session, asked: AskedStats, analyze: bool, as_json: bool) -> int:
+    """说明不同取值的求法 explain a question for distinct values; options as in `guotu distinct`."""
     with session.client() as mesh:
         return _explain(mesh, asked.question(), analyze, as_json)
 

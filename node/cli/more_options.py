@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from node.cli.asking import AskedStats
-from node.cli.asking_more import AskedHistogram, AskedNearest, AskedQuantiles
+from node.cli.asking_more import AskedCount, AskedHistogram, AskedNearest, AskedQuantiles
 from node.cli.parameters import NameList
 from node.cli.question_options import COMMON, CRS, FIELDS, SUBJECT, asked_of, stack
 
@@ -33,6 +33,11 @@ _DISTINCT = (
     click.option(
         "--top", type=click.IntRange(min=0), default=0, metavar="N", help="只取最多的 N 个 the N most frequent"
     ),
+)
+_ESTIMATE = click.option(
+    "--estimate",
+    is_flag=True,
+    help="只依据注册中心的公布估计，不问成员 estimate from what the registry advertises, asking nobody",
 )
 _FIELD = click.argument("field", metavar="FIELD")
 _HISTOGRAM = (
@@ -73,6 +78,16 @@ def distinct_options(function: F) -> Callable[..., Any]:
         return function(*args, asked=asked, **given)
 
     return stack(command, (SUBJECT, *_DISTINCT, *COMMON))
+
+
+def count_options(function: F) -> Callable[..., Any]:
+    """Give a command the options of a question for a count; it is called with `asked: AskedCount`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, estimate: bool, **given: Any) -> Any:
+        return function(*args, asked=AskedCount(asked_of(given), estimate), **given)
+
+    return stack(command, (SUBJECT, _ESTIMATE, *COMMON))
 
 
 def histogram_options(function: F) -> Callable[..., Any]:

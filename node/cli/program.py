@@ -16,6 +16,7 @@ from node.cli import exit_codes
 from node.cli.audit import audit
 from node.cli.catalogue import catalogue
 from node.cli.collections import collections
+from node.cli.count import count
 from node.cli.datasets import datasets
 from node.cli.dematerialize import dematerialize
 from node.cli.diff import diff
@@ -133,7 +134,7 @@ def program(context: click.Context, /, **given: Any) -> None:
 
 
 for _command in (
-    node, nodes, collections, datasets, versions, diff, query, nearest, stats, distinct, histogram,
+    node, nodes, collections, datasets, versions, diff, query, nearest, count, stats, distinct, histogram,
     quantiles, overlay, explain, receipt, publish, audit, catalogue, subscribe, unsubscribe, replicas, package, verify,
     pin, unpin, gc, materialize, materialized, dematerialize, store,
 ):  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import geopandas
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -62,7 +65,7 @@ def test_within_a_distance_in_metres(mesh: LocalMesh) -> None:
         assert counted.table()["count"].to_pylist() == [len(near)]
 
 
-def test_the_nearest_features(mesh: LocalMesh) -> None:
+def test_the_nearest_features(mesh: LocalMesh, tmp_path: Path) -> None:
     rows = pq.read_table(DATA / "landcover_2019.parquet", columns=["bsm", "adcode", "geometry"]).to_pylist()
     held = [row for row in rows if owner_of(str(row["adcode"]))]
     metres = Distances(shapely.Point(105.3, 29.9)).of(shapely.from_wkb([row["geometry"] for row in held]))
@@ -78,6 +81,9 @@ def test_the_nearest_features(mesh: LocalMesh) -> None:
         again = client.nearest("landcover", (105.3, 29.9), 40, fields=["bsm"], cut=answer.cut)
         assert again.digest == answer.digest
     at = mesh.nodes["100000"].address
+    target = tmp_path / "near.gpkg"
+    assert run_guotu("nearest", "landcover", "105.3", "29.9", "--k", "7", "-o", target, node=at).code == 0
+    assert geopandas.read_file(target)["distance_m"].tolist() == [far for far, _ in every[:7]]
     explained = run_guotu("explain", "nearest", "landcover", "105.3", "29.9", "--analyze", node=at)
     assert "merge by distance" in explained.out
     assert "nearest to Point[105.3000, 29.9000" in explained.out

@@ -51,3 +51,14 @@ def test_the_command_line_shows_them(mesh: LocalMesh) -> None:
     assert shown.code == 0, shown.err
     explained = run_guotu("explain", "quantiles", "landcover", "area_m2", "--at", "0.5", "--analyze", node=at)
     assert "ever narrower classes" in explained.out
+
+
+def test_an_estimate_costs_no_member(mesh: LocalMesh) -> None:
+    at = mesh.nodes["100000"].address
+    exact, rough = (run_guotu("count", "landcover", *more, "--json", node=at).json for more in ((), ("--estimate",)))
+    assert exact["rows"] == [{"count": len(ROWS)}]
+    assert [(row["estimate"], row["least"], row["most"]) for row in rough["rows"]] == [(len(ROWS),) * 3]
+    assert rough["warnings"][0]["reason"] == "ESTIMATE"
+    assert {member["reason"] for member in rough["completeness"]["members"]} == {"ESTIMATED"}
+    shown = run_guotu("count", "landcover", "--bbox", "103.9,30.5,104.2,30.8", "--estimate", node=at)
+    assert (shown.code, "估计值" in shown.err + shown.out) == (0, True)

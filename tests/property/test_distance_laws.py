@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Geod
 
-from guotu.model.distance import Distances
+from guotu.model.distance import Distances, least_m
 from guotu.model.surroundings import box_around, surroundings
 
 GEOD = Geod(a=6378137.0, rf=298.257222101)
@@ -20,11 +20,11 @@ Floats = NDArray[np.float64]
 
 
 def points_of(shape: shapely.Geometry) -> Floats:
-    """Points along a shape, 150 on each edge."""
+    """Points along a shape, 60 on each edge."""
     corners = shapely.get_coordinates(shape)
     if len(corners) == 1:
         return np.asarray(corners)
-    steps = np.linspace(0, 1, 150)[:, None]
+    steps = np.linspace(0, 1, 60)[:, None]
     return np.concatenate([a + (b - a) * steps for a, b in pairwise(corners)])
 
 
@@ -58,7 +58,7 @@ def pairs(draw: st.DrawFn) -> tuple[shapely.Geometry, shapely.Geometry]:
     return literal, shapely.Polygon(corners)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pairs())
 def test_it_is_that_of_the_nearest_points(pair: tuple[shapely.Geometry, shapely.Geometry]) -> None:
     literal, feature = pair
@@ -69,7 +69,7 @@ def test_it_is_that_of_the_nearest_points(pair: tuple[shapely.Geometry, shapely.
     assert best - less - 1e-6 <= metres <= best * (1 + error) + 1e-6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pairs(), st.floats(0.9, 1.1))
 def test_surroundings_are_sure(pair: tuple[shapely.Geometry, shapely.Geometry], share: float) -> None:
     literal, feature = pair
@@ -82,6 +82,15 @@ def test_surroundings_are_sure(pair: tuple[shapely.Geometry, shapely.Geometry], 
     if metres <= asked:
         assert shapely.intersects(around.outer, feature)
         assert shapely.intersects(shapely.box(*box_around(literal.bounds, asked)), feature)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs())
+def test_boxes_tell_what_it_is_at_least(pair: tuple[shapely.Geometry, shapely.Geometry]) -> None:
+    literal, feature = pair
+    (metres,) = Distances(literal).of(np.array([feature]))
+    (least,) = least_m(np.array(literal.bounds), np.array([feature.bounds]))
+    assert metres * 0.9 - literal.length * 2e5 - feature.length * 2e5 <= least <= metres * (1 + 1e-9)
 
 
 def test_it_does_not_depend_on_what_stands_beside_it() -> None:
@@ -116,3 +125,17 @@ def test_a_long_shape_is_widened_by_the_scale_of_each_of_its_latitudes() -> None
             x, y, _ = GEOD.fwd(104, latitude, 90, metres)
             assert shapely.intersects(around.inner, shapely.Point(x, y)) == near
             assert shapely.intersects(around.outer, shapely.Point(x, y)) == near or near
+
+
+def test_shapes_of_many_kinds_count_as_one() -> None:
+    parts = [
+        shapely.Point(104, 30),
+        shapely.LineString([(104.1, 30), (104.2, 30.1)]),
+        shapely.MultiPolygon([shapely.box(104.3, 30, 104.4, 30.1)]),
+    ]
+    features = np.array(
+        [shapely.Point(104.35, 30.2), shapely.Point(104, 30.01), shapely.LineString([(103, 29), (103, 30)])]
+    )
+    together = Distances(shapely.GeometryCollection([parts[0], shapely.GeometryCollection(parts[1:])])).of(features)
+    alone = np.min([Distances(part).of(features) for part in parts], axis=0)
+    assert together == pytest.approx(alone, rel=1e-9)

@@ -57,7 +57,7 @@ LITERALS = st.one_of(
 ).filter(lambda shape: bool(shape.is_valid))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     version=st.sampled_from([1, 2]),
     literal=LITERALS,

@@ -80,6 +80,7 @@ _STATS = st.builds(
     options=_OPTIONS,
     top=st.integers(0, 2**63 - 1),
     bins=st.none() | st.builds(Bins, _NAMES, st.integers(0, 1024), st.lists(_NAMES).map(tuple)),
+    estimate=st.booleans(),
     quantiles=st.none() | st.builds(Quantiles, _NAMES, st.lists(st.floats(0, 1)).map(tuple)),
 )
 _ZONES = st.lists(st.tuples(_ZONE_NAMES, _DEGREES), min_size=1, max_size=4, unique_by=lambda item: item[0]).map(

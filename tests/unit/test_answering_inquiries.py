@@ -9,9 +9,20 @@ import pytest
 import shapely
 
 from federation.validate import check_query, check_stats
+from guotu.model.answer import Outcome
 from guotu.model.distance import Distances
-from guotu.model.errors import InvalidInput, InvalidQuestion
-from guotu.model.question import Nearest, Options, Query, SortKey, Stats
+from guotu.model.errors import IncompleteAnswer, InvalidInput, InvalidQuestion
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    Bins,
+    Nearest,
+    Options,
+    Quantiles,
+    Query,
+    SortKey,
+    Stats,
+)
 from tests.support.federation_parts import PARCELS
 from tests.support.scripted_mesh import LOST, PARTIAL, TOTALS, Mesh, expected_totals, three
 from tests.support.scripted_peers import Member
@@ -126,3 +137,41 @@ FAULTS = [
 def test_what_cannot_be_near(change: dict[str, object], told: str) -> None:
     with pytest.raises(InvalidInput, match=told):
         check_query(replace(NEAREST, **change), PARCELS)  # type: ignore[arg-type]
+
+
+COUNTED = (Aggregate(AggregateFunction.COUNT, "", "n"),)
+KINDS: dict[str, Query | Stats] = {
+    "nearest": NEAREST,
+    "top": Stats("dltb", COUNTED, ("DLBM",), top=2),
+    "classes": Stats("dltb", COUNTED, bins=Bins("TBMJ", 5)),
+    "quantiles": Stats("dltb", (), quantiles=Quantiles("TBMJ", (0.1, 0.5, 1.0))),
+}
+VALUED = [{**row, "TBMJ": float(number * 7919 % 1000) / 100} for number, row in enumerate(PLOTS)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("failure", [None, LOST])
+async def test_a_replica_answers_for_a_lost_owner(kind: str, failure: Exception | None) -> None:
+    copy = Member("510100", VALUED[20:40])
+    mesh = Mesh(
+        Member("510000", VALUED[:20]),
+        Member("510100", VALUED[20:40], failure=failure),
+        Member("510700", VALUED[40:], holds=(copy,)),
+    )
+    heard = await mesh.ask(KINDS[kind])
+    assert heard.failure is None
+    assert heard.trailer.completeness.complete
+    assert heard.outcomes["510100"].outcome is (Outcome.REPLICA if failure else Outcome.ANSWERED)
+    whole = await Mesh(Member("510000", VALUED)).ask(KINDS[kind])
+    assert heard.rows == whole.rows
+    assert heard.trailer.digest == whole.trailer.digest
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_lost_member_fails_the_question_or_marks_its_answer(kind: str) -> None:
+    mesh = Mesh(Member("510000", VALUED[:20]), Member("510100", VALUED[20:], failure=LOST))
+    assert isinstance((await mesh.ask(KINDS[kind])).failure, IncompleteAnswer)
+    heard = await mesh.ask(replace(KINDS[kind], options=PARTIAL))
+    assert heard.failure is None
+    assert not heard.trailer.completeness.complete
+    assert heard.rows == (await Mesh(Member("510000", VALUED[:20])).ask(KINDS[kind])).rows

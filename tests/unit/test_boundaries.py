@@ -101,6 +101,28 @@ async def test_a_part_is_not_the_whole() -> None:
         await holders.resolve("510100")
 
 
+async def test_a_county_that_is_missing_inside_is_missed() -> None:
+    counties = GAZETTEER.find("510100")[0].counties
+    tiles = {code: shapely.box(*bounds) for code, bounds in counties.items()}
+    assert (await Holders({"510100/county": list(tiles.items())}).resolve("510100")).parts == len(tiles)
+    hole = tiles.pop("510104")
+    rest = [(code, shape.difference(hole)) for code, shape in tiles.items()]
+    with pytest.raises(UnknownBoundary, match="parts of county"):
+        await Holders({"510100/county": rest}).resolve("510100")
+    elsewhere = Holders({"510100/county": rest, "510104/county": [("510104", hole)]})
+    assert (await elsewhere.resolve("510100")).cut == {"510100/county": 3, "510104/county": 3}
+    recoded = Holders({"510100/county": [*rest, ("510199", hole)]})
+    assert (await recoded.resolve("510100")).parts == len(rest) + 1
+
+
+async def test_whoever_owns_the_division_is_asked_before_those_below() -> None:
+    holders = Holders(
+        {"510100/xzq": [("510100", whole("510100"))], "510104/xzq": [("510104001", shapely.box(0, 0, 1, 1))]}
+    )
+    assert (await holders.resolve("510100")).parts == 1
+    assert holders.asked == ["510100/xzq"]
+
+
 async def test_versions_that_are_given_are_asked_for() -> None:
     holders = Holders({"510100/xzq": [("510100", whole("510100"))]})
     assert (await holders.resolve("510100", {"510100/xzq": 2, "510000/dltb": 7})).cut == {"510100/xzq": 2}

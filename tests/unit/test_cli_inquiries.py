@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas
@@ -185,8 +186,27 @@ def test_classes_and_quantiles_from_python(node: CannedNode, script: Script) -> 
     assert third.quantiles == Quantiles("area_m2", (0.1,))
 
 
-@pytest.mark.parametrize("words", [["histogram", "landcover", "area_m2"], ["quantiles", "landcover", "area_m2"]])
+@pytest.mark.parametrize("words", [
+    ["histogram", "landcover", "area_m2"], ["quantiles", "landcover", "area_m2"], ["distinct", "landcover", "igbp"],
+    ["count", "landcover", "--estimate"], ["nearest", "landcover", "104", "30"],
+])  # fmt: skip
 def test_they_can_be_explained(node: CannedNode, words: list[str]) -> None:
     result = run(node, "explain", *words, "--analyze")
     assert result.exit_code == 3
     assert "concatenate by dataset" in result.stdout
+
+
+def test_counts_exactly_or_about(node: CannedNode, script: Script) -> None:
+    rows = pa.record_batch([pa.array([7])], ["count"])
+    script.frames = list(answer_frames([rows], rows.schema))
+    assert run(node, "count", "landcover", "--within", "510100", "--json").exit_code == 0
+    exact = script.questions.pop()
+    assert isinstance(exact, Stats)
+    assert (exact.aggregates, exact.estimate, exact.selection.division) == (COUNT, False, "510100")
+    assert run(node, "count", "landcover", "--estimate").exit_code == 0
+    about = script.questions.pop()
+    assert isinstance(about, Stats)
+    assert (about.aggregates, about.estimate) == ((), True)
+    with connect(node.address) as mesh:
+        mesh.count("landcover", estimate=True, division="510100").table()
+    assert script.questions.pop() == replace(about, selection=exact.selection)
