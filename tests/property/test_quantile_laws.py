@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guotu.model.errors import IncompleteAnswer, InvalidQuestion
+from guotu.model.errors import IncompleteAnswer, InvalidQuestion, StoreFailure
 from guotu.model.question import Aggregate, AggregateFunction, Bins, Quantiles, Stats
 from tests.support.scripted_mesh import LOST, PARTIAL, Heard, Mesh
 from tests.support.scripted_peers import Member
@@ -130,11 +130,11 @@ def test_a_lost_member_fails_or_marks_the_answer() -> None:
 
 
 class Leaving(Member):
-    """A member that is lost after its first answer, each time that it was there."""
+    """A member that fails after its first answer, each time that it was there; it is not asked again for that."""
 
     def table(self, question: Any) -> Any:
         if len(self.asked) % 2 == 0:
-            raise LOST
+            raise StoreFailure(detail="disk")
         return super().table(question)
 
 
