@@ -14,18 +14,17 @@ from federation.execution.answering import Answering
 from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
-from federation.execution.neighbours import Neighbours
-from federation.execution.overlays import OverlayWork, about
+from federation.execution.overlays import about
 from federation.execution.punctuality import Punctuality
 from federation.execution.retained import lacking, sentence
-from federation.execution.retrieval import Retrieval
-from federation.execution.statistics import Statistics
 from federation.notary import Notary
 from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.quantiles import Ranking
 from federation.selection import BoundSelection
 from federation.validate import check_options, check_question
+from federation.works import Works
+from federation.zone_checks import check_zone_source
 from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
@@ -44,7 +43,7 @@ from guotu.model.question import (
     AggregateFunction,
     CompletenessMode,
     Cut,
-    Nearest,
+    LayerOverlay,
     Options,
     Overlay,
     Query,
@@ -89,6 +88,7 @@ class Federation:
         self._tracing = tracing or NoTracing()
         self._punctuality = Punctuality()
         self._nearest = nearest
+        self._works = Works(self._collection, planner.extent, self._ask)
 
     def _collection(self, collection: str) -> Collection:
         found = self._catalogue.get(collection)
@@ -104,7 +104,7 @@ class Federation:
         """Answer a grouping question within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
-    def overlay(self, question: Overlay, timeout: float) -> AsyncIterator[Frame]:
+    def overlay(self, question: Overlay | LayerOverlay, timeout: float) -> AsyncIterator[Frame]:
         """Lay features over zones within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
@@ -132,7 +132,7 @@ class Federation:
         with self._tracing.span("plan", collection=collection.id) as span:
             asked, plan, selection = await self._planned(question if page is None else page.query, deadline)
             span.tell(steps=len(plan.steps), stale_registry=plan.stale_registry)
-        work = _work(asked, collection, selection)
+        work = self._works.of(asked, plan, selection, deadline)
         try:
             async with aclosing(self._answer(plan, asked.options, deadline, work)) as frames:
                 async for frame in frames:
@@ -160,6 +160,9 @@ class Federation:
     async def _planned(self, question: Question, deadline: Deadline) -> tuple[Question, Plan, BoundSelection]:
         """Return a question with the boundary of its division in that one's place, its plan and its selection."""
         collection = self._collection(question.collection)
+        if isinstance(question, LayerOverlay):
+            check_zone_source(question.zones, self._collection(question.zones.collection))
+            question = replace(question, zones=self._planner.pinned(question.zones, question.options))
         if not question.selection.boundary:
             return question, *self._planner.plan(question, collection)
         cut, closed = question.options.cut, question.options.closed
@@ -263,15 +266,3 @@ class Federation:
         if trailer is None or trailer.plan is None:
             raise Internal(detail="the answer ended without a trailer")
         return trailer.plan, replace(trailer, plan=None)
-
-
-def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:
-    match question:
-        case Query(nearest=Nearest()):
-            return Neighbours(question, collection, selection)
-        case Query():
-            return Retrieval(question, collection, selection)
-        case Stats():
-            return Statistics(question, collection, selection)
-        case Overlay():
-            return OverlayWork(question, collection, selection)
