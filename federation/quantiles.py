@@ -136,7 +136,7 @@ class Ranking:
             self._question,
             aggregates=(Aggregate(AggregateFunction.COUNT, "", _COUNT),),
             bins=Bins(self._field.name, 0, edges),
-            options=replace(self._question.options, cut=dict(first.header.cut)),
+            options=replace(self._question.options, cut=dict(first.header.cut), closed=bool(first.header.cut)),
         )
         return await step(self._ask, question, self._deadline)
 
