@@ -52,7 +52,7 @@ format: setup  ## format in place
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup  ## run a benchmark (BENCH=federation|registry|publish|replication|stores|table|fdw|scale|failover)
+bench: setup  ## run a benchmark (BENCH=federation|registry|publish|replication|stores|table|fdw|scale|overlay|failover)
 	@mkdir -p benchmarks/out
 	$(BIN)/python -m benchmarks $(BENCH) --out benchmarks/out/$(BENCH).json
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ("registry", "federation", "publish", "replication", "stores", "table", "fdw", "scale", "failover")
+NAMES = ("registry", "federation", "publish", "replication", "stores", "table", "fdw", "scale", "overlay", "failover")
 _TERMINATED = 143
 
 

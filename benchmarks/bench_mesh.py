@@ -17,6 +17,9 @@ from demo.settling import wait_until
 from guotu.model.collection import Collection
 from guotu.model.division import NATION
 
+_START_S = 300.0
+"""How long all nodes may take to be ready: machines that measure are often busy before."""
+
 
 @contextmanager
 def work_folder(keep: bool) -> Iterator[Path]:
@@ -31,7 +34,7 @@ def work_folder(keep: bool) -> Iterator[Path]:
 
 def start(mesh: LocalMesh, collection: Collection) -> None:
     """Start all processes; return once every node takes questions and knows the collection."""
-    mesh.start()
+    mesh.start(_START_S)
     apply_catalogue(mesh, next(iter(mesh.nodes)))
     wait_until(lambda: all(_knows(mesh, node, collection.id) for node in mesh.nodes), "the catalogue at every node")
 
@@ -66,7 +69,7 @@ def restart(mesh: LocalMesh, collection: Collection) -> None:
     for node in mesh.nodes:
         mesh.stop(node)
     mesh.start_nodes()
-    mesh.wait_ready()
+    mesh.wait_ready(timeout=_START_S)
     wait_until(lambda: _reachable(mesh) == set(mesh.nodes), "all nodes registered again")
     wait_until(lambda: _known_rows(mesh, collection.id) == before, "all datasets known again")
 

@@ -29,7 +29,7 @@ from guotu.model.answer import Frame
 from guotu.model.collection import Collection
 from guotu.model.plan import Plan
 from guotu.model.ports import DirectoryView
-from guotu.model.question import Overlay, Query, Question, Stats
+from guotu.model.question import LayerOverlay, Overlay, Query, Question, Stats
 from guotu.v1 import query_pb2, query_pb2_grpc
 from guotu.wire.answers import frame_to_proto
 from guotu.wire.endpoint import bind, new_server
@@ -90,7 +90,7 @@ class CountedPeers:
         frames = self._peers.stats(address, question, timeout)
         return self._counted(frames, stats_to_proto(question).ByteSize()) if self.counting else frames
 
-    def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
+    def overlay(self, address: str, question: Overlay | LayerOverlay, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node."""
         return self._peers.overlay(address, question, timeout)
 

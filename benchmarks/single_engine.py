@@ -69,6 +69,14 @@ class SingleEngine:
         self._connection.execute("CHECKPOINT")
         return int(self.fetch(f"SELECT count(*) AS n FROM {TABLE}")["n"][0].as_py())
 
+    def replace_shapes(self, name: str, rows: pa.Table) -> None:
+        """Make a table `name` of rows with the columns `name` and `wkb`: columns `name` and `area`, a geometry."""
+        self._connection.register("given", rows)
+        self._connection.execute(
+            f"CREATE OR REPLACE TABLE {name} AS SELECT name, ST_GeomFromWKB(wkb) AS area FROM given"
+        )
+        self._connection.unregister("given")
+
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the rows of a statement, all in memory."""
         return self._connection.execute(sql, list(parameters)).to_arrow_table()

@@ -23,10 +23,11 @@ from benchmarks.pg_cluster import PgCluster, reachable_folder
 from demo.ports import PortPool
 from guotu.model.collection import Collection, Family, Field, FieldType, GeometryType
 from guotu.model.expression import Spatial, SpatialRelation
-from guotu.model.overlay import Tabulation, scanned_fields
+from guotu.model.overlay import scanned_fields
 from guotu.model.ports import FeatureStore, Grouping, Scan
 from guotu.model.question import Aggregate, AggregateFunction, SortKey
 from guotu.model.schema import PLACE
+from guotu.model.tabulation import Tabulation
 from guotu.model.zones import Zones, zones_of
 from node.stores.duckdb.options import DuckDbOptions
 from node.stores.duckdb.store import DuckDbStore

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from guotu.model.crs import MESH_CRS
-from guotu.model.question import CompletenessMode, Overlay, Query, Question, Scope, Selection, Stats
+from guotu.model.question import CompletenessMode, LayerOverlay, Overlay, Query, Question, Scope, Selection, Stats
 
 
 def command_of(question: Question, polygon: Path | None = None, explain: bool = False) -> str:
@@ -43,6 +43,11 @@ def _kind_words(question: Question, polygon: Path | None) -> list[str]:
             if polygon is None:
                 raise ValueError("the zones of an overlay need a file on the command line")
             return ["overlay", str(polygon), "--with", question.collection, *_group_words(question.group_by)]
+        case LayerOverlay(zones=source):
+            zones = source.dataset or source.collection
+            words = ["--zones-from", f"{zones}@{source.filter}" if source.filter else zones]
+            words += ["--zones-by", ",".join(source.group_by)] if source.group_by else []
+            return ["overlay", *words, "--with", question.collection, *_group_words(question.group_by)]
 
 
 def _group_words(names: tuple[str, ...]) -> list[str]:

@@ -15,18 +15,16 @@ from federation.execution.answering import Answering
 from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
-from federation.execution.neighbours import Neighbours
-from federation.execution.overlays import OverlayWork, about
+from federation.execution.overlays import about
 from federation.execution.punctuality import Punctuality
 from federation.execution.retained import lacking, sentence
-from federation.execution.retrieval import Retrieval
-from federation.execution.statistics import Statistics
 from federation.notary import Notary
 from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.quantiles import Ranking
-from federation.selection import BoundSelection
 from federation.validate import check_options, check_question
+from federation.works import Works
+from federation.zone_checks import check_zone_source
 from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
@@ -46,7 +44,7 @@ from guotu.model.question import (
     Bins,
     CompletenessMode,
     Cut,
-    Nearest,
+    LayerOverlay,
     Options,
     Overlay,
     Quantiles,
@@ -92,6 +90,7 @@ class Federation:
         self._tracing = tracing or NoTracing()
         self._punctuality = Punctuality()
         self._nearest = nearest
+        self._works = Works(self._collection, planner.extent, self._ask)
 
     def _collection(self, collection: str) -> Collection:
         found = self._catalogue.get(collection)
@@ -107,7 +106,7 @@ class Federation:
         """Answer a grouping question within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
-    def overlay(self, question: Overlay, timeout: float) -> AsyncIterator[Frame]:
+    def overlay(self, question: Overlay | LayerOverlay, timeout: float) -> AsyncIterator[Frame]:
         """Lay features over zones within `timeout` seconds; see FeatureQuery."""
         return self._ask(question, timeout)
 
@@ -166,6 +165,7 @@ class Federation:
                 return self._estimate(question, deadline), None
             case Stats(bins=Bins(count=count) as bins) if count:
                 question = await with_edges(question, bins, collection, self._ask_stats, deadline)
+                check_question(question, collection)
         return self._planned(question, deadline)
 
     def _ask_stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
@@ -173,12 +173,19 @@ class Federation:
 
     def _planned(self, question: Question, deadline: Deadline) -> tuple[AsyncIterator[Frame], Work]:
         """Plan a question; returns the answer to come, and the work that it takes."""
-        collection = self._collection(question.collection)
+        collection, question = self._collection(question.collection), self._pinned(question)
         with self._tracing.span("plan", collection=collection.id) as span:
             plan, selection = self._planner.plan(question, collection)
             span.tell(steps=len(plan.steps), stale_registry=plan.stale_registry)
-        work = _work(question, collection, selection)
+        work = self._works.of(question, plan, selection, deadline)
         return self._answer(plan, question.options, deadline, work), work
+
+    def _pinned(self, question: Question) -> Question:
+        """Return a question whose zones, if they are another layer's, have their versions."""
+        if not isinstance(question, LayerOverlay):
+            return question
+        check_zone_source(question.zones, self._collection(question.zones.collection))
+        return replace(question, zones=self._planner.pinned(question.zones, question.options))
 
     def _estimate(self, question: Stats, deadline: Deadline) -> AsyncIterator[Frame]:
         """Begin to answer with an estimate: nobody is asked."""
@@ -247,7 +254,7 @@ class Federation:
         if isinstance(question, Query) and question.page is not None:
             raise InvalidQuestion(part="page", detail="只能说明整个问题 a page is not explained, its whole question is")
         deadline = Deadline.after(timeout)
-        question, found = await self._located(question, deadline)
+        question, found = await self._located(self._pinned(question), deadline)
         plan, _ = self._planner.plan(question, self._collection(question.collection))
         plan = plan if found is None else told_plan(plan, found)
         steps = await asyncio.gather(*[self._explain_step(step, question, deadline) for step in plan.steps])
@@ -283,15 +290,3 @@ class Federation:
         if trailer is None or trailer.plan is None:
             raise Internal(detail="the answer ended without a trailer")
         return trailer.plan, replace(trailer, plan=None)
-
-
-def _work(question: Question, collection: Collection, selection: BoundSelection) -> Work:
-    match question:
-        case Query(nearest=Nearest()):
-            return Neighbours(question, collection, selection)
-        case Query():
-            return Retrieval(question, collection, selection)
-        case Stats():
-            return Statistics(question, collection, selection)
-        case Overlay():
-            return OverlayWork(question, collection, selection)

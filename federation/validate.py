@@ -32,6 +32,8 @@ from guotu.model.question import (
     MAX_SORT_KEYS,
     AggregateFunction,
     Bins,
+    Cut,
+    LayerOverlay,
     Nearest,
     Options,
     Overlay,
@@ -189,13 +191,40 @@ def check_overlay(overlay: Overlay, collection: Collection) -> None:
         UnknownField: a field does not exist.
     """
     _bounded("group_by", len(overlay.group_by), MAX_GROUP_COLUMNS)
+    check_areal(collection)
+    overlay_schema(collection, overlay.group_by, overlay.shares)
+    check_cut(overlay.left_to, collection)
+    check_options(overlay.options, collection)
+
+
+def check_layer_overlay(overlay: LayerOverlay, collection: Collection) -> None:
+    """Check a layer overlay, but for what its zones are taken from.
+
+    Raises:
+        InvalidQuestion: an option is out of its bounds, or the collection has no areas.
+        UnknownField: a field does not exist.
+    """
+    _bounded("group_by", len(overlay.group_by) + len(overlay.zones.group_by), MAX_GROUP_COLUMNS)
+    check_areal(collection)
+    overlay_schema(collection, overlay.group_by, shares=False)
+    check_cut(overlay.left_to, collection)
+    check_options(overlay.options, collection)
+
+
+def check_cut(cut: Cut, collection: Collection) -> None:
+    """Check versions of datasets of one collection; raises InvalidQuestion."""
+    check_options(Options(cut=cut), collection)
+    for dataset in cut:
+        check_options(Options(dataset=dataset), collection)
+
+
+def check_areal(collection: Collection) -> None:
+    """Check that features have areas; raises InvalidQuestion."""
     if collection.geometry is not GeometryType.POLYGON:
         detail = (
             f"{collection.id} 须为面图层 is not a layer of polygons ({collection.geometry}); count with stats --within"
         )
         raise InvalidQuestion(part="collection", detail=detail)
-    overlay_schema(collection, overlay.group_by, overlay.shares)
-    check_options(overlay.options, collection)
 
 
 def check_question(question: Question, collection: Collection) -> None:
@@ -208,6 +237,8 @@ def check_question(question: Question, collection: Collection) -> None:
             check_stats(question, collection)
         case Overlay():
             check_overlay(question, collection)
+        case LayerOverlay():
+            check_layer_overlay(question, collection)
 
 
 def _check_boundary(selection: Selection, collection: Collection) -> None:

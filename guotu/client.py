@@ -28,6 +28,7 @@ from guotu.model.plan import Plan
 from guotu.model.question import Overlay, Page, Query, Question, Scope, Stats
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
 from guotu.model.zones import zones_of
+from guotu.overlays.runs import in_runs
 from guotu.wire.blocking import BlockingCalls, OnBusy
 from guotu.wire.endpoint import TlsFiles
 
@@ -64,6 +65,8 @@ class Client(Inquiries):
 
     def frames(self, question: Question, timeout: float | None = None) -> Iterator[Frame]:
         """Yield the frames of an answer as they come; closing the iterator cancels the question."""
+        if isinstance(question, Overlay):
+            return in_runs(question, lambda run: self._calls.ask(run, timeout))
         return self._calls.ask(question, timeout)
 
     def query(
@@ -190,7 +193,8 @@ class Client(Inquiries):
 
         Args:
             collection: id of a collection of polygons.
-            zones: shapely polygons or multipolygons, EPSG:4490 lon/lat; at most 100,000, and 32 MiB. They may overlap.
+            zones: shapely polygons or multipolygons, EPSG:4490 lon/lat; they may overlap. More than 100,000 or 32 MiB
+                are asked in several requests, each with the deadline, at one cut; one zone has at most 32 MiB.
             names: of the zones, unique; "1", "2" and so on if none are given.
             group_by: fields, or the levels "province", "prefecture", "county".
 
@@ -200,7 +204,7 @@ class Client(Inquiries):
 
         Raises:
             InvalidQuestion: names or zones have faults; all are told.
-            TooLarge: there are too many, or they are too large.
+            TooLarge: there are too many (5 million), or one is too large.
         """
         shapes = np.atleast_1d(np.asarray(zones, dtype=object))
         named = [str(name) for name in (range(1, len(shapes) + 1) if names is None else names)]

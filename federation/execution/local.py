@@ -11,6 +11,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from federation.execution.nearest import nearest_rows
+from federation.execution.owned import KeyRows, Owned
 from federation.execution.reading import Reading
 from federation.execution.settling import settled
 from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
@@ -19,11 +20,12 @@ from guotu.model.collection import Collection
 from guotu.model.digest import SegmentDigest
 from guotu.model.division import split_dataset
 from guotu.model.grouping import require_field
-from guotu.model.overlay import Tabulation
 from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.ports import FeatureStore, Grouping, Scan
 from guotu.model.question import MAX_GROUPS, CompletenessMode, Nearest, Overlay
 from guotu.model.schema import OWNER
+from guotu.model.tabulation import Tabulation
+from guotu.model.zones import Zones
 
 HELD_HERE = "HELD_HERE"
 """Why a replica answered: the node asked holds it."""
@@ -118,27 +120,51 @@ async def group_frames(
 
 
 async def overlay_frames(
-    store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, overlay: Overlay
+    store: FeatureStore, step: PlanStep, collection: Collection, scan: Scan, overlay: Overlay, key_rows: KeyRows
 ) -> AsyncIterator[Frame]:
-    """Yield the groups by zone of a dataset held here, the node's own or a replica, then a trailer.
-
-    Features are read and laid over the zones side by side, a batch at a time.
-    """
+    """Yield the groups by zone of a dataset held here, the node's own or a replica, then a trailer."""
     (expected,) = step.expected
     started = time.perf_counter()
-    tabulation = await asyncio.to_thread(Tabulation, overlay.zones, collection, overlay.group_by, MAX_GROUPS)
+    owned = Owned(expected.dataset, collection, overlay.left_to, key_rows)
+    scan = replace(scan, fields=owned.columns(scan.fields))
+    found, store_s = await tabulated(store, expected, collection, scan, overlay.zones, overlay.group_by, owned)
+    for notice in owned.notices:
+        yield notice
+    async for frame in groups_frames(step, await asyncio.to_thread(found.table), started, store_s):
+        yield frame
+
+
+async def groups_frames(step: PlanStep, groups: pa.Table, started: float, store_s: float) -> AsyncIterator[Frame]:
+    """Yield the groups of a dataset held here, then a trailer; `started` as `time.perf_counter()`."""
+    (expected,) = step.expected
+    for part in groups.to_batches(max_chunksize=_GROUPS):
+        yield Batch(expected.dataset, part)
+    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, store_s, ())
+
+
+async def tabulated(
+    store: FeatureStore,
+    expected: ExpectedDataset,
+    collection: Collection,
+    scan: Scan,
+    zones: Zones,
+    group_by: tuple[str, ...],
+    owned: Owned,
+) -> tuple[Tabulation, float]:
+    """Return a dataset's own features laid over zones, and the seconds that the store took for them.
+
+    They are read and laid over side by side, a batch at a time.
+    """
+    tabulation = await asyncio.to_thread(Tabulation, zones, collection, group_by, MAX_GROUPS)
     scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
     reading = Reading(store.scan(expected.dataset, expected.version, collection, scan))
     try:
         async with aclosing(reading):
             async for batch in reading:
-                await asyncio.to_thread(tabulation.add, batch)
+                await asyncio.to_thread(tabulation.add, await owned.own(batch))
     finally:
         tabulation.stop()  # the thread goes on where nobody waits for it any more
-    groups = await asyncio.to_thread(tabulation.table)
-    for part in groups.to_batches(max_chunksize=_GROUPS):
-        yield Batch(expected.dataset, part)
-    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, reading.seconds, ())
+    return tabulation, reading.seconds
 
 
 def _trailer(

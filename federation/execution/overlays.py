@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from federation.execution.answering import Answering
 from federation.execution.groups import merge_groups
 from federation.execution.local import overlay_frames
+from federation.execution.owned import KeyRows
 from federation.execution.statistics import parts_of
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame, Segment
@@ -23,17 +24,18 @@ from guotu.model.ports import FeatureStore, PeerClient, Scan
 from guotu.model.question import Aggregate, AggregateFunction, Options, Overlay
 from guotu.model.zones import ZONE, Zones
 
-_MERGED = (Aggregate(AggregateFunction.COUNT, "", COUNT), Aggregate(AggregateFunction.SUM, AREA, AREA))
+MERGED = (Aggregate(AggregateFunction.COUNT, "", COUNT), Aggregate(AggregateFunction.SUM, AREA, AREA))
 _ROWS = 16_384
 
 
 class OverlayWork:
     """What an overlay asks of its members, and how their groups become the answer."""
 
-    def __init__(self, overlay: Overlay, collection: Collection, selection: BoundSelection) -> None:
+    def __init__(self, overlay: Overlay, collection: Collection, selection: BoundSelection, key_rows: KeyRows) -> None:
         self.collection = collection
         self.overlay = overlay
         self._selection = selection
+        self._key_rows = key_rows
         self.schema = overlay_schema(collection, overlay.group_by, overlay.shares)
         self.member_schema = overlay_schema(collection, overlay.group_by, shares=False)
         fields = scanned_fields(collection, overlay.group_by)
@@ -41,7 +43,7 @@ class OverlayWork:
 
     def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
         """Begin to answer from a dataset that is held here."""
-        return overlay_frames(store, step, self.collection, self.scan, self.overlay)
+        return overlay_frames(store, step, self.collection, self.scan, self.overlay, self._key_rows)
 
     def ask(self, peers: PeerClient, step: PlanStep, options: Options, seconds: float) -> AsyncIterator[Frame]:
         """Begin to ask a member about the zones that it may have a part in."""
@@ -49,7 +51,7 @@ class OverlayWork:
 
     def relay(self, options: Options, step: PlanStep) -> OverlayWork:
         """Return the work of a node that is asked as a member."""
-        return OverlayWork(self._member_overlay(options, step), self.collection, self._selection)
+        return OverlayWork(self._member_overlay(options, step), self.collection, self._selection, self._key_rows)
 
     def _member_overlay(self, options: Options, step: PlanStep) -> Overlay:
         return replace(about(self.overlay, step), shares=False, options=options)
@@ -64,18 +66,24 @@ class OverlayWork:
         if answering.doomed or (answering.involved and not parts):
             return
         keys = (ZONE, *self.overlay.group_by)
-        merged = merge_groups(parts, keys, _MERGED, self.member_schema)
+        merged = merge_groups(parts, keys, MERGED, self.member_schema)
         answer = _ordered(merged, self.overlay.zones)
         if self.overlay.shares:
             answer = await asyncio.to_thread(_with_shares, answer, self.overlay, self.schema)
-        for rows in answer.combine_chunks().to_batches(max_chunksize=_ROWS):
-            answering.tally.digest(rows)
-            yield Batch("", rows)
+        for batch in in_batches(answer):
+            answering.tally.digest(batch.rows)
+            yield batch
+
+
+def in_batches(groups: pa.Table) -> Iterator[Batch]:
+    """Yield merged groups in batches."""
+    for rows in groups.combine_chunks().to_batches(max_chunksize=_ROWS):
+        yield Batch("", rows)
 
 
 def about(overlay: Overlay, step: PlanStep) -> Overlay:
-    """Return an overlay with the zones of a step alone."""
-    return overlay if step.zones is None else replace(overlay, zones=overlay.zones.take(step.zones))
+    """Return an overlay with what a step's member has to know of the zones alone."""
+    return overlay if step.zones is None else replace(overlay, zones=overlay.zones.part(step.zones))
 
 
 def _ordered(groups: pa.Table, zones: Zones) -> pa.Table:
@@ -86,7 +94,9 @@ def _ordered(groups: pa.Table, zones: Zones) -> pa.Table:
 
 def _with_shares(groups: pa.Table, overlay: Overlay, schema: pa.Schema) -> pa.Table:
     """Add the share of each zone's own area; without group columns, a row for each zone that nothing meets, too."""
-    zones, units = overlay.zones, area_units(overlay.zones.shapes)
+    zones = overlay.zones
+    units = np.zeros(len(zones), np.int64)
+    np.add.at(units, zones.owners, area_units(zones.shapes))
     if not overlay.group_by:
         groups = _every_zone(groups, zones)
     own = areas_of(units).take(pc.index_in(groups[ZONE], zones.names).combine_chunks())

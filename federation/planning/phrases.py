@@ -5,7 +5,7 @@ from __future__ import annotations
 from federation.filter.phrase import geometry_phrase, phrase
 from federation.selection import BoundSelection
 from guotu.model.plan import Decision, PlanStep
-from guotu.model.question import Nearest, Overlay, Quantiles, Query, Question, Stats
+from guotu.model.question import LayerOverlay, Nearest, Overlay, Quantiles, Query, Question, Stats
 
 
 def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...]:
@@ -25,6 +25,10 @@ def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...
     phrases.append(f"group by {_bins_phrase(question) or ', '.join(question.group_by) or '()'}")
     if isinstance(question, Overlay):
         return (f"overlay with {len(question.zones)} zones", *phrases, "partials count, area")
+    if isinstance(question, LayerOverlay):
+        source = question.zones
+        zones = [f"overlay with {source.collection}", *([f"zones with {source.filter}"] if source.filter else [])]
+        return (*zones, f"zones by {', '.join(source.group_by) or '()'}", *phrases, "partials count, area")
     partials = [f"{item.function}({item.field or '*'})" for item in question.aggregates]
     phrases.append(f"partials {', '.join(partials)}")
     return tuple(phrases)
@@ -36,7 +40,7 @@ def quantiles_phrase(quantiles: Quantiles) -> str:
     return f"quantiles {shares} of {quantiles.field}, by counts of ever narrower classes"
 
 
-def _bins_phrase(question: Stats | Overlay) -> str:
+def _bins_phrase(question: Stats | Overlay | LayerOverlay) -> str:
     bins = question.bins if isinstance(question, Stats) else None
     if bins is None:
         return ""

@@ -16,7 +16,7 @@ from federation.planning.reach import reach_of
 from federation.planning.standbys import Standbys
 from federation.planning.topology import Topology
 from federation.planning.turning import turned
-from federation.planning.zoning import with_zones
+from federation.planning.zoning import advertised_grounds, with_zones
 from federation.selection import BoundSelection, bind_selection, near
 from guotu.model.collection import Collection
 from guotu.model.division import dataset_id, split_dataset, stands_above
@@ -24,8 +24,8 @@ from guotu.model.errors import InvalidQuestion, UnknownDataset
 from guotu.model.gateway import gateway
 from guotu.model.plan import Decision, ExpectedDataset, Plan, PlanStep
 from guotu.model.ports import Directory, DirectoryView
-from guotu.model.question import Cut, Options, Overlay, Query, Question, Scope
-from guotu.model.records import DatasetRecord
+from guotu.model.question import Cut, LayerOverlay, Options, Overlay, Query, Question, Scope, ZoneSource
+from guotu.model.records import DatasetRecord, Extent
 
 Holdings = Callable[[], Mapping[str, DatasetRecord]]
 """The node's own datasets by collection id: its own truth, ahead of the registry."""
@@ -69,11 +69,11 @@ class Planner:
         reach = None
         if isinstance(question, Query) and question.nearest is not None:
             selection, reach = near(selection, question.nearest), reach_of(question, selection, heads)
-        zones = shapely.STRtree(question.zones.shapes) if isinstance(question, Overlay) else None
+        zones = self._zone_grounds(question, view)
         steps = self._steps(question, view, Prunable.of(selection, zones, reach))
         steps = tuple(turned(steps, question))
-        if zones is not None:
-            steps = with_zones(steps, zones, heads)
+        if isinstance(question, Overlay) and zones is not None:
+            steps = with_zones(steps, question.zones, zones, heads)
         plan = Plan(
             node=self.node,
             collection=collection.id,
@@ -84,8 +84,53 @@ class Planner:
             stale_registry=view.stale,
             directory_as_of_ms=view.as_of_ms,
             planning_ms=(time.perf_counter() - started) * 1000,
+            zones=question.zones.cut if isinstance(question, LayerOverlay) else {},
         )
         return plan, selection
+
+    def pinned(self, source: ZoneSource, options: Options) -> ZoneSource:
+        """Return where zones are taken from, with a cut: of all datasets in the directory, as neighbours have a part.
+
+        With the scope SELF only what the node has itself, with a closed cut only what it names.
+
+        Raises:
+            UnknownDataset: the one dataset is not known.
+            InvalidQuestion: nobody has a dataset of the collection.
+        """
+        if source.cut:
+            return source
+        known = {
+            record.dataset: record for record in self._holdings().values() if record.collection == source.collection
+        }
+        if options.scope is Scope.SUBTREE:
+            known = {**self._directory.view().datasets.get(source.collection, _NO_DATASETS), **known}
+        if options.closed:
+            known = {name: record for name, record in known.items() if name in options.cut}
+        if source.dataset:
+            if source.dataset not in known:
+                raise UnknownDataset(dataset=source.dataset)
+            known = {source.dataset: known[source.dataset]}
+        if not known:
+            detail = f"没有数据集 nobody has a dataset of {source.collection}"
+            raise InvalidQuestion(part="zones", detail=detail)
+        return replace(source, cut={name: options.cut.get(name, known[name].version) for name in sorted(known)})
+
+    def extent(self, expected: ExpectedDataset) -> Extent | None:
+        """Return where the features of a dataset held here lie; None if it is not the version that is advertised."""
+        owner, collection = split_dataset(expected.dataset)
+        held = self._holdings().get(collection) if owner == self.node else self._replicas().get(expected.dataset)
+        return held.extent if held is not None and held.version == expected.version else None
+
+    def _zone_grounds(self, question: Question, view: DirectoryView) -> shapely.STRtree | None:
+        """Return polygons of which every feature of an overlay's answer meets one; None if there is no such bound."""
+        match question:
+            case Overlay():
+                return shapely.STRtree(question.zones.pieces.shapes)
+            case LayerOverlay():
+                return advertised_grounds(
+                    question.zones.cut, view.datasets.get(question.zones.collection, _NO_DATASETS)
+                )
+        return None
 
     def advertised(self, collection: str) -> dict[tuple[str, int], DatasetRecord]:
         """Return what is known of the datasets of a collection, by id and version."""

@@ -1,4 +1,4 @@
-"""Which zones a member is asked about: those that meet what is advertised of its datasets."""
+"""Which zones, and pieces of large ones, a member is asked about: those that meet what it advertises."""
 
 from __future__ import annotations
 
@@ -7,37 +7,60 @@ from dataclasses import replace
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from federation.planning.candidates import Candidates
 from federation.planning.prune import grounds_of
 from guotu.model.plan import Decision, PlanStep
+from guotu.model.question import Cut
 from guotu.model.records import DatasetRecord
+from guotu.model.zones import Zones
 
 
 def with_zones(
-    steps: Sequence[PlanStep], zones: shapely.STRtree, records: Mapping[str, DatasetRecord]
+    steps: Sequence[PlanStep], zones: Zones, pieces: shapely.STRtree, records: Mapping[str, DatasetRecord]
 ) -> tuple[PlanStep, ...]:
-    """Return steps with the numbers of the zones that members are asked about.
+    """Return steps with the numbers of the pieces of zones that members are asked about.
 
     Args:
         steps: of a plan.
-        zones: polygons, EPSG:4490, lon/lat.
+        zones: of the question.
+        pieces: `zones.pieces` as a tree.
         records: what is advertised of datasets, by id.
     """
-    return tuple(_with_zones(step, zones, records) if step.decision is Decision.ASK else step for step in steps)
+    return tuple(_with_zones(step, zones, pieces, records) if step.decision is Decision.ASK else step for step in steps)
 
 
-def _with_zones(step: PlanStep, zones: shapely.STRtree, records: Mapping[str, DatasetRecord]) -> PlanStep:
-    advertised = [records.get(item.dataset) for item in step.expected if item.keep]
-    heads = [record for record in advertised if record is not None and step.versions[record.dataset] == record.version]
-    if len(heads) < len(advertised):
-        return step  # what is advertised describes the head; another version may have lain elsewhere
-    candidates = Candidates(heads)
-    grounds = grounds_of(candidates, np.arange(len(heads)))
-    if shapely.is_missing(grounds).any():
+def _with_zones(
+    step: PlanStep, zones: Zones, pieces: shapely.STRtree, records: Mapping[str, DatasetRecord]
+) -> PlanStep:
+    grounds = _grounds(step.cut, records)
+    if grounds is None:
         return step
-    met = np.unique(zones.query(grounds, predicate="intersects")[1])
-    if len(met) == len(zones.geometries):
+    met = np.unique(pieces.query(grounds, predicate="intersects")[1])
+    if len(met) == len(pieces.geometries):
         return step
-    detail = f"{step.detail}; {len(met)} of {len(zones.geometries)} zones"
+    concerned = len(np.unique(zones.pieces.owners[met]))
+    clipped = "" if zones.pieces.whole else f", {len(met)} of {len(pieces.geometries)} pieces of them"
+    detail = f"{step.detail}; {concerned} of {len(zones)} zones{clipped}"
     return replace(step, detail=detail, zones=tuple(met.tolist()))
+
+
+def advertised_grounds(cut: Cut, records: Mapping[str, DatasetRecord]) -> shapely.STRtree | None:
+    """Return polygons that cover all features of some datasets; None if that is not known of one of them.
+
+    Args:
+        cut: the datasets, with versions.
+        records: what is advertised of datasets, by id.
+    """
+    grounds = _grounds(cut, records)
+    return None if grounds is None else shapely.STRtree(grounds)
+
+
+def _grounds(cut: Cut, records: Mapping[str, DatasetRecord]) -> NDArray[np.object_] | None:
+    advertised = [records.get(dataset) for dataset in cut]
+    heads = [record for record in advertised if record is not None and cut[record.dataset] == record.version]
+    if len(heads) < len(advertised):
+        return None  # what is advertised describes the head; another version may have lain elsewhere
+    grounds = grounds_of(Candidates(heads), np.arange(len(heads)))
+    return None if shapely.is_missing(grounds).any() else grounds

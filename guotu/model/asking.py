@@ -7,8 +7,18 @@ from typing import Any
 
 import shapely
 
+from guotu.model.division import split_dataset
 from guotu.model.errors import InvalidQuestion
-from guotu.model.question import Aggregate, AggregateFunction, CompletenessMode, Options, Scope, Selection, SortKey
+from guotu.model.question import (
+    Aggregate,
+    AggregateFunction,
+    CompletenessMode,
+    Options,
+    Scope,
+    Selection,
+    SortKey,
+    ZoneSource,
+)
 from guotu.model.records import Extent
 
 
@@ -80,3 +90,16 @@ def aggregates(
     for function, names in fields.items():
         wanted.extend(Aggregate(function, name, f"{function}_{name}") for name in names)
     return tuple(wanted)
+
+
+def zone_source(name: str, group_by: Iterable[str], where: str) -> ZoneSource:
+    """Return zones that are the features of a collection, or of one dataset ("510000/yjjbnt").
+
+    Raises:
+        InvalidQuestion: the dataset's name is none.
+    """
+    try:
+        collection = split_dataset(name)[1] if "/" in name else name
+    except ValueError as failure:
+        raise InvalidQuestion(part="zones", detail=str(failure)) from failure
+    return ZoneSource(collection, tuple(group_by), where, name if "/" in name else "")

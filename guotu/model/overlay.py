@@ -9,21 +9,19 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
 from guotu.model.area import ellipsoidal_area_m2
 from guotu.model.collection import GEOMETRY, Collection
-from guotu.model.division import prefix_length
-from guotu.model.errors import InvalidQuestion, TooLarge
+from guotu.model.errors import InvalidQuestion
 from guotu.model.grouping import division_level, grouping_schema
-from guotu.model.pieces import cut_up, robust
+from guotu.model.pieces import robust
 from guotu.model.zones import ZONE, Objects, Zones
 
 COUNT, AREA, SHARE = "count", "area_m2", "share"
@@ -37,7 +35,6 @@ _PAIRS = 1 << 15
 _TREE_PIECES = 4096
 """Pieces of zones that are looked through at a time."""
 _UNKNOWN = -1
-_COMPACT_ROWS = 200_000
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -66,10 +63,36 @@ def overlay_schema(collection: Collection, group_by: tuple[str, ...], shares: bo
 
 def scanned_fields(collection: Collection, group_by: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns that an overlay needs of each feature."""
-    return (*dict.fromkeys(_column_of(collection, name) for name in group_by), GEOMETRY)
+    return (*dict.fromkeys(column_of(collection, name) for name in group_by), GEOMETRY)
 
 
-def _column_of(collection: Collection, name: str) -> str:
+def zone_column(name: str) -> str:
+    """Return the column of an answer that holds a group column of zones which are features themselves."""
+    return f"zone_{name}"
+
+
+def layer_schema(
+    zones: Collection, zones_by: tuple[str, ...], collection: Collection, group_by: tuple[str, ...]
+) -> pa.Schema:
+    """Return the schema of a layer overlay: `zone_` and the name of each group column of the zones, then the others.
+
+    Those are the group columns of the collection, `count` (int64, of pairs of a zone and a feature) and `area_m2`
+    (decimal128(38, 4)).
+
+    Raises:
+        UnknownField: no such field.
+        InvalidQuestion: a level does not suit its collection, or a column would stand twice.
+    """
+    labels = [field.with_name(zone_column(field.name)) for field in grouping_schema(zones, zones_by, ())]
+    fields = [*labels, *list(overlay_schema(collection, group_by, shares=False))[1:]]
+    names = [field.name for field in fields]
+    if len(set(names)) < len(names):
+        raise InvalidQuestion(part="group_by", detail=f"a column name stands twice: {', '.join(names)}")
+    return pa.schema(fields)
+
+
+def column_of(collection: Collection, name: str) -> str:
+    """Return the column that a group column is made of."""
     return name if division_level(collection, name) is None else collection.division_field
 
 
@@ -100,9 +123,9 @@ class Overlayer:
     """Lays features over the same zones, batch by batch."""
 
     def __init__(self, zones: Zones) -> None:
-        self._zones = zones.shapes.copy()
-        shapely.prepare(self._zones)
-        self._pieces, self._zone_of = cut_up(self._zones)
+        self._count = len(zones)
+        self._pieces, self._zone_of = zones.pieces.shapes, zones.pieces.owners
+        shapely.prepare(self._pieces)
         self._trees = [(start, shapely.STRtree(self._pieces[start:end])) for start, end in self._runs()]
 
     def common(self, shapes: Objects) -> Iterator[Common]:
@@ -113,14 +136,11 @@ class Overlayer:
         own = np.full(len(shapes), _UNKNOWN)
         for feature, piece in self._near(shapes):
             # One number for each pair of a feature and a zone; a pair may have several pieces of the zone.
-            pairs, of_pair = np.unique(feature * len(self._zones) + self._zone_of[piece], return_inverse=True)
-            features, zones = np.divmod(pairs, len(self._zones))
-            inside, crossing = self._placed(shapes[features], zones)
-            number = np.full(len(pairs), -1)
-            number[crossing] = np.arange(len(crossing))
-            cut = np.flatnonzero(number[of_pair] >= 0)
+            pairs, of_pair = np.unique(feature * self._count + self._zone_of[piece], return_inverse=True)
+            features, zones = np.divmod(pairs, self._count)
+            inside, cut = self._placed(shapes[feature], piece, of_pair, len(pairs))
             cuts = robust(shapely.intersection, self._pieces[piece[cut]], shapes[feature[cut]])
-            of_crossing = number[of_pair[cut]]
+            crossing, of_crossing = np.unique(of_pair[cut], return_inverse=True)
             left = shapely.area(shapes[features[crossing]])
             lost = left - _sums(of_crossing, shapely.area(cuts), len(crossing))
             inside[crossing] = np.abs(lost) <= left * _NOTHING
@@ -132,7 +152,7 @@ class Overlayer:
 
     def _runs(self) -> Iterator[tuple[int, int]]:
         """Yield runs of pieces that are looked through together; the pieces of a zone stand in one."""
-        first = np.searchsorted(self._zone_of, np.arange(len(self._zones)))
+        first = np.searchsorted(self._zone_of, np.arange(self._count))
         starts = first[np.unique(first // _TREE_PIECES, return_index=True)[1]].tolist()
         yield from zip(starts, [*starts[1:], len(self._pieces)], strict=True)
 
@@ -152,11 +172,15 @@ class Overlayer:
                 yield feature[done:end], piece[done:end]
                 done = end
 
-    def _placed(self, shapes: Objects, zones: Ints) -> tuple[Mask, Ints]:
-        """Return which of some pairs of features and zones lie well inside, and the numbers of those that may cross."""
-        inside = robust(shapely.contains_properly, self._zones[zones], shapes).astype(np.bool_)
-        unsure = np.flatnonzero(~inside)
-        meet = robust(shapely.intersects, self._zones[zones[unsure]], shapes[unsure]).astype(np.bool_)
+    def _placed(self, shapes: Objects, piece: Ints, of_pair: Ints, count: int) -> tuple[Mask, Ints]:
+        """Return which pairs of a feature and a zone lie well inside, shape (count,), and the places to be cut.
+
+        `shapes` are met by the box of the `piece` beside them; `of_pair` tells the pair that each place is of.
+        """
+        inside = np.zeros(count, np.bool_)
+        inside[of_pair[robust(shapely.contains_properly, self._pieces[piece], shapes).astype(np.bool_)]] = True
+        unsure = np.flatnonzero(~inside[of_pair])
+        meet = robust(shapely.intersects, self._pieces[piece[unsure]], shapes[unsure]).astype(np.bool_)
         return inside, unsure[meet]
 
 
@@ -171,84 +195,6 @@ def _own(own: Ints, shapes: Objects, features: Ints) -> Ints:
     own[fresh] = area_units(shapes[fresh])
     known: Ints = own[features]
     return known
-
-
-class Tabulation:
-    """Groups of an overlay: counts and areas by zone and group, exact, added up as batches come."""
-
-    def __init__(self, zones: Zones, collection: Collection, group_by: tuple[str, ...], max_rows: int) -> None:
-        """Take the zones, the collection of the features, the group columns, and how many groups there may be.
-
-        Raises: as `overlay_schema`.
-        """
-        self._names = zones.names
-        self._overlayer = Overlayer(zones)
-        self._collection = collection
-        self._group_by = group_by
-        self._max_rows = max_rows
-        self._schema = overlay_schema(collection, group_by, shares=False)
-        self._parts: list[pa.Table] = []
-        self._gathered = 0
-        self._stopped = False
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Add features; `batch` has the columns `scanned_fields`, geometry as WKB.
-
-        Raises:
-            TooLarge: more groups than there may be.
-        """
-        shapes = np.asarray(shapely.from_wkb(batch.column(GEOMETRY).to_numpy(zero_copy_only=False)), dtype=object)
-        groups = [_group_column(batch, self._collection, name) for name in self._group_by]
-        for found in self._overlayer.common(shapes):
-            if self._stopped:
-                return
-            rows = pa.array(found.features)
-            values = [pa.array(np.ones(len(rows), np.int64)), areas_of(found.units)]
-            columns = [pa.array(found.zones), *(group.take(rows) for group in groups), *values]
-            self._gather(self._grouped([pa.Table.from_arrays(columns, self._schema.names)]))
-
-    def stop(self) -> None:
-        """Let an `add` that is under way in another thread end soon; what it gives is not whole."""
-        self._stopped = True
-
-    def table(self) -> pa.Table:
-        """Return one row a zone and group, not sorted; schema `overlay_schema` without shares.
-
-        Raises:
-            TooLarge: more groups than there may be.
-        """
-        if not self._parts:
-            return self._schema.empty_table()
-        self._compact()
-        merged = self._parts[0]
-        return merged.set_column(0, ZONE, self._names.take(merged.column(0).combine_chunks())).cast(self._schema)
-
-    def _gather(self, part: pa.Table) -> None:
-        self._parts.append(part)
-        self._gathered += part.num_rows
-        if self._gathered > _COMPACT_ROWS + 2 * self._parts[0].num_rows:
-            self._compact()
-
-    def _compact(self) -> None:
-        self._parts = [self._grouped(self._parts)]
-        self._gathered = self._parts[0].num_rows
-        if self._gathered > self._max_rows:
-            raise TooLarge(what="groups", size=f"> {self._max_rows}", limit=self._max_rows)
-
-    def _grouped(self, parts: Sequence[pa.Table]) -> pa.Table:
-        keys = [ZONE, *self._group_by]
-        grouped = pa.concat_tables(parts).group_by(keys, use_threads=False).aggregate([(COUNT, "sum"), (AREA, "sum")])
-        return grouped.select([*keys, f"{COUNT}_sum", f"{AREA}_sum"]).rename_columns([*keys, COUNT, AREA])
-
-
-def _group_column(batch: pa.RecordBatch, collection: Collection, name: str) -> pa.Array:
-    """Return a group column; a level is the prefix of the code, filled up with zeros."""
-    values = batch.column(_column_of(collection, name))
-    level = division_level(collection, name)
-    if level is None:
-        return values
-    prefix = pc.utf8_slice_codeunits(values, 0, prefix_length(level))
-    return pc.utf8_slice_codeunits(pc.binary_join_element_wise(prefix, "000000", ""), 0, 6)
 
 
 def _rounded(areas: Floats) -> Ints:

@@ -58,7 +58,7 @@ class PlanStep:
     plan: Plan | None = None
     """The plan of the member, or of who answered for it; only in explanations."""
     zones: tuple[int, ...] | None = None
-    """Numbers, from 0 on, of the zones that the member is asked about; None for all, or if there are none."""
+    """Numbers, from 0 on, of the pieces of zones that the member is asked about; None for all, or if there are none."""
     standbys: tuple[Standby, ...] = ()
     """Who may answer for datasets that are kept, should the member not; by dataset, the first choice first."""
     draining: bool = False
@@ -116,6 +116,8 @@ class Plan:
     stale_registry: bool = False
     directory_as_of_ms: int = 0
     planning_ms: float = 0.0
+    zones: Cut = field(default_factory=dict)
+    """Datasets that zones are taken from, with their versions; none if there are no such zones."""
     boundary: Cut = field(default_factory=dict)
     """Versions that the boundary of the question's division was taken from."""
 
@@ -123,4 +125,4 @@ class Plan:
     def cut(self) -> dict[str, int]:
         """Versions that the answer will be computed from; those pruned too, as they were looked at to prune them."""
         steps = {name: version for step in self.steps for name, version in step.versions.items()}
-        return {**self.boundary, **steps}
+        return {**self.boundary, **self.zones, **steps}

@@ -16,7 +16,7 @@ from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
 from guotu.model.expression import Expression
 from guotu.model.plan import Plan
-from guotu.model.question import Aggregate, Bins, Overlay, Query, Question, SortKey, Stats
+from guotu.model.question import Aggregate, Bins, LayerOverlay, Overlay, Query, Question, SortKey, Stats
 from guotu.model.records import DatasetRecord, NodeRecord, ReplicaRecord
 
 
@@ -298,7 +298,7 @@ class FeatureQuery(Protocol):
     def stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
         """Answer a grouping question; otherwise as `query`."""
 
-    def overlay(self, question: Overlay, timeout: float) -> AsyncIterator[Frame]:
+    def overlay(self, question: Overlay | LayerOverlay, timeout: float) -> AsyncIterator[Frame]:
         """Lay features over zones; otherwise as `query`."""
 
 
@@ -311,7 +311,7 @@ class PeerClient(Protocol):
     def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node; `timeout` in seconds."""
 
-    def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
+    def overlay(self, address: str, question: Overlay | LayerOverlay, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node; `timeout` in seconds."""
 
     async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:

@@ -220,6 +220,38 @@ class Overlay:
     shares: bool = True
     """Also give the share of the zone's own area."""
     options: Options = Options()
+    left_to: Cut = field(default_factory=dict)
+    """Datasets of divisions below those of others: features that both hold count for these alone."""
 
 
-Question = Query | Stats | Overlay
+@dataclass(frozen=True, slots=True)
+class ZoneSource:
+    """Zones that are the features of a collection of polygons, taken from whoever owns them."""
+
+    collection: str
+    group_by: tuple[str, ...] = ()
+    """Fields, the key among them for each zone alone, or the division levels province, prefecture, county."""
+    filter: str = ""
+    """CQL2, as in a Selection."""
+    dataset: str = ""
+    """Take them from this dataset alone."""
+    cut: Cut = field(default_factory=dict)
+    """The datasets that they are taken from, with versions; empty to have the node asked choose: all that it knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOverlay:
+    """One collection laid over another: counts and areas by groups of both."""
+
+    collection: str
+    """Of polygons."""
+    zones: ZoneSource
+    group_by: tuple[str, ...] = ()
+    """Of `collection`: fields, or the division levels province, prefecture, county."""
+    selection: Selection = Selection()
+    options: Options = Options()
+    left_to: Cut = field(default_factory=dict)
+    """As of an Overlay, for `collection`."""
+
+
+Question = Query | Stats | Overlay | LayerOverlay

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
 from guotu.model.errors import InvalidQuestion, TooLarge
+from guotu.model.pieces import cut_up
 
 MAX_ZONES = 100_000
+"""Most zones of one request."""
 MAX_ZONE_BYTES = 32 << 20
-"""Most bytes of an encoded set of zones."""
+"""Most bytes of the zones of one request."""
+MAX_ZONES_IN_ALL = 5_000_000
+"""Most zones of one overlay, which is asked in as many requests as it takes."""
+MAX_ZONE_BYTES_IN_ALL = 1 << 30
+"""Most bytes of the shapes of one overlay's zones, as WKB."""
 ZONE = "zone"
 """Column of a zone's name."""
 _SHAPE = "geometry"
@@ -28,22 +36,29 @@ Objects = NDArray[np.object_]
 Numbers = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Zones:
-    """Named areas, in the order given; they may overlap."""
+    """Named areas, in the order given; they may overlap. Each is of one shape, or of pieces that do not overlap."""
 
     names: pa.StringArray
     """Unique, shape (n,)."""
     shapes: Objects
-    """Valid polygons or multipolygons, EPSG:4490, lon/lat, shape (n,)."""
+    """Valid polygons or multipolygons, EPSG:4490, lon/lat, shape (m,)."""
+    owners: Numbers
+    """Number of the zone that each shape is, or is a piece of: ascending, from 0 on, shape (m,)."""
 
     def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self.shapes)
+        """Return how many zones there are."""
+        return len(self.names)
 
     def __eq__(self, other: object) -> bool:
         """Tell whether the same names stand for the same shapes, in the same order."""
-        return isinstance(other, Zones) and self.encoded() == other.encoded()
+        return (
+            isinstance(other, Zones)
+            and self.names.equals(other.names)
+            and np.array_equal(self.owners, other.owners)
+            and bool((shapely.to_wkb(self.shapes) == shapely.to_wkb(other.shapes)).all())
+        )
 
     def __hash__(self) -> int:
         """Return a hash of the names."""
@@ -51,16 +66,60 @@ class Zones:
 
     @property
     def boxes(self) -> NDArray[np.float64]:
-        """The bounding boxes: xmin, ymin, xmax, ymax in degrees, shape (n, 4)."""
+        """The bounding boxes of the shapes: xmin, ymin, xmax, ymax in degrees, shape (m, 4)."""
         bounds: NDArray[np.float64] = shapely.bounds(self.shapes)
         return bounds
 
+    @property
+    def whole(self) -> bool:
+        """Tell whether each zone is one shape."""
+        return len(self.shapes) == len(self.names)
+
+    @cached_property
+    def pieces(self) -> Zones:
+        """The same zones, the large ones in small pieces; pieces are the same however often they are cut up."""
+        shapes, source = cut_up(self.shapes)
+        return Zones(self.names, shapes, self.owners[source])
+
     def take(self, numbers: Sequence[int]) -> Zones:
-        """Return the zones with these numbers, from 0 on."""
-        return Zones(self.names.take(pa.array(numbers, pa.int64())), self.shapes[np.array(numbers, np.int64)])
+        """Return the zones with these numbers, from 0 on, ascending."""
+        wanted = np.array(numbers, np.int64)
+        chosen = np.isin(self.owners, wanted)
+        return Zones(
+            self.names.take(pa.array(wanted)), self.shapes[chosen], np.searchsorted(wanted, self.owners[chosen])
+        )
+
+    def part(self, numbers: Sequence[int]) -> Zones:
+        """Return what the pieces with these numbers, from 0 on, ascending, are of the zones: for who meets no others.
+
+        A zone is given as those of its pieces, or as it is where that takes no more points. No vertex is moved:
+        features that meet no other pieces have the same area in common with it, to the last bit.
+        """
+        chosen = np.array(numbers, np.int64)
+        owners = self.pieces.owners[chosen]
+        needed = np.bincount(owners, shapely.get_num_coordinates(self.pieces.shapes[chosen]), len(self))
+        points = np.bincount(self.owners, shapely.get_num_coordinates(self.shapes), len(self))
+        uncut = (needed > 0) & (needed >= points)
+        mine, theirs = uncut[self.owners], ~uncut[owners]
+        place = np.concatenate([self.owners[mine], owners[theirs]])
+        shapes = np.concatenate([self.shapes[mine], self.pieces.shapes[chosen[theirs]]])
+        order = np.argsort(place, kind="stable")
+        met, place = np.unique(place[order], return_inverse=True)
+        return Zones(self.names.take(pa.array(met)), shapes[order], place)
+
+    def runs(self) -> Iterator[Zones]:
+        """Yield these zones in runs, none of which is too many or too large for one request; by an upper bound."""
+        sizes = np.bincount(self.owners, _size_bound(self.shapes), len(self)) + 4 * _lengths(self.names)
+        start, total = 0, 0.0
+        for number, size in enumerate(sizes.tolist()):
+            total += size
+            if number > start and (total > MAX_ZONE_BYTES or number - start >= MAX_ZONES):
+                yield self.take(range(start, number))
+                start, total = number, size
+        yield self if start == 0 else self.take(range(start, len(self)))
 
     def encoded(self) -> bytes:
-        """Return an Arrow IPC stream: `zone` (string), `geometry` (WKB, ISO, little-endian).
+        """Return an Arrow IPC stream: `zone` (string), `geometry` (WKB, ISO, little-endian), a row a shape.
 
         Raises:
             TooLarge: more than MAX_ZONE_BYTES.
@@ -68,7 +127,7 @@ class Zones:
         wkb = pa.array(shapely.to_wkb(self.shapes, byte_order=1, flavor="iso"), pa.binary())
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, _SCHEMA) as writer:
-            writer.write_batch(pa.record_batch([self.names, wkb], schema=_SCHEMA))
+            writer.write_batch(pa.record_batch([self.names.take(pa.array(self.owners)), wkb], schema=_SCHEMA))
         data: bytes = sink.getvalue().to_pybytes()
         if len(data) > MAX_ZONE_BYTES:
             raise TooLarge(what="zones", size=len(data), limit=MAX_ZONE_BYTES)
@@ -80,22 +139,24 @@ def zones_of(names: Iterable[str], shapes: Objects) -> Zones:
 
     Raises:
         InvalidQuestion: names or shapes have faults; all of them are told, by the zone's number from 1 on.
-        TooLarge: more than MAX_ZONES.
+        TooLarge: more than MAX_ZONES_IN_ALL.
     """
     named = list(names)
-    if len(named) > MAX_ZONES:
-        raise TooLarge(what="zones", size=len(named), limit=MAX_ZONES)
+    if len(named) > MAX_ZONES_IN_ALL:
+        raise TooLarge(what="zones", size=len(named), limit=MAX_ZONES_IN_ALL)
     faults = zone_faults(named, shapes)
     if faults:
         raise InvalidQuestion(part="zones", detail=told(faults))
-    return Zones(pa.array(named, pa.string()), np.asarray(shapely.force_2d(shapes), dtype=object))
+    return Zones(pa.array(named, pa.string()), _flat(shapes), np.arange(len(named)))
 
 
-def decoded(data: bytes) -> Zones:
+def decoded(data: bytes, pieces: bool = False) -> Zones:
     """Return the zones of an Arrow IPC stream, as `Zones.encoded` makes it.
 
+    With `pieces`, rows of one name that follow each other are pieces of one zone.
+
     Raises:
-        InvalidQuestion, TooLarge: as `zones_of`, or the bytes are no such stream.
+        InvalidQuestion, TooLarge: as `zones_of`, or the bytes are no such stream, or of more than MAX_ZONES.
     """
     if len(data) > MAX_ZONE_BYTES:
         raise TooLarge(what="zones", size=len(data), limit=MAX_ZONE_BYTES)
@@ -106,18 +167,31 @@ def decoded(data: bytes) -> Zones:
         shapes = shapely.from_wkb(table[_SHAPE].to_numpy(), on_invalid="ignore")
     except _UNREADABLE as failure:
         raise InvalidQuestion(part="zones", detail=f"not an Arrow IPC stream of zones: {failure}") from failure
-    return zones_of(table[ZONE].to_pylist(), shapes)
+    names = table[ZONE].to_pylist()
+    first = [place for place, name in enumerate(names) if not (pieces and place and names[place - 1] == name)]
+    if len(first) > MAX_ZONES:
+        raise TooLarge(what="zones", size=len(first), limit=MAX_ZONES)
+    if len(first) == len(names):
+        return zones_of(names, shapes)
+    faults = _name_faults([names[place] for place in first]) + _shape_faults(names, shapes)
+    if faults:
+        raise InvalidQuestion(part="zones", detail=told(faults))
+    owners = np.searchsorted(np.array(first), np.arange(len(names)), "right") - 1
+    return Zones(pa.array([names[place] for place in first], pa.string()), _flat(shapes), owners)
 
 
 def zone_faults(names: Sequence[str], shapes: Objects) -> list[str]:
     """Return one sentence a fault, in Chinese and English; none if all is well."""
     if not names:
         return ["没有分区 there is no zone"]
-    faults = _name_faults(names)
+    return _name_faults(names) + _shape_faults(names, shapes)
+
+
+def _shape_faults(names: Sequence[str], shapes: Objects) -> list[str]:
     kinds = shapely.get_type_id(shapes)
     missing = shapely.is_missing(shapes) | shapely.is_empty(shapes)
     areal = ~missing & np.isin(kinds, _AREAL)
-    faults += _each(names, missing, "没有图形，或无法读取 no shape, or one that cannot be read")
+    faults = _each(names, missing, "没有图形，或无法读取 no shape, or one that cannot be read")
     faults += _each(names, ~missing & ~areal, "须为面 a polygon is needed")
     with np.errstate(invalid="ignore"):
         low, high = np.split(shapely.bounds(shapes), 2, axis=1)
@@ -158,3 +232,18 @@ def _each(names: Sequence[str], wrong: NDArray[np.bool_], sentence: str) -> list
 
 def _which(names: Sequence[str], place: int) -> str:
     return f"第 no. {place + 1} {names[place][:40]!r}"
+
+
+def _flat(shapes: Objects) -> Objects:
+    return np.asarray(shapely.force_2d(shapes), dtype=object)
+
+
+def _size_bound(shapes: Objects) -> NDArray[np.float64]:
+    """Return how many bytes shapes take at most as WKB; a ring has four points or more."""
+    bound: NDArray[np.float64] = np.asarray(shapely.get_num_coordinates(shapes) * 21.0 + 64, np.float64)
+    return bound
+
+
+def _lengths(names: pa.StringArray) -> NDArray[np.int64]:
+    lengths: NDArray[np.int64] = pc.utf8_length(names).to_numpy().astype(np.int64)
+    return lengths

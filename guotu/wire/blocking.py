@@ -14,7 +14,7 @@ from guotu.model.collection import Collection
 from guotu.model.definition import collection_from_json
 from guotu.model.errors import Overloaded
 from guotu.model.plan import Plan
-from guotu.model.question import Cut, Overlay, Query, Question, Scope
+from guotu.model.question import Cut, LayerOverlay, Overlay, Query, Question, Scope
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
 from guotu.v1 import (
     dataset_pb2,
@@ -108,7 +108,7 @@ class BlockingCalls(Connection):
         call: Iterator[Response]
         if isinstance(question, Query):
             call = stub.Query(query_to_proto(question), timeout=timeout, metadata=metadata)
-        elif isinstance(question, Overlay):
+        elif isinstance(question, (Overlay, LayerOverlay)):
             call = stub.Overlay(overlay_to_proto(question), timeout=timeout, metadata=metadata)
         else:
             call = stub.Aggregate(stats_to_proto(question), timeout=timeout, metadata=metadata)

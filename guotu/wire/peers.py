@@ -10,7 +10,7 @@ import grpc.aio
 
 from guotu.model.answer import Frame
 from guotu.model.plan import Plan
-from guotu.model.question import Overlay, Query, Question, Stats
+from guotu.model.question import LayerOverlay, Overlay, Query, Question, Stats
 from guotu.model.records import VersionInfo
 from guotu.v1 import query_pb2, query_pb2_grpc, version_pb2, version_pb2_grpc
 from guotu.wire.answers import FrameReader
@@ -72,7 +72,7 @@ class GrpcPeers:
 
         return self._frames(address, f"{_QUESTIONS}Aggregate", call)
 
-    def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
+    def overlay(self, address: str, question: Overlay | LayerOverlay, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node; `timeout` in seconds. Raises what the node raised, or NodeUnavailable."""
         request = overlay_to_proto(question)
 

@@ -197,37 +197,58 @@ def _aggregate_from_proto(aggregate: query_pb2.Aggregate) -> model.Aggregate:
     return model.Aggregate(_FUNCTIONS_BACK[aggregate.function], aggregate.field, aggregate.alias)
 
 
-def overlay_to_proto(overlay: model.Overlay) -> query_pb2.OverlayRequest:
+def overlay_to_proto(overlay: model.Overlay | model.LayerOverlay) -> query_pb2.OverlayRequest:
     """Return the wire value.
 
     Raises:
         TooLarge: the zones are.
     """
-    return query_pb2.OverlayRequest(
+    request = query_pb2.OverlayRequest(
         collection=overlay.collection,
         selection=_selection_to_proto(overlay.selection),
-        zones=overlay.zones.encoded(),
         group_by=overlay.group_by,
-        shares=overlay.shares,
         options=_options_to_proto(overlay.options),
+        left_to=cut_to_proto(overlay.left_to) if overlay.left_to else None,
     )
+    if isinstance(overlay, model.LayerOverlay):
+        request.zone_source.CopyFrom(_source_to_proto(overlay.zones))
+        return request
+    request.zones, request.pieces = overlay.zones.encoded(), not overlay.zones.whole
+    request.shares = overlay.shares
+    return request
 
 
-def overlay_from_proto(request: query_pb2.OverlayRequest) -> model.Overlay:
+def overlay_from_proto(request: query_pb2.OverlayRequest) -> model.Overlay | model.LayerOverlay:
     """Return the model value.
 
     Raises:
-        InvalidQuestion: the scope is not set, or the zones have faults.
+        InvalidQuestion: the scope is not set, the zones have faults, or there are both zones and a source of them.
         TooLarge: the zones are.
     """
-    return model.Overlay(
-        collection=request.collection,
-        zones=decoded(request.zones),
-        group_by=tuple(request.group_by),
-        selection=_selection_from_proto(request.selection),
-        shares=request.shares,
-        options=_options_from_proto(request.options),
+    group_by, left_to = tuple(request.group_by), dict(request.left_to.versions)
+    selection, options = _selection_from_proto(request.selection), _options_from_proto(request.options)
+    if not request.HasField("zone_source"):
+        zones = decoded(request.zones, request.pieces)
+        return model.Overlay(request.collection, zones, group_by, selection, request.shares, options, left_to)
+    if request.zones or request.shares:
+        raise InvalidQuestion(part="zones", detail="a source of zones goes without zones and shares")
+    source = _source_from_proto(request.zone_source)
+    return model.LayerOverlay(request.collection, source, group_by, selection, options, left_to)
+
+
+def _source_to_proto(source: model.ZoneSource) -> query_pb2.ZoneSource:
+    return query_pb2.ZoneSource(
+        collection=source.collection,
+        group_by=source.group_by,
+        filter=source.filter,
+        dataset=source.dataset,
+        cut=cut_to_proto(source.cut),
     )
+
+
+def _source_from_proto(source: query_pb2.ZoneSource) -> model.ZoneSource:
+    cut = dict(source.cut.versions)
+    return model.ZoneSource(source.collection, tuple(source.group_by), source.filter, source.dataset, cut)
 
 
 def explain_to_proto(question: model.Question, analyze: bool) -> query_pb2.ExplainRequest:
@@ -237,7 +258,7 @@ def explain_to_proto(question: model.Question, analyze: bool) -> query_pb2.Expla
             return query_pb2.ExplainRequest(query=query_to_proto(question), analyze=analyze)
         case model.Stats():
             return query_pb2.ExplainRequest(aggregate=stats_to_proto(question), analyze=analyze)
-        case model.Overlay():
+        case model.Overlay() | model.LayerOverlay():
             return query_pb2.ExplainRequest(overlay=overlay_to_proto(question), analyze=analyze)
 
 

@@ -11,8 +11,9 @@ from guotu.model.errors import InvalidQuestion
 from node.cli.cut_file import checked_dataset, checked_version, read_cut
 
 if TYPE_CHECKING:
-    from guotu.model.question import Options, Overlay, Query, Selection, Stats
-    from node.cli.zones import ZoneFile
+    from guotu.model.question import LayerOverlay, Options, Overlay, Query, Selection, Stats, ZoneSource
+    from guotu.model.zones import Zones
+    from node.cli.zones import FindBoundary, GivenZones
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,23 +149,48 @@ class AskedStats:
 class AskedOverlay:
     """An overlay as given: the same question to one or more collections or datasets."""
 
-    zones: ZoneFile
+    zones: GivenZones | GivenSource
     subjects: tuple[str, ...]
     asked: Asked
     """Its subject is that of the question at hand."""
     group_by: tuple[str, ...]
 
-    def questions(self) -> list[Overlay]:
-        """Return the questions, in the order of the subjects; reads the file of the zones once.
+    def questions(self, boundary: FindBoundary) -> list[Overlay | LayerOverlay]:
+        """Return the questions, in the order of the subjects; reads the zones once, divisions by `boundary`.
 
-        Raises: as `ZoneFile.read`, `Asked.selection` and `Asked.options`.
+        Raises: as `GivenZones.read`, `GivenSource.read`, `Asked.selection` and `Asked.options`.
         """
-        from guotu.model.question import Overlay
+        from guotu.model.question import LayerOverlay, Overlay, ZoneSource
 
-        zones = self.zones.read()
-        made = []
+        if isinstance(self.zones, GivenSource):
+            zones: Zones | ZoneSource = self.zones.read()
+        else:
+            zones = self.zones.read(boundary, replace(self.asked, subject=self.subjects[0]).options().cut)
+        made: list[Overlay | LayerOverlay] = []
         for subject in self.subjects:
             asked = replace(self.asked, subject=subject)
             selection, options = asked.selection(), asked.options()
-            made.append(Overlay(asked.collection, zones, self.group_by, selection, options=options))
+            if isinstance(zones, ZoneSource):
+                made.append(LayerOverlay(asked.collection, zones, self.group_by, selection, options))
+            else:
+                made.append(Overlay(asked.collection, zones, self.group_by, selection, options=options))
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSource:
+    """Zones that are the features of a collection, as given: `COLLECTION|DATASET[@CQL2]`."""
+
+    text: str
+    group_by: tuple[str, ...]
+
+    def read(self) -> ZoneSource:
+        """Return where the zones come from.
+
+        Raises:
+            InvalidQuestion: the dataset's name is none.
+        """
+        from guotu.model.asking import zone_source
+
+        name, _, where = self.text.partition("@")
+        return zone_source(name, self.group_by, where)

@@ -177,7 +177,7 @@ def explain_overlay(session: Session, asked: AskedOverlay, analyze: bool, as_jso
     if len(asked.subjects) > 1:
         raise click.UsageError("只能有一个 --with one --with can be explained at a time")
     with session.client() as mesh:
-        return _explain(mesh, asked.questions()[0], analyze, as_json)
+        return _explain(mesh, asked.questions(mesh.boundary)[0], analyze, as_json)
 
 
 def _explain(mesh: Client, question: Question, analyze: bool, as_json: bool) -> int:

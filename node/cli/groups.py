@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from guotu.model.collection import Collection
 from guotu.model.grouping import division_level
-from guotu.model.overlay import AREA, COUNT, SHARE
-from guotu.model.question import Aggregate, AggregateFunction, Overlay, Stats
+from guotu.model.overlay import AREA, COUNT, SHARE, zone_column
+from guotu.model.question import Aggregate, AggregateFunction, LayerOverlay, Overlay, Stats
 from guotu.model.zones import ZONE
 from node.cli.console import stdout, table
 from node.cli.deliver import show_account
@@ -53,19 +53,41 @@ def deliver_groups(answer: Answer, question: Stats, collection: Collection) -> N
 
 def deliver_overlay(answer: Answer, question: Overlay, collection: Collection) -> None:
     """Show the groups by zone, then what the answer says of itself."""
+    _deliver_areas(answer, question.group_by, collection, lambda shown: {"分区 zone": cells(shown.column(ZONE))})
+
+
+def deliver_layer_overlay(answer: Answer, question: LayerOverlay, collection: Collection, zones: Collection) -> None:
+    """Show the groups of both layers, then what the answer says of itself; `zones` is the collection of the zones."""
+
+    def labels(shown: pa.Table) -> dict[str, Sequence[str]]:
+        return {
+            f"{zones.title} {_group_header(zones, name)}": _labelled(shown.column(zone_column(name)), zones, name)
+            for name in question.zones.group_by
+        }
+
+    _deliver_areas(answer, question.group_by, collection, labels)
+
+
+def _deliver_areas(
+    answer: Answer,
+    group_by: Sequence[str],
+    collection: Collection,
+    labels: Callable[[pa.Table], dict[str, Sequence[str]]],
+) -> None:
     rows = pa.Table.from_batches(list(answer), answer.schema)
     shown = rows.slice(0, MAX_SHOWN)
     areas = shown.column(AREA)
     least = at_least(answer)
-    columns: dict[str, Sequence[str]] = {"分区 zone": cells(shown.column(ZONE))}
-    for name in question.group_by:
+    columns = labels(shown)
+    for name in group_by:
         columns[_group_header(collection, name)] = _labelled(shown.column(name), collection, name)
     numbers = {
         f"图斑 count{least}": cells(shown.column(COUNT)),
         f"{AREA}{least}": cells(areas),
         f"公顷 ha{least}": [hectares(value) for value in areas.to_pylist()],
-        f"占比 share{least}": [f"{value:.2%}" for value in shown.column(SHARE).to_pylist()],
     }
+    if SHARE in shown.column_names:
+        numbers[f"占比 share{least}"] = [f"{value:.2%}" for value in shown.column(SHARE).to_pylist()]
     columns |= numbers
     stdout().print(
         table(f"{collection.title} {collection.id}", list(columns), zip(*columns.values(), strict=True), numbers)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from node.cli.asking import Asked, AskedOverlay, AskedQuery, AskedStats
+from node.cli.asking import Asked, AskedOverlay, AskedQuery, AskedStats, GivenSource
 from node.cli.parameters import Box, NameList
+
+if TYPE_CHECKING:
+    from node.cli.zones import GivenZones
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -91,7 +94,21 @@ _STATS = (
     TOP,
 )
 _OVERLAY = (
-    click.argument("zones", type=click.Path(exists=True, path_type=Path), metavar="ZONES"),
+    click.argument("zones", type=click.Path(exists=True, path_type=Path), metavar="[ZONES]", required=False),
+    click.option(
+        "--zone",
+        "drawn",
+        multiple=True,
+        metavar="[NAME=]WKT|GEOJSON|@FILE",
+        help="手绘分区，可重复；度，经度在前，或按 --crs a drawn zone; repeatable; degrees, lon/lat, or --crs",
+    ),
+    click.option(
+        "--division",
+        "divisions",
+        multiple=True,
+        metavar="CODE|NAME",
+        help="以行政区划界线为分区，可重复 a division's boundary, as its owner publishes it, as a zone; repeatable",
+    ),
     click.option(
         "--with",
         "subjects",
@@ -107,7 +124,18 @@ _OVERLAY = (
     ),
     click.option("--layer", help="分区文件中的图层 layer of the file of zones [唯一者 the only one]"),
     click.option("--encoding", help="分区文件的文字编码 encoding of its texts [文件所示 as the file says]"),
-    click.option("--crs", help="分区文件未注明时的坐标系 CRS of the zones where their file names none"),
+    click.option("--crs", help="分区未注明时的坐标系 CRS of zones that name none"),
+    click.option(
+        "--zones-from",
+        metavar="COLLECTION|DATASET[@CQL2]",
+        help="以另一面图层（满足条件）的图斑为分区 features of another layer (that the filter selects) are the zones",
+    ),
+    click.option(
+        "--zones-by",
+        type=NameList(),
+        default="",
+        help="此时按分区图层的这些字段汇总，主键则逐个 then group zones by these fields of theirs; the key: each alone",
+    ),
     _GROUP_BY,
 )
 
@@ -162,19 +190,38 @@ def overlay_options(function: F) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(
-        *args: Any,
-        zones: Path,
-        subjects: tuple[str, ...],
-        zone_field: str | None,
-        layer: str | None,
-        encoding: str | None,
-        crs: str | None,
-        group_by: Any,
-        **given: Any,
+        *args: Any, subjects: tuple[str, ...], group_by: Any, zones_from: str | None, zones_by: Any, **given: Any
     ) -> Any:
-        from node.cli.zones import ZoneFile
-
-        file = ZoneFile(zones, zone_field, layer, encoding, crs)
-        return function(*args, asked=AskedOverlay(file, subjects, asked_of(given), group_by), **given)
+        zones = _given_zones(given)
+        if zones_from is not None:
+            if zones is not None:
+                raise click.UsageError(
+                    "分区取自图层或另行给定，只取其一 zones come from a layer or are given, not both"
+                )
+            return function(
+                *args,
+                asked=AskedOverlay(GivenSource(zones_from, zones_by), subjects, asked_of(given), group_by),
+                **given,
+            )
+        if zones_by:
+            raise click.UsageError("--zones-by 须有 is for --zones-from")
+        if zones is None:
+            raise click.UsageError("须有分区 zones are needed: ZONES, --zone, --division, --zones-from")
+        return function(*args, asked=AskedOverlay(zones, subjects, asked_of(given), group_by), **given)
 
     return stack(command, _OVERLAY + COMMON)
+
+
+def _given_zones(given: dict[str, Any]) -> GivenZones | None:
+    """Take what was given of zones; None if it is nothing."""
+    from node.cli.drawn import Drawn
+    from node.cli.zones import GivenZones, ZoneFile
+
+    path, drawn, divisions = given.pop("zones"), given.pop("drawn"), given.pop("divisions")
+    field, layer, encoding, crs = (given.pop(name) for name in ("zone_field", "layer", "encoding", "crs"))
+    if path is None and not drawn and not divisions:
+        if any(value is not None for value in (field, layer, encoding, crs)):
+            raise click.UsageError("--zone-field, --layer, --encoding, --crs 须有 are for ZONES")
+        return None
+    file = None if path is None else ZoneFile(path, field, layer, encoding, crs)
+    return GivenZones(file, tuple(Drawn(text, crs or "") for text in drawn), divisions)

@@ -18,7 +18,7 @@ from guotu.model.answer import Outcome
 from guotu.model.area import ellipsoidal_area_m2
 from guotu.model.question import Overlay
 from guotu.model.zones import zones_of
-from tests.support.overlaying import Oracle, rows_of
+from tests.support.overlaying import Oracle, Rows, rows_of
 from tests.support.small_mesh import DATA, OWNED, owner_of, run_guotu
 
 ZONES = np.array(
@@ -73,6 +73,33 @@ def test_members_are_asked_about_the_zones_that_they_may_have_a_part_in(mesh: Lo
     outcomes = {member.dataset: (member.outcome, member.reason) for member in happened.completeness.members}
     assert outcomes["500000/landcover"] == (Outcome.PRUNED, "OUTSIDE_ZONES")
     assert outcomes["510100/landcover"][0] is Outcome.ANSWERED
+
+
+def test_many_zones_are_asked_in_runs_and_divisions_are_zones(
+    mesh: LocalMesh, oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guotu.model.zones.MAX_ZONES", 3)
+    with mesh.client("100000") as client:
+        answer = client.overlay("landcover", ZONES, names=NAMES, group_by=["igbp"])
+        assert rows_of(answer.table(), ("igbp",)) == oracle.rows(ZONES, NAMES)
+        assert len(answer.trailer.segments) == 2
+        boundary = client.boundary("成都市")
+    words = ["overlay", "--division", "成都市", "--zone", "框=POLYGON((104 30,105 30,105 31,104 31,104 30))"]
+    ran = run_guotu(*words, "--with", "landcover", "--json", node=mesh.address("100000"))
+    assert ran.code == 0, ran.err
+    shapes = np.array([shapely.box(104, 30, 105, 31), shapely.from_wkb(boundary.wkb)])
+    rows = json.loads(ran.out, parse_float=Decimal)["rows"]
+    found = {row["zone"]: (row["count"], row["area_m2"]) for row in rows}
+    assert found == _over_all(oracle.rows(shapes, ["框", "510100"]))
+    assert all(f"{dataset}@{version}" in ran.err for dataset, version in boundary.cut.items())
+
+
+def _over_all(rows: Rows) -> dict[object, tuple[int, Decimal]]:
+    sums: dict[object, tuple[int, Decimal]] = {}
+    for (zone, _), (count, area) in rows.items():
+        before = sums.get(zone, (0, Decimal(0)))
+        sums[zone] = (before[0] + count, before[1] + area)
+    return sums
 
 
 def test_filters_levels_and_the_digest(mesh: LocalMesh) -> None:

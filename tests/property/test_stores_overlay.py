@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from guotu.model.errors import GuotuError
 from guotu.model.expression import Expression
-from guotu.model.overlay import Tabulation, scanned_fields
+from guotu.model.overlay import scanned_fields
 from guotu.model.ports import FeatureStore, Scan
+from guotu.model.tabulation import Tabulation
 from guotu.model.zones import Zones, zones_of
 from tests.support.features import removed, sample_collection, stored_rows
 from tests.support.overlaying import Oracle, Rows, rows_of

@@ -13,6 +13,7 @@ from guotu.model.question import (
     AggregateFunction,
     Bins,
     CompletenessMode,
+    LayerOverlay,
     Nearest,
     Options,
     Overlay,
@@ -23,6 +24,7 @@ from guotu.model.question import (
     Selection,
     SortKey,
     Stats,
+    ZoneSource,
 )
 from guotu.model.records import Extent
 from guotu.model.zones import zones_of
@@ -41,11 +43,12 @@ from guotu.wire.questions import (
 _NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 _ZONE_NAMES = _NAMES.filter(str.strip)
 _DEGREES = st.floats(-180, 180)
+_CUTS = st.dictionaries(st.sampled_from(["510000/dltb", "510100-ch/dltb"]), st.integers(0, 2**63 - 1))
 _OPTIONS = st.builds(
     Options,
     st.sampled_from(Scope),
     st.sampled_from(CompletenessMode),
-    st.dictionaries(st.sampled_from(["510000/dltb", "510100-ch/dltb"]), st.integers(0, 2**63 - 1)),
+    _CUTS,
     closed=st.booleans(),
     analyze=st.booleans(),
 )
@@ -91,6 +94,16 @@ _OVERLAYS = st.builds(
     selection=_SELECTIONS,
     shares=st.booleans(),
     options=_OPTIONS,
+    left_to=_CUTS,
+)
+_LAYER_OVERLAYS = st.builds(
+    LayerOverlay,
+    collection=_NAMES,
+    zones=st.builds(ZoneSource, _NAMES, st.lists(_NAMES).map(tuple), _NAMES, _NAMES, _CUTS),
+    group_by=st.lists(_NAMES).map(tuple),
+    selection=_SELECTIONS,
+    options=_OPTIONS,
+    left_to=_CUTS,
 )
 
 
@@ -109,14 +122,14 @@ def test_stats(stats: Stats) -> None:
 
 
 @settings(deadline=None)
-@given(_OVERLAYS)
-def test_overlays(overlay: Overlay) -> None:
+@given(_OVERLAYS | _LAYER_OVERLAYS)
+def test_overlays(overlay: Overlay | LayerOverlay) -> None:
     sent = overlay_to_proto(overlay).SerializeToString()
     assert overlay_from_proto(query_pb2.OverlayRequest.FromString(sent)) == overlay
 
 
 @settings(deadline=None)
-@given(_QUERIES | _STATS | _OVERLAYS, st.booleans())
+@given(_QUERIES | _STATS | _OVERLAYS | _LAYER_OVERLAYS, st.booleans())
 def test_questions_to_explain(question: Question, analyze: bool) -> None:
     request = query_pb2.ExplainRequest.FromString(explain_to_proto(question, analyze).SerializeToString())
     assert explain_from_proto(request) == question

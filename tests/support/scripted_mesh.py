@@ -18,6 +18,7 @@ from guotu.model.question import (
     Aggregate,
     AggregateFunction,
     CompletenessMode,
+    LayerOverlay,
     Options,
     Overlay,
     Query,
@@ -131,7 +132,7 @@ class Mesh:
     def frames(self, question: Question, timeout: float) -> AsyncIterator[Frame]:
         if isinstance(question, Query):
             return self.federation.query(question, timeout)
-        if isinstance(question, Overlay):
+        if isinstance(question, (Overlay, LayerOverlay)):
             return self.federation.overlay(question, timeout)
         return self.federation.stats(question, timeout)
 

@@ -31,7 +31,7 @@ from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.distance import Distances
 from guotu.model.errors import NodeUnavailable
 from guotu.model.grouping import BIN, grouping_schema, require_field
-from guotu.model.overlay import Tabulation, scanned_fields
+from guotu.model.overlay import layer_schema, scanned_fields
 from guotu.model.plan import Plan
 from guotu.model.ports import Grouping, Scan, StoredVersion
 from guotu.model.question import (
@@ -40,6 +40,7 @@ from guotu.model.question import (
     AggregateFunction,
     Bins,
     CompletenessMode,
+    LayerOverlay,
     Nearest,
     Overlay,
     Query,
@@ -49,6 +50,7 @@ from guotu.model.question import (
     Stats,
 )
 from guotu.model.schema import arrow_schema
+from guotu.model.tabulation import Tabulation
 from tests.support.federation_parts import PARCELS
 
 Row = dict[str, Any]
@@ -203,6 +205,9 @@ class Member:
             return self.scanned(scan)
         if isinstance(question, Overlay):
             return self.overlaid(question)
+        if isinstance(question, LayerOverlay):
+            schema = layer_schema(self.collection, question.zones.group_by, self.collection, question.group_by)
+            return schema.empty_table()
         groups = self.aggregated(Grouping(question.group_by, question.aggregates, bins=question.bins))
         if question.bins is None:
             return groups
@@ -271,7 +276,7 @@ class ScriptedPeers:
     def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
         return self._ask(address, question, timeout)
 
-    def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
+    def overlay(self, address: str, question: Overlay | LayerOverlay, timeout: float | None) -> AsyncIterator[Frame]:
         return self._ask(address, question, timeout)
 
     def _ask(self, address: str, question: Question, timeout: float | None) -> AsyncIterator[Frame]:

@@ -11,7 +11,8 @@ import shapely
 
 from guotu.model import errors
 from guotu.model.area import ellipsoidal_area_m2
-from guotu.model.overlay import Common, Overlayer, Tabulation, areas_of, overlay_schema, scanned_fields
+from guotu.model.overlay import Common, Overlayer, areas_of, overlay_schema, scanned_fields
+from guotu.model.tabulation import Tabulation
 from guotu.model.zones import Zones, zones_of
 from tests.support.features import sample_collection
 from tests.support.overlaying import Oracle, common_area, rows_of

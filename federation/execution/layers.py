@@ -1,0 +1,174 @@
+"""Layer overlays: the features of one collection as zones for those of another, joined where the latter lie."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import shapely
+
+from federation.execution.answering import Answering
+from federation.execution.groups import merge_groups
+from federation.execution.local import groups_frames, tabulated
+from federation.execution.overlays import MERGED, in_batches
+from federation.execution.owned import KeyRows, Owned
+from federation.execution.statistics import parts_of
+from federation.selection import BoundSelection
+from guotu.model.answer import Frame, Segment
+from guotu.model.collection import GEOMETRY, Collection
+from guotu.model.overlay import layer_schema, scanned_fields, zone_column
+from guotu.model.ownership import left_to
+from guotu.model.plan import ExpectedDataset, PlanStep
+from guotu.model.ports import FeatureStore, PeerClient, Scan
+from guotu.model.question import MAX_GROUPS, LayerOverlay, Options
+from guotu.model.records import Extent
+from guotu.model.tabulation import Sums, group_column
+from guotu.model.zones import Zones
+
+_MOST_ZONES = 20_000
+_MOST_BYTES = 8 << 20
+"""Zones, and bytes of their WKB, that are joined at a time."""
+
+Extents = Callable[[ExpectedDataset], Extent | None]
+"""Tells where a dataset's features lie at a version; None if that is not advertised."""
+ZoneRows = Callable[[str, int, tuple[str, ...], Extent | None], AsyncIterator[pa.RecordBatch]]
+"""Reads columns of the zones of a dataset at a version that meet an extent, from whoever has them.
+
+Raises:
+    GuotuError: not all of them came.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWork:
+    """What a layer overlay asks of its members, and how their groups become the answer."""
+
+    overlay: LayerOverlay
+    """Its zones have a cut."""
+    collection: Collection
+    zone_collection: Collection
+    selection: BoundSelection
+    extents: Extents
+    zone_rows: ZoneRows
+    key_rows: KeyRows
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the schema of the answer, as `guotu.model.overlay.layer_schema`."""
+        zones = self.overlay.zones
+        return layer_schema(self.zone_collection, zones.group_by, self.collection, self.overlay.group_by)
+
+    @property
+    def member_schema(self) -> pa.Schema:
+        """Return the schema of what members send: the same."""
+        return self.schema
+
+    async def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
+        """Join what is held here with the zones near of it.
+
+        Zones are read and joined some thousands at a time: neither side is ever in memory as a whole, nor on a disk.
+        """
+        (expected,) = step.expected
+        started, store_s = time.perf_counter(), 0.0
+        owned = Owned(expected.dataset, self.collection, self.overlay.left_to, self.key_rows)
+        fields = owned.columns(scanned_fields(self.collection, self.overlay.group_by))
+        scan = Scan(fields, self.selection.expression)
+        sums = Sums([zone_column(name) for name in self.overlay.zones.group_by] + [*self.overlay.group_by], MAX_GROUPS)
+        window = self.extents(expected) or await _extent(store, expected, self.collection)
+        async with aclosing(self._zones(window)) as chunks:  # type: ignore[type-var]
+            async for labels, shapes in chunks:
+                zones = Zones(pa.nulls(len(shapes), pa.string()), shapes, np.arange(len(shapes)))
+                near = replace(scan, near=zones.boxes)
+                found, seconds = await tabulated(
+                    store, expected, self.collection, near, zones, self.overlay.group_by, owned
+                )
+                store_s += seconds
+                await asyncio.to_thread(lambda part: sums.add(part), found.labelled(labels))
+        for notice in owned.notices:
+            yield notice
+        groups = sums.table()
+        table = self.schema.empty_table() if groups is None else groups.cast(self.schema)
+        async for frame in groups_frames(step, table, started, store_s):
+            yield frame
+
+    async def _zones(self, window: Extent | None) -> AsyncIterator[tuple[pa.Table, np.ndarray]]:
+        """Yield labels (the group columns) and shapes of zones that meet an extent, a bounded number at a time."""
+        gathered: list[pa.RecordBatch] = []
+        source = self.overlay.zones
+        others = left_to(source.cut)
+        for dataset, version in sorted(source.cut.items()):
+            owned = Owned(dataset, self.zone_collection, others, self._zone_keys)
+            names = owned.columns(scanned_fields(self.zone_collection, source.group_by))
+            async with aclosing(self.zone_rows(dataset, version, names, window)) as batches:  # type: ignore[type-var]
+                async for batch in batches:
+                    gathered.append(self._labelled(await owned.own(batch)))
+                    if _enough(gathered):
+                        yield _chunk(gathered)
+                        gathered = []
+        if gathered:
+            yield _chunk(gathered)
+
+    def _zone_keys(self, dataset: str, version: int) -> AsyncIterator[pa.RecordBatch]:
+        return self.zone_rows(dataset, version, (self.zone_collection.key,), None)
+
+    def _labelled(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        names = self.overlay.zones.group_by
+        columns = [group_column(batch, self.zone_collection, name) for name in names]
+        return pa.record_batch(
+            [*columns, batch.column(GEOMETRY)], names=[*(zone_column(name) for name in names), GEOMETRY]
+        )
+
+    def ask(self, peers: PeerClient, step: PlanStep, options: Options, seconds: float) -> AsyncIterator[Frame]:
+        """Begin to ask a member for its part."""
+        return peers.overlay(step.address, replace(self.overlay, options=options), seconds)
+
+    def relay(self, options: Options, _step: PlanStep) -> LayerWork:
+        """Return the work of a node that is asked as a member."""
+        return replace(self, overlay=replace(self.overlay, options=options))
+
+    def segments(self, answering: Answering) -> tuple[Segment, ...]:
+        """Return the one run of groups: they are always merged here."""
+        return answering.tally.merged(self.schema)
+
+    async def frames(self, answering: Answering) -> AsyncIterator[Frame]:
+        """Yield the groups, sorted; those of a member count only once its trailer has come."""
+        parts = await parts_of(answering, self.member_schema)
+        if answering.doomed or (answering.involved and not parts):
+            return
+        keys = tuple(self.schema.names[:-2])
+        for batch in in_batches(merge_groups(parts, keys, MERGED, self.member_schema)):
+            answering.tally.digest(batch.rows)
+            yield batch
+
+
+def _enough(batches: list[pa.RecordBatch]) -> bool:
+    rows, size = (sum(getattr(batch, name) for batch in batches) for name in ("num_rows", "nbytes"))
+    return bool(rows >= _MOST_ZONES or size >= _MOST_BYTES)
+
+
+def _chunk(batches: list[pa.RecordBatch]) -> tuple[pa.Table, np.ndarray]:
+    table = pa.Table.from_batches(batches)
+    shapes = shapely.from_wkb(table[GEOMETRY].to_numpy())
+    filled = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    return table.drop_columns([GEOMETRY]).filter(pa.array(filled)), shapes[filled]
+
+
+async def _extent(store: FeatureStore, expected: ExpectedDataset, collection: Collection) -> Extent | None:
+    """Return where a dataset's features lie, by looking at all of them; None if there are none."""
+    rows = store.scan(expected.dataset, expected.version, collection, Scan((GEOMETRY,)))
+    async with aclosing(rows) as batches:  # type: ignore[type-var]
+        corners = [await asyncio.to_thread(_bounds, batch) async for batch in batches]
+    if not corners or np.isnan(corners).all():
+        return None
+    found = np.array(corners)
+    low, high = np.nanmin(found[:, :2], axis=0), np.nanmax(found[:, 2:], axis=0)
+    return Extent(*low.tolist(), *high.tolist())
+
+
+def _bounds(batch: pa.RecordBatch) -> np.ndarray:
+    return shapely.total_bounds(shapely.from_wkb(batch.column(GEOMETRY).to_numpy(zero_copy_only=False)))

@@ -1,0 +1,1 @@
+"""Overlays that take more than one request."""

@@ -1,0 +1,249 @@
+"""Layer overlays asked member by member, some at a time: with progress, and so that one can go on after a break.
+
+Each member is asked for its own dataset, at the versions that were pinned when the job began, with a deadline of its
+own. What is finished is kept in the job's folder; at the end all parts are added up, in the order of the datasets. So a
+job that was broken off, whenever and how often, gives the same rows and the same digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from threading import Event
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Outcome, Segment, Trailer
+from guotu.model.digest import SegmentDigest, result_digest
+from guotu.model.division import split_dataset
+from guotu.model.errors import (
+    DeadlineExceeded,
+    Incomplete,
+    IncompleteAnswer,
+    Internal,
+    InvalidQuestion,
+    NobodyAnswered,
+)
+from guotu.model.ownership import left_to
+from guotu.model.plan import Plan
+from guotu.model.question import CompletenessMode, Cut, LayerOverlay
+from guotu.model.tabulation import Sums
+from guotu.overlays.folder import JobFolder, Part, Pinned
+
+AT_ONCE = 4
+"""Members that are asked at once: each works with all of its processors."""
+MAX_JOB_GROUPS = 5_000_000
+"""Most groups of all members together."""
+_ROWS = 16_384
+
+Ask = Callable[[LayerOverlay], Iterator[Frame]]
+"""Asks one question; closing the iterator cancels it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is, told at its beginning and after each member."""
+
+    done: int
+    """Members that are finished or lost."""
+    total: int
+    member: MemberOutcome | None
+    """The last one; None at the beginning."""
+    resumed: int
+    """Members that were finished before."""
+    pairs: int
+    """Pairs of a zone and a feature found so far."""
+
+
+class OverlayJob:
+    """One layer overlay, from beginning to end."""
+
+    def __init__(self, question: LayerOverlay, heads: Cut, ask: Ask, folder: JobFolder) -> None:
+        """Take the question, the datasets in its scope with their newest versions, how to ask, and where to keep parts.
+
+        `heads` is not looked at where the folder has begun.
+
+        Raises:
+            InvalidQuestion: the folder is that of another question, or nobody has a dataset of the collection.
+        """
+        self._question = question
+        self._ask = ask
+        self._folder = folder
+        self._lost: dict[str, MemberOutcome] = {}
+        self._stopped = Event()
+        self._pinned = folder.pinned(self._document()) or self._begin(heads)
+
+    def _document(self) -> dict[str, Any]:
+        """Return the question as it is compared: all but what may be missing."""
+        document = asdict(replace(self._question, options=replace(self._question.options, cut={})))
+        del document["options"]["completeness"], document["options"]["receipt"]
+        document["selection"]["within"] = self._question.selection.within.hex()
+        return {**document, "cut": dict(sorted(self._question.options.cut.items()))}
+
+    def _begin(self, heads: Cut) -> Pinned:
+        """Pin the versions: those of the features as they are known, those of the zones as the node asked chooses."""
+        options = self._question.options
+        names = [options.dataset] if options.dataset else sorted(options.cut if options.closed else heads)
+        datasets = {
+            name: options.cut.get(name, heads.get(name, 0))
+            for name in names
+            if split_dataset(name)[1] == self._question.collection
+        }
+        if not datasets or not all(datasets.values()):
+            detail = f"没有数据集 nobody has a dataset of it: {', '.join(names) or self._question.collection}"
+            raise InvalidQuestion(part="--with", detail=detail)
+        first = replace(self._question, options=replace(options, dataset=next(iter(datasets))))
+        with closing(self._ask(first)) as frames:  # type: ignore[type-var]
+            header = next((frame for frame in frames if isinstance(frame, Header)), None)
+        if header is None:
+            raise Internal(detail="the node ended its answer before the header")
+        pinned = Pinned(header.node, datasets, self._zones(header.cut), header.schema)
+        self._folder.pin(self._document(), pinned)
+        return pinned
+
+    def _zones(self, cut: Cut) -> Cut:
+        source = self._question.zones
+        if source.dataset:
+            return {source.dataset: cut[source.dataset]}
+        return {name: version for name, version in sorted(cut.items()) if split_dataset(name)[1] == source.collection}
+
+    def run(self) -> Iterator[JobProgress]:
+        """Ask all members that are not finished; yields how far it is. Closing the iterator cancels what is asked.
+
+        A member that does not answer is left for the next time, and the others go on.
+
+        Raises:
+            what the node asked raises for itself: the question is not valid, it is out of reach.
+            OSError: a part cannot be kept.
+        """
+        parts = {name: self._folder.part(name) for name in self._pinned.datasets}
+        open_members = [name for name, part in parts.items() if part is None]
+        finished = [part for part in parts.values() if part is not None]
+        pairs, resumed = sum(_pairs(part.rows) for part in finished), len(finished)
+        done, total = resumed, len(parts)
+        yield JobProgress(done, total, None, resumed, pairs)
+        self._stopped.clear()
+        pool = ThreadPoolExecutor(AT_ONCE, "overlay")
+        try:
+            for future in _completed(pool, self._member, open_members):
+                member, rows = future.result()
+                done, pairs = done + 1, pairs + _pairs(rows)
+                yield JobProgress(done, total, member, resumed, pairs)
+        finally:
+            self._stopped.set()  # what is under way ends with its next frame
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _member(self, dataset: str) -> tuple[MemberOutcome, pa.Table]:
+        """Ask one member and keep its part if it is whole."""
+        version = self._pinned.datasets[dataset]
+        options = replace(self._question.options, dataset=dataset, cut={dataset: version}, closed=False, receipt=False)
+        zones = replace(self._question.zones, cut=self._pinned.zones)
+        asked = replace(self._question, zones=zones, options=options, left_to=left_to(self._pinned.datasets))
+        batches: list[pa.RecordBatch] = []
+        trailer: Trailer | None = None
+        try:
+            with closing(self._ask(asked)) as frames:  # type: ignore[type-var]
+                for frame in frames:
+                    if self._stopped.is_set():
+                        raise CancelledError
+                    if isinstance(frame, Batch):
+                        batches.append(frame.rows)
+                    trailer = frame if isinstance(frame, Trailer) else trailer
+        except Incomplete:
+            batches = []
+        except DeadlineExceeded as failure:
+            trailer = Trailer(Completeness(options.completeness, (_timed_out(dataset, failure),)), 0, 0, b"")
+            batches = []
+        member = _of(dataset, trailer)
+        rows = pa.Table.from_batches(batches, self._pinned.schema)
+        if member.outcome.whole:
+            self._folder.keep(dataset, Part(member, rows))
+        else:
+            self._lost[dataset] = member
+        return member, rows
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the answer: all finished parts added up.
+
+        Raises:
+            IncompleteAnswer, NobodyAnswered: members are missing; after the trailer.
+            TooLarge: more than MAX_JOB_GROUPS groups.
+        """
+        pinned, sums = self._pinned, Sums(self._pinned.schema.names[:-2], MAX_JOB_GROUPS)
+        cut = {**pinned.datasets, **pinned.zones}
+        options = self._question.options
+        plan = Plan(pinned.node, self._question.collection, options.scope, (), zones=cut)
+        yield Header("", pinned.node, plan, cut, pinned.schema)
+        members = []
+        for dataset in sorted(pinned.datasets):
+            part = self._folder.part(dataset)
+            members.append(self._lost.get(dataset, _unasked(dataset)) if part is None else part.member)
+            if part is not None and part.rows.num_rows:
+                sums.add(part.rows)
+        digest, size = SegmentDigest(pinned.schema), 0
+        for rows in _sorted(sums.table(), pinned.schema):
+            digest.update(rows)
+            size += rows.nbytes
+            yield Batch("", rows)
+        segments = (Segment("", 0, digest.rows, digest.digest()),)
+        completeness = Completeness(options.completeness, tuple(members))
+        elapsed_ms = sum(member.elapsed_ms for member in members)
+        yield Trailer(completeness, digest.rows, size, result_digest(segments), segments, elapsed_ms)
+        _check(completeness)
+
+
+def _completed(
+    pool: ThreadPoolExecutor, work: Callable[[str], tuple[MemberOutcome, pa.Table]], names: list[str]
+) -> Iterator[Future[tuple[MemberOutcome, pa.Table]]]:
+    """Yield what is done as it is done; a few are under way at a time."""
+    waiting = list(reversed(names))
+    under_way: set[Future[tuple[MemberOutcome, pa.Table]]] = set()
+    while waiting or under_way:
+        while waiting and len(under_way) < AT_ONCE:
+            under_way.add(pool.submit(work, waiting.pop()))
+        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+        yield from done
+
+
+def _sorted(groups: pa.Table | None, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    if groups is None:
+        return
+    keys = schema.names[:-2]
+    if keys:
+        groups = groups.take(pc.sort_indices(groups, sort_keys=[(name, "ascending") for name in keys]))
+    yield from groups.cast(schema).combine_chunks().to_batches(max_chunksize=_ROWS)
+
+
+def _check(completeness: Completeness) -> None:
+    if completeness.complete:
+        return
+    kind = IncompleteAnswer if completeness.mode is CompletenessMode.REQUIRE_ALL else NobodyAnswered
+    if kind is NobodyAnswered and any(
+        member.outcome in (Outcome.ANSWERED, Outcome.REPLICA) for member in completeness.members
+    ):
+        return
+    failure = kind(missing=completeness.missing_sentence())
+    failure.completeness = completeness
+    raise failure
+
+
+def _pairs(rows: pa.Table) -> int:
+    return int(pc.sum(rows.column(rows.num_columns - 2)).as_py() or 0)
+
+
+def _of(dataset: str, trailer: Trailer | None) -> MemberOutcome:
+    members = () if trailer is None else trailer.completeness.members
+    return next((member for member in members if member.dataset == dataset), _unasked(dataset))
+
+
+def _unasked(dataset: str) -> MemberOutcome:
+    return MemberOutcome(dataset.split("/")[0], dataset, Outcome.FAILED, "NOT_ANSWERED")
+
+
+def _timed_out(dataset: str, failure: DeadlineExceeded) -> MemberOutcome:
+    owner = dataset.split("/")[0]
+    return MemberOutcome(owner, dataset, Outcome.TIMED_OUT, failure.reason, failure.english)
