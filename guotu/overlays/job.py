@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
@@ -31,6 +31,7 @@ from guotu.model.errors import (
 from guotu.model.ownership import left_to
 from guotu.model.plan import Plan
 from guotu.model.question import CompletenessMode, Cut, LayerOverlay
+from guotu.model.question_document import question_document
 from guotu.model.tabulation import Sums
 from guotu.overlays.folder import JobFolder, Part, Pinned
 
@@ -79,10 +80,9 @@ class OverlayJob:
 
     def _document(self) -> dict[str, Any]:
         """Return the question as it is compared: all but what may be missing."""
-        document = asdict(replace(self._question, options=replace(self._question.options, cut={})))
-        del document["options"]["completeness"], document["options"]["receipt"]
-        document["selection"]["within"] = self._question.selection.within.hex()
-        return {**document, "cut": dict(sorted(self._question.options.cut.items()))}
+        document = question_document(self._question)
+        del document["options"]["completeness"]
+        return document
 
     def _begin(self, heads: Cut) -> Pinned:
         """Pin the versions: those of the features as they are known, those of the zones as the node asked chooses."""

@@ -95,7 +95,7 @@ async def members_sums(store: FeatureStore, zones: Zones) -> Rows:
         expected = ExpectedDataset(dataset, 1, 0, 0.0, True, "")
         scan = Scan(scanned_fields(COLLECTION, ()), near=part.boxes)
         owned = Owned(dataset, COLLECTION, {}, no_keys)
-        found = await tabulated(store, expected, COLLECTION, scan, part, (), owned)
+        found, _ = await tabulated(store, expected, COLLECTION, scan, part, (), owned)
         for key, (count, area) in rows_of(found.table(), ()).items():
             before = sums.get(key, (0, Decimal(0)))
             sums[key] = (before[0] + count, before[1] + area)
