@@ -20,7 +20,7 @@ async def with_edges(question: Stats, bins: Bins, collection: Collection, ask: A
 
     Raises: as `guotu.model.ports.FeatureQuery.stats`.
     """
-    field, cut = require_field(collection, bins.field), question.options.cut
+    field, asked = require_field(collection, bins.field), question.options
     if bins.edges:
         low, high = map(_plain, edges_of(bins, field))
     else:
@@ -28,9 +28,9 @@ async def with_edges(question: Stats, bins: Bins, collection: Collection, ask: A
         options = replace(question.options, receipt=False)
         found = await step(ask, replace(question, aggregates=ends, bins=None, options=options), deadline)
         low, high = (found.rows[name][0].as_py() if found.rows.num_rows else None for name in _ENDS)
-        cut = dict(found.header.cut)
+        asked = replace(asked, cut=dict(found.header.cut), closed=bool(found.header.cut))
     edges = equal_edges(field, low, high, bins.count)
-    return replace(question, bins=Bins(bins.field, 0, edges), options=replace(question.options, cut=cut))
+    return replace(question, bins=Bins(bins.field, 0, edges), options=asked)
 
 
 def _plain(edge: Edge) -> object:

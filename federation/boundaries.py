@@ -13,7 +13,7 @@ import pyarrow as pa
 import shapely
 
 from federation.execution.deadline import Deadline
-from guotu.model.answer import Batch, Frame, Header
+from guotu.model.answer import Batch, Frame, Header, Trailer
 from guotu.model.boundary import Boundary, Bounds, FindDivisions, KnownDivision
 from guotu.model.collection import GEOMETRY
 from guotu.model.division import contains, node_division, prefix_of
@@ -215,11 +215,11 @@ def _is_whole(union: shapely.Geometry, division: KnownDivision, codes: Iterable[
 
 
 def told_by(frame: Frame, found: Boundary | None) -> Frame:
-    """Return a frame; a header tells of the boundary within which features were asked for."""
-    if found is None or not isinstance(frame, Header):
+    """Return a frame; plans in it tell of the boundary within which features were asked for."""
+    if found is None or not isinstance(frame, Header | Trailer) or frame.plan is None:
         return frame
     plan = told_plan(frame.plan, found)
-    return replace(frame, plan=plan, cut=plan.cut)
+    return replace(frame, plan=plan, cut=plan.cut) if isinstance(frame, Header) else replace(frame, plan=plan)
 
 
 def told_plan(plan: Plan, found: Boundary) -> Plan:

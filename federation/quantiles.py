@@ -21,12 +21,14 @@ import pyarrow as pa
 from federation.execution.deadline import Deadline
 from federation.execution.tally import Tally
 from federation.partial import AskStats, Step, step
+from federation.planning.phrases import quantiles_phrase
 from guotu.model.answer import Batch, Completeness, Frame, Trailer
 from guotu.model.bins import is_exact
 from guotu.model.collection import Collection, Field, FieldType
 from guotu.model.digest import result_digest
 from guotu.model.errors import IncompleteAnswer
 from guotu.model.grouping import BIN, require_field
+from guotu.model.plan import Plan
 from guotu.model.question import Aggregate, AggregateFunction, Bins, Quantiles, Stats
 from guotu.model.schema import arrow_type
 
@@ -67,6 +69,7 @@ class Ranking:
     ) -> None:
         self._question = replace(question, quantiles=None, options=replace(question.options, receipt=False))
         self._at = quantiles.at
+        self._phrase = quantiles_phrase(quantiles)
         self._field = require_field(collection, quantiles.field)
         self._ask = ask
         self._deadline = deadline
@@ -85,7 +88,7 @@ class Ranking:
         else:
             raise IncompleteAnswer(missing=first.trailer.completeness.missing_sentence() or "members come and go")
         rows, last = found
-        yield replace(first.header, schema=rows.schema)
+        yield replace(first.header, schema=rows.schema, plan=self._told(first.header.plan))
         for notice in first.notices:
             yield notice
         tally = Tally()
@@ -99,8 +102,12 @@ class Ranking:
             digest=result_digest(segments),
             segments=segments,
             elapsed_ms=(time.perf_counter() - started) * 1000,
-            plan=last.trailer.plan,
+            plan=None if last.trailer.plan is None else self._told(last.trailer.plan),
         )
+
+    def _told(self, plan: Plan) -> Plan:
+        """Return the plan of a round as that of the whole."""
+        return replace(plan, pushed_down=(self._phrase, *plan.pushed_down))
 
     async def _first(self) -> Step:
         """Count all values, and find the least and the greatest one."""
@@ -136,7 +143,7 @@ class Ranking:
             self._question,
             aggregates=(Aggregate(AggregateFunction.COUNT, "", _COUNT),),
             bins=Bins(self._field.name, 0, edges),
-            options=replace(self._question.options, cut=dict(first.header.cut)),
+            options=replace(self._question.options, cut=dict(first.header.cut), closed=bool(first.header.cut)),
         )
         return await step(self._ask, question, self._deadline)
 

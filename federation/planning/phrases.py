@@ -5,7 +5,7 @@ from __future__ import annotations
 from federation.filter.phrase import geometry_phrase, phrase
 from federation.selection import BoundSelection
 from guotu.model.plan import Decision, PlanStep
-from guotu.model.question import LayerOverlay, Nearest, Overlay, Query, Question, Stats
+from guotu.model.question import LayerOverlay, Nearest, Overlay, Quantiles, Query, Question, Stats
 
 
 def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...]:
@@ -21,8 +21,7 @@ def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...
     if isinstance(question, Stats) and question.estimate:
         return (*phrases, "nothing: rows are estimated from what is advertised")
     if isinstance(question, Stats) and question.quantiles is not None:
-        shares = ", ".join(map(repr, question.quantiles.at))
-        return (*phrases, f"quantiles {shares} of {question.quantiles.field}, by counts of ever narrower classes")
+        return (*phrases, quantiles_phrase(question.quantiles))
     phrases.append(f"group by {_bins_phrase(question) or ', '.join(question.group_by) or '()'}")
     if isinstance(question, Overlay):
         return (f"overlay with {len(question.zones)} zones", *phrases, "partials count, area")
@@ -33,6 +32,12 @@ def pushed_down(question: Question, selection: BoundSelection) -> tuple[str, ...
     partials = [f"{item.function}({item.field or '*'})" for item in question.aggregates]
     phrases.append(f"partials {', '.join(partials)}")
     return tuple(phrases)
+
+
+def quantiles_phrase(quantiles: Quantiles) -> str:
+    """Return how quantiles are found."""
+    shares = ", ".join(map(repr, quantiles.at))
+    return f"quantiles {shares} of {quantiles.field}, by counts of ever narrower classes"
 
 
 def _bins_phrase(question: Stats | Overlay | LayerOverlay) -> str:

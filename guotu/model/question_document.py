@@ -17,8 +17,7 @@ _WITHOUT_BEARING = ("receipt", "relayed", "analyze")
 def question_document(question: Question) -> dict[str, Any]:
     """Return a question's document: its kind and all its parts, by name; the SHA-256 (hex) of what may be large.
 
-    Left out is what has no bearing on the answer: whether a receipt or an analysis is wanted, and whether a
-    node asks.
+    Left out is what has no bearing on the answer: whether a receipt or an analysis is wanted, and whether a node asks.
 
     Raises:
         TooLarge: the zones of an overlay are.

@@ -94,8 +94,9 @@ def test_the_command_line_says_where_it_is_from(mesh: LocalMesh) -> None:
     ran = run_guotu("stats", "landcover", "--within-division", "成都市", "--count", "--json", node=at)
     assert ran.code == 0, ran.err
     assert ran.json["cut"]["510100/county"] == 1
-    explained = run_guotu("explain", "stats", "landcover", "--within-division", "510100", node=at)
-    assert "within 510100 四川省成都市 (510100/county@1)" in explained.out
+    for more in ((), ("--analyze",)):
+        explained = run_guotu("explain", "stats", "landcover", "--within-division", "510100", *more, node=at)
+        assert "within 510100 四川省成都市 (510100/county@1)" in explained.out
     unknown = run_guotu("query", "landcover", "--within-division", "贵阳市", node=at)
     assert unknown.code == 5
     assert "xzq" in unknown.err

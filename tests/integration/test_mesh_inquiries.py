@@ -60,5 +60,7 @@ def test_an_estimate_costs_no_member(mesh: LocalMesh) -> None:
     assert [(row["estimate"], row["least"], row["most"]) for row in rough["rows"]] == [(len(ROWS),) * 3]
     assert rough["warnings"][0]["reason"] == "ESTIMATE"
     assert {member["reason"] for member in rough["completeness"]["members"]} == {"ESTIMATED"}
+    analysed = run_guotu("explain", "count", "landcover", "--estimate", "--analyze", node=at)
+    assert (analysed.code, "add up estimates" in analysed.out) == (0, True), analysed.err
     shown = run_guotu("count", "landcover", "--bbox", "103.9,30.5,104.2,30.8", "--estimate", node=at)
     assert (shown.code, "估计值" in shown.err + shown.out) == (0, True)

@@ -130,7 +130,7 @@ def test_a_lost_member_fails_or_marks_the_answer() -> None:
 
 
 class Leaving(Member):
-    """A member that is lost after its first answer, each time that it was there."""
+    """A member that fails after its first answer, each time that it was there; it is not asked again for that."""
 
     def table(self, question: Any) -> Any:
         if len(self.asked) % 2 == 0:

@@ -64,7 +64,7 @@ class Network(ABC):
 class Loopback(Network):
     """All hosts are 127.0.0.1, which a process that may make no namespaces has."""
 
-    told = "127.0.0.1, relays alone (no network namespaces permitted)"
+    told = "127.0.0.1, relays alone, no network namespaces"
     parts_pairs = False
 
     def __init__(self) -> None:
