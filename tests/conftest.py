@@ -33,5 +33,5 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--version-runs", type=int, default=80, help="seeded runs of the version machine")
+    parser.addoption("--version-runs", type=int, default=40, help="seeded runs of the version machine")
     parser.addoption("--version-seed", type=int, default=1, help="first seed of the version machine")

@@ -29,7 +29,7 @@ async def test_a_staged_version_is_out_of_sight_until_activated(features: Featur
     assert await features.versions() == []
     with pytest.raises(UnknownVersion) as raised:
         await fetch(features, COLLECTION, EVERYTHING)
-    assert raised.value.facts == {"dataset": DATASET, "version": 1}
+    assert raised.value.facts == {"dataset": DATASET, "version": 1, "retained": ""}
     with pytest.raises(UnknownVersion):
         await features.aggregate(DATASET, 1, COLLECTION, Grouping((), ()))
     with pytest.raises(UnknownVersion):

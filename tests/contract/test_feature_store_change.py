@@ -74,7 +74,7 @@ async def test_a_change_needs_the_version_before(features: FeatureStore) -> None
     await load(features, BASE)
     with pytest.raises(UnknownVersion) as raised:
         await features.stage_change(DATASET, 3, COLLECTION, drawn(CHANGES))
-    assert raised.value.facts == {"dataset": DATASET, "version": 2}
+    assert raised.value.facts == {"dataset": DATASET, "version": 2, "retained": ""}
     await features.stage(DATASET, 2, COLLECTION, drawn(ONE))
     await features.stage(DATASET, 3, COLLECTION, drawn(ONE))
     with pytest.raises(UnknownVersion):

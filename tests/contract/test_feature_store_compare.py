@@ -92,7 +92,7 @@ async def test_changes_need_both_versions(versions: FeatureStore) -> None:
     for since, until, missing in ((1, 9, 9), (8, 2, 8)):
         with pytest.raises(UnknownVersion) as raised:
             await whole(versions.changes(DATASET, since, until, COLLECTION), change_schema(COLLECTION))
-        assert raised.value.facts == {"dataset": DATASET, "version": missing}
+        assert raised.value.facts == {"dataset": DATASET, "version": missing, "retained": ""}
 
 
 def numbered(rows: pa.Table) -> pa.Table:

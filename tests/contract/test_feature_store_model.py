@@ -199,7 +199,7 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         runner.run(store.close())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(STEPS, min_size=3, max_size=14), rows=CONTENTS)
 def test_every_version_is_what_the_steps_make_of_it(home: Home, steps: list[tuple[Any, ...]], rows: Contents) -> None:
     async def run() -> None:

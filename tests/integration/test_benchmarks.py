@@ -14,7 +14,7 @@ STAGES = {"read", "validate", "digest", "layout", "write", "load", "commit", "wa
 
 @pytest.mark.timeout(300)
 def test_federation_compares_the_mesh_with_one_engine(tmp_path: Path) -> None:
-    result = run_benchmark("federation", tmp_path, "--rows", "20000", "--rounds", "2", "--settle", "0")
+    result = run_benchmark("federation", tmp_path, "--rows", "5000", "--rounds", "1", "--settle", "0")
 
     assert set(result["ratio_to_single_engine"]) == QUESTIONS
     assert all(ratio > 0 for ratio in result["ratio_to_single_engine"].values())
@@ -28,7 +28,7 @@ def test_federation_compares_the_mesh_with_one_engine(tmp_path: Path) -> None:
     assert all(node["peak"] >= node["at_rest"] * 0.5 > 0 for node in result["resident_mib"].values())
     assert result["stream_everything"]["rows"] == result["rows"] == sum(result["rows_by_node"].values())
     assert set(result["publish"]["seconds"]) == STAGES
-    assert result["publish"]["rows"] == result["rows"] >= 20_000
+    assert result["publish"]["rows"] == result["rows"] >= 4_500
 
 
 @pytest.mark.timeout(300)

@@ -27,8 +27,8 @@ from tests.support.stores import fetch, load
 EVERYTHING = Scan(COLLECTION.column_names)
 BEFORE = parcels(1000)
 MIB = 1 << 20
-MEMORY_MIB = 112
-ROWS = 600_000
+MEMORY_MIB = 96
+ROWS = 450_000
 """Rows that do not fit in that much memory when they are sorted."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SEED = 1
-SECONDS = 75
+SECONDS = 60
 
 
 @pytest.mark.timeout(600)
