@@ -39,7 +39,7 @@ postgres: setup  ## make sure that PostgreSQL 15 and PostGIS are there, which te
 	@$(BIN)/python -m benchmarks.pg_install
 
 test: setup postgres lint  ## check and test everything
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 lint: setup  ## format, lint, types, imports, wire contract
 	$(BIN)/ruff format --check .
