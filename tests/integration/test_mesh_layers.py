@@ -71,7 +71,7 @@ def test_the_command_line_gives_the_same_member_by_member(mesh: LocalMesh, expec
     }
     with mesh.client("100000") as client:
         assert client.ask(QUESTION).digest.hex() == document["digest"]
-    again = run_guotu(*WORDS, "--resume", tmp_path / "job", node="127.0.0.1:1", timeout=30)
+    again = run_guotu(*WORDS, "--resume", tmp_path / "job", node="127.0.0.1:1")
     assert again.code == 6  # who is there to be asked is not known, though all parts are
     table = run_guotu(*WORDS, "--resume", tmp_path / "job", node=node)
     assert "resumed: 3 / 3" in table.err

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from click.testing import CliRunner
 
 from demo.geofile import write_geofile
 from demo.mesh import LocalMesh
-from demo.node_process import guotu_command
 from guotu.model.errors import Unavailable
+from node.cli.program import program
 
 DATA = Path("demo/data")
 NODES = ("100000", "510000", "510100", "500000")
@@ -40,16 +39,15 @@ class Ran:
         return json.loads(self.out)
 
 
-def run_guotu(*arguments: str | Path, node: str = "", config: Path | None = None, timeout: float = 90) -> Ran:
-    """Run `guotu` as a process."""
-    command = [guotu_command()]
-    command += ["--node", node] if node else []
-    command += ["--config", str(config)] if config else []
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GUOTU_")}
-    done = subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env=environment
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
+def run_guotu(*arguments: str | Path, node: str = "", config: Path | None = None) -> Ran:
+    """Run a command of `guotu` in this process, which spares the time that a new one takes; the nodes are others."""
+    words = ["--node", node] if node else []
+    words += ["--config", str(config)] if config else []
+    without: dict[str, str | None] = {name: None for name in os.environ if name.startswith("GUOTU_")}
+    done = CliRunner().invoke(program, [*words, *map(str, arguments)], env=without)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Ran(done.exit_code, done.stdout, done.stderr)
 
 
 def owner_of(county: str) -> str:
@@ -99,8 +97,8 @@ def make_mesh(root: Path, folder: Path) -> LocalMesh:
         for node in OWNED
         for collection, source in (("county", "county.parquet"), ("landcover", "landcover_2019.parquet"))
     ]
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda part: publish_part(mesh, *part, folder), parts))
+    for part in parts:
+        publish_part(mesh, *part, folder)
     eventually(lambda: is_whole(mesh, NODES, len(parts)))
     return mesh
 
