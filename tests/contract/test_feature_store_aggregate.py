@@ -123,7 +123,7 @@ async def test_a_filter_selects_the_rows(loaded: FeatureStore) -> None:
 
 
 async def test_sums_are_exact_and_do_not_depend_on_the_order(features: FeatureStore) -> None:
-    count = 100_000
+    count = 20_000
     sample = parcels(count)
     tenths = pa.array([0.1] * (count - 2) + [9999999999999.99, -9999999999999.99])
     for name in ("TBMJ", "KCXS"):
@@ -136,7 +136,7 @@ async def test_sums_are_exact_and_do_not_depend_on_the_order(features: FeatureSt
     await apply(features, removed(sample["BSM"].to_pylist()), 4)
     for version in (1, 3):
         found = await group(features, COLLECTION, Grouping((), items), version=version)
-        assert found.to_pylist() == [{"decimal": Decimal("9999.80"), "double": Decimal("9999.800000000")}]
+        assert found.to_pylist() == [{"decimal": Decimal("1999.80"), "double": Decimal("1999.800000000")}]
 
 
 async def test_a_sum_of_integers_goes_beyond_64_bits(features: FeatureStore) -> None:

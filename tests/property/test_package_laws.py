@@ -62,7 +62,7 @@ async def check_slices(folder: Path, history: list[tuple[dict[int, str | None], 
         assert nation.held[-1].digest == author.chain[has - 1].manifest.digest
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(HISTORIES, st.data())
 def test_slices_in_order_equal_the_source(
     history: list[tuple[dict[int, str | None], bool]], data: st.DataObject
@@ -91,7 +91,7 @@ async def check_disorder(folder: Path, history: list[tuple[dict[int, str | None]
     assert await nation.rows(author.dataset) == await author.site.rows(author.dataset)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(HISTORIES, st.data())
 def test_out_of_order_names_the_gap(history: list[tuple[dict[int, str | None], bool]], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -130,14 +130,14 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     remove_store(request.param, folder / "store")
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TREES)
 def test_the_store_picks_the_rows_that_the_tree_means(loaded: Loaded, expression: Expression) -> None:
     expected = [row["BSM"] for place, row in enumerate(ROWS) if evaluate(expression, place)]
     assert loaded.keys(expression) == expected
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SpatialRelation), GEOMETRIES)
 def test_relations_agree_with_shapely(loaded: Loaded, relation: SpatialRelation, shape: shapely.Geometry) -> None:
     expression = Spatial(relation, shapely.to_wkb(shape))

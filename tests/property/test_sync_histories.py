@@ -66,7 +66,7 @@ async def live(folder: Path, history: History) -> None:
     assert (await direct.rows(1)).equals(await again.rows(newest.version))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(steps, st.sampled_from([0.5, 2, 1000]))
 def test_a_version_is_the_same_however_it_was_reached(history: History, share: float) -> None:
     """`share` decides how often there is a base beside the delta."""

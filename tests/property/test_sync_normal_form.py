@@ -137,7 +137,7 @@ def any_ring(draw: st.DrawFn) -> shapely.Geometry:
     return polygon
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(any_ring() | st.none(), max_size=12))
 def test_columns_have_the_form_that_geos_gives(shapes: list[shapely.Geometry | None]) -> None:
     check_columns(shapes)
