@@ -13,6 +13,7 @@ import pytest
 
 from demo.mesh import LocalMesh
 from demo.node_process import guotu_command
+from tests.support.interrupted import begin_publish
 from tests.support.live_table import TABLE, Live, faults, live_table, one_node
 from tests.support.plots import FIELDS, NODE, key, layer
 from tests.support.small_mesh import eventually
@@ -82,7 +83,8 @@ def test_an_increment_against_another_head_is_a_conflict(live: Live, monkeypatch
     file = live.desk.write(layer(ROWS - 5))
 
     def late(self: Sending, sources: Any) -> Any:
-        live.desk.publish("--from", file)
+        told, _ = begin_publish(live.desk, file).communicate(timeout=60)
+        assert json.loads(told)["published"]
         return send(self, sources)
 
     monkeypatch.setattr(Sending, "run", late)

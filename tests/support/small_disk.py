@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -24,10 +25,18 @@ class SmallDisk:
         return found.f_bavail * found.f_frsize
 
     def leave(self, room: int) -> None:
-        """Leave so many bytes of room."""
+        """Leave so many bytes of room, while others may be writing."""
         self.clear()
         with self._ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, self.free - room)
+            while True:
+                try:
+                    os.posix_fallocate(file.fileno(), 0, max(self.free - room, 1))
+                except OSError as failure:
+                    if failure.errno != errno.ENOSPC:
+                        raise
+                    file.truncate(0)
+                else:
+                    return
 
     def clear(self) -> None:
         """Give all the room back."""
