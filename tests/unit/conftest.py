@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from node.cli.program import program
+from tests.support.canned_node import CannedNode, Script
 
 
 @pytest.fixture
@@ -16,3 +18,17 @@ def config(tmp_path: Path) -> Path:
     result = CliRunner().invoke(program, ["node", "init", "--id", "510000", "-o", str(tmp_path / "guotu.toml")])
     assert result.exit_code == 0, result.stderr
     return tmp_path / "guotu.toml"
+
+
+@pytest.fixture
+def script() -> Script:
+    """What `node` answers, and what it was asked."""
+    return Script()
+
+
+@pytest.fixture
+def node(script: Script) -> Iterator[CannedNode]:
+    """A node that gives the answers of `script`."""
+    server = CannedNode(script)
+    yield server
+    server.stop()

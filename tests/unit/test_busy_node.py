@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import grpc
 import pyarrow as pa
@@ -19,18 +18,6 @@ from tests.support.cli_runner import run
 
 SCHEMA = pa.schema([("n", pa.int64())])
 ROWS = pa.record_batch([pa.array([1, 2, 3])], SCHEMA)
-
-
-@pytest.fixture
-def script() -> Script:
-    return Script()
-
-
-@pytest.fixture
-def node(script: Script) -> Iterator[CannedNode]:
-    server = CannedNode(script)
-    yield server
-    server.stop()
 
 
 def busy(seconds: float) -> Overloaded:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,6 @@ from tests.support.cli_runner import asked, document, run
 
 ANGLES = np.linspace(0, 2 * np.pi, 80_000)
 CIRCLE = np.column_stack([104 + np.cos(ANGLES), 30 + np.sin(ANGLES)])
-
-
-@pytest.fixture
-def script() -> Script:
-    return Script()
-
-
-@pytest.fixture
-def node(script: Script) -> Iterator[CannedNode]:
-    server = CannedNode(script)
-    yield server
-    server.stop()
 
 
 def test_every_option_of_a_query_reaches_the_node(node: CannedNode, script: Script) -> None:

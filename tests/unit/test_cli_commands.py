@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,6 @@ from node.cli.program import program
 from tests.support.canned_node import CannedNode, Script
 from tests.support.cli_answers import ROWS, group_frames, row_frames
 from tests.support.cli_runner import asked, document, run
-
-
-@pytest.fixture
-def script() -> Script:
-    return Script()
-
-
-@pytest.fixture
-def node(script: Script) -> Iterator[CannedNode]:
-    server = CannedNode(script)
-    yield server
-    server.stop()
 
 
 def test_lists_are_shown_in_both_languages_and_as_json(node: CannedNode) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,18 +26,6 @@ from tests.support.canned_node import CannedNode, Script, answer_frames
 from tests.support.cli_runner import asked, document, run
 
 COUNT = (Aggregate(AggregateFunction.COUNT, "", "count"),)
-
-
-@pytest.fixture
-def script() -> Script:
-    return Script()
-
-
-@pytest.fixture
-def node(script: Script) -> Iterator[CannedNode]:
-    server = CannedNode(script)
-    yield server
-    server.stop()
 
 
 def values(*, partial: bool = False) -> list[object]:
