@@ -56,7 +56,8 @@ class _Parts:
 
     def joined(self, other: _Parts) -> _Parts:
         """Return both; of a code that both have, these."""
-        fresh = [at for at, code in enumerate(other.codes) if code not in set(self.codes)]
+        known = set(self.codes)
+        fresh = [at for at, code in enumerate(other.codes) if code not in known]
         codes = (*self.codes, *(other.codes[at] for at in fresh))
         return _Parts(codes, (*self.shapes, *(other.shapes[at] for at in fresh)), {**other.cut, **self.cut})
 

@@ -32,14 +32,9 @@ async def step(ask: AskStats, question: Stats, deadline: Deadline) -> Step:
 
     Raises: as `guotu.model.ports.FeatureQuery.stats`.
     """
-    frames = [frame async for frame in _frames(ask, question, deadline)]
+    async with aclosing(ask(question, deadline.remaining())) as answer:  # type: ignore[type-var]
+        frames = [frame async for frame in answer]
     if not frames or not isinstance(frames[0], Header) or not isinstance(frames[-1], Trailer):
         raise Internal(detail="the answer has no header or no trailer")
     rows = pa.Table.from_batches([frame.rows for frame in frames if isinstance(frame, Batch)], frames[0].schema)
     return Step(frames[0], rows, tuple(frame for frame in frames if isinstance(frame, Notice)), frames[-1])
-
-
-async def _frames(ask: AskStats, question: Stats, deadline: Deadline) -> AsyncIterator[Frame]:
-    async with aclosing(ask(question, deadline.remaining())) as frames:  # type: ignore[type-var]
-        async for frame in frames:
-            yield frame

@@ -88,7 +88,7 @@ class LayerWork:
                     store, expected, self.collection, near, zones, self.overlay.group_by, owned
                 )
                 store_s += seconds
-                await asyncio.to_thread(lambda part: sums.add(part), found.labelled(labels))
+                await asyncio.to_thread(sums.add, found.labelled(labels))
         for notice in owned.notices:
             yield notice
         groups = sums.table()
