@@ -17,29 +17,26 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Outcome, Segment, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Segment, Trailer
 from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.division import split_dataset
 from guotu.model.errors import (
     DeadlineExceeded,
     Incomplete,
-    IncompleteAnswer,
     Internal,
-    InvalidQuestion,
-    NobodyAnswered,
 )
 from guotu.model.ownership import left_to
 from guotu.model.plan import Plan
-from guotu.model.question import CompletenessMode, Cut, LayerOverlay
+from guotu.model.question import Cut, LayerOverlay
 from guotu.model.question_document import question_document
 from guotu.model.tabulation import Sums
 from guotu.overlays.folder import JobFolder, Part, Pinned
+from guotu.overlays.members import check_complete, outcome_of, pinned_versions, sorted_rows, timed_out, unasked
 
 AT_ONCE = 4
 """Members that are asked at once: each works with all of its processors."""
 MAX_JOB_GROUPS = 5_000_000
 """Most groups of all members together."""
-_ROWS = 16_384
 
 Ask = Callable[[LayerOverlay], Iterator[Frame]]
 """Asks one question; closing the iterator cancels it."""
@@ -87,15 +84,7 @@ class OverlayJob:
     def _begin(self, heads: Cut) -> Pinned:
         """Pin the versions: those of the features as they are known, those of the zones as the node asked chooses."""
         options = self._question.options
-        names = [options.dataset] if options.dataset else sorted(options.cut if options.closed else heads)
-        datasets = {
-            name: options.cut.get(name, heads.get(name, 0))
-            for name in names
-            if split_dataset(name)[1] == self._question.collection
-        }
-        if not datasets or not all(datasets.values()):
-            detail = f"没有数据集 nobody has a dataset of it: {', '.join(names) or self._question.collection}"
-            raise InvalidQuestion(part="--with", detail=detail)
+        datasets = pinned_versions(self._question.collection, options, heads)
         first = replace(self._question, options=replace(options, dataset=next(iter(datasets))))
         with closing(self._ask(first)) as frames:  # type: ignore[type-var]
             header = next((frame for frame in frames if isinstance(frame, Header)), None)
@@ -156,9 +145,9 @@ class OverlayJob:
         except Incomplete:
             batches = []
         except DeadlineExceeded as failure:
-            trailer = Trailer(Completeness(options.completeness, (_timed_out(dataset, failure),)), 0, 0, b"")
+            trailer = Trailer(Completeness(options.completeness, (timed_out(dataset, failure),)), 0, 0, b"")
             batches = []
-        member = _of(dataset, trailer)
+        member = outcome_of(dataset, trailer)
         rows = pa.Table.from_batches(batches, self._pinned.schema)
         if member.outcome.whole:
             self._folder.keep(dataset, Part(member, rows))
@@ -181,11 +170,11 @@ class OverlayJob:
         members = []
         for dataset in sorted(pinned.datasets):
             part = self._folder.part(dataset)
-            members.append(self._lost.get(dataset, _unasked(dataset)) if part is None else part.member)
+            members.append(self._lost.get(dataset, unasked(dataset)) if part is None else part.member)
             if part is not None and part.rows.num_rows:
                 sums.add(part.rows)
         digest, size = SegmentDigest(pinned.schema), 0
-        for rows in _sorted(sums.table(), pinned.schema):
+        for rows in sorted_rows(sums.table(), pinned.schema):
             digest.update(rows)
             size += rows.nbytes
             yield Batch("", rows)
@@ -193,7 +182,7 @@ class OverlayJob:
         completeness = Completeness(options.completeness, tuple(members))
         elapsed_ms = sum(member.elapsed_ms for member in members)
         yield Trailer(completeness, digest.rows, size, result_digest(segments), segments, elapsed_ms)
-        _check(completeness)
+        check_complete(completeness)
 
 
 def _completed(
@@ -209,41 +198,5 @@ def _completed(
         yield from done
 
 
-def _sorted(groups: pa.Table | None, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    if groups is None:
-        return
-    keys = schema.names[:-2]
-    if keys:
-        groups = groups.take(pc.sort_indices(groups, sort_keys=[(name, "ascending") for name in keys]))
-    yield from groups.cast(schema).combine_chunks().to_batches(max_chunksize=_ROWS)
-
-
-def _check(completeness: Completeness) -> None:
-    if completeness.complete:
-        return
-    kind = IncompleteAnswer if completeness.mode is CompletenessMode.REQUIRE_ALL else NobodyAnswered
-    if kind is NobodyAnswered and any(
-        member.outcome in (Outcome.ANSWERED, Outcome.REPLICA) for member in completeness.members
-    ):
-        return
-    failure = kind(missing=completeness.missing_sentence())
-    failure.completeness = completeness
-    raise failure
-
-
 def _pairs(rows: pa.Table) -> int:
     return int(pc.sum(rows.column(rows.num_columns - 2)).as_py() or 0)
-
-
-def _of(dataset: str, trailer: Trailer | None) -> MemberOutcome:
-    members = () if trailer is None else trailer.completeness.members
-    return next((member for member in members if member.dataset == dataset), _unasked(dataset))
-
-
-def _unasked(dataset: str) -> MemberOutcome:
-    return MemberOutcome(dataset.split("/")[0], dataset, Outcome.FAILED, "NOT_ANSWERED")
-
-
-def _timed_out(dataset: str, failure: DeadlineExceeded) -> MemberOutcome:
-    owner = dataset.split("/")[0]
-    return MemberOutcome(owner, dataset, Outcome.TIMED_OUT, failure.reason, failure.english)
