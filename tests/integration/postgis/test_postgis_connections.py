@@ -92,7 +92,7 @@ async def test_a_read_that_takes_too_long_is_ended_and_says_so(options: PostgisO
 
 
 async def test_more_readers_than_connections_are_told(options: PostgisOptions) -> None:
-    store = PostgisStore(replace(options, wait_s=0.2))
+    store = PostgisStore(replace(options, wait_s=1.0))
     await store.open()
     await load(store, parcels(30_000))
     held = [store.scan(DATASET, 1, COLLECTION, Scan(COLLECTION.column_names)) for _ in range(options.connections)]
