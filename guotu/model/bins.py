@@ -44,7 +44,8 @@ def edges_of(bins: Bins, field: Field) -> tuple[Edge, ...]:
         InvalidQuestion: one is no number or date, they are not ascending, or too few or too many.
     """
     if not 2 <= len(bins.edges) <= MAX_BINS + 1:
-        raise InvalidQuestion(part="bins", detail=f"2 to {MAX_BINS + 1} edges are needed, not {len(bins.edges)}")
+        detail = f"分界须有 2 至 {MAX_BINS + 1} 个 edges are needed, not {len(bins.edges)}"
+        raise InvalidQuestion(part="bins", detail=detail)
     edges = tuple(_edge(text, field) for text in bins.edges)
     if any(not low < high for low, high in pairwise(edges)):  # type: ignore[operator]
         raise InvalidQuestion(part="bins", detail="须由小到大 edges must be ascending")
@@ -60,8 +61,8 @@ def _edge(text: str, field: Field) -> Edge:
             return float(text) if field.type is FieldType.DOUBLE else number
     except (ValueError, InvalidOperation):
         pass
-    wanted = "a date (yyyy-mm-dd)" if field.type is FieldType.DATE else "a number"
-    raise InvalidQuestion(part="bins", detail=f"{text[:40]!r}: {field.name} 的分界须为 needs {wanted}")
+    wanted = "日期 a date is needed (yyyy-mm-dd)" if field.type is FieldType.DATE else "数值 a number is needed"
+    raise InvalidQuestion(part="bins", detail=f"{text[:40]!r}: {field.name} 的分界须为{wanted}")
 
 
 def equal_edges(field: Field, low: object, high: object, count: int) -> tuple[str, ...]:
