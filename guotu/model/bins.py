@@ -20,6 +20,8 @@ from guotu.model.schema import arrow_type
 
 LOW, HIGH = "low", "high"
 _EXACT_INTEGERS = 2**53
+_LONGEST_EDGE = 300
+"""Digits of an edge, written or meant: all are doubles, too, and 1e999999999 is not made a whole number of them."""
 Edge = Decimal | float | date
 """Exact for exact fields; a float for DOUBLE."""
 _TYPES = (FieldType.INTEGER, FieldType.DECIMAL, FieldType.DOUBLE, FieldType.DATE)
@@ -56,9 +58,11 @@ def _edge(text: str, field: Field) -> Edge:
     try:
         if field.type is FieldType.DATE:
             return date.fromisoformat(text)
+        if field.type is FieldType.DOUBLE:
+            return float(text)
         number = Decimal(text)
-        if number.is_finite() or field.type is FieldType.DOUBLE:
-            return float(text) if field.type is FieldType.DOUBLE else number
+        if number.is_finite() and len(text) <= _LONGEST_EDGE and number.adjusted() < _LONGEST_EDGE:
+            return number
     except (ValueError, InvalidOperation):
         pass
     wanted = "日期 a date is needed (yyyy-mm-dd)" if field.type is FieldType.DATE else "数值 a number is needed"
