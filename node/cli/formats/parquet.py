@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import RawIOBase
 from typing import IO, Any
 
 import pyarrow as pa
@@ -17,17 +18,42 @@ _GROUP_ROWS = 50_000
 
 def write(rows: Rows, target: IO[bytes]) -> None:
     """Write all rows to a binary stream, in row groups of about 50,000 rows."""
-    with pa.parquet.ParquetWriter(target, rows.schema, compression="zstd") as writer:
-        pending: list[pa.RecordBatch] = []
-        held = 0
-        for batch in rows:
-            pending.append(batch)
-            held += batch.num_rows
-            if held >= _GROUP_ROWS:
-                _flush(writer, pending, rows.schema)
-                held = 0
-        _flush(writer, pending, rows.schema)
-        writer.add_key_value_metadata(_metadata(rows))
+    sink = _Sink(target)
+    with pa.parquet.ParquetWriter(sink, rows.schema, compression="zstd") as writer:
+        try:
+            _write_rows(rows, writer)
+            writer.add_key_value_metadata(_metadata(rows))
+        except BaseException:
+            sink.is_open = False
+            raise
+
+
+class _Sink(RawIOBase):
+    """Hands bytes on until the answer fails: the footer that then follows would make half an answer look whole."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+        self.is_open = True
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self.is_open:
+            self._target.write(data)
+        return len(data)
+
+
+def _write_rows(rows: Rows, writer: pa.parquet.ParquetWriter) -> None:
+    pending: list[pa.RecordBatch] = []
+    held = 0
+    for batch in rows:
+        pending.append(batch)
+        held += batch.num_rows
+        if held >= _GROUP_ROWS:
+            _flush(writer, pending, rows.schema)
+            held = 0
+    _flush(writer, pending, rows.schema)
 
 
 def _flush(writer: pa.parquet.ParquetWriter, pending: list[pa.RecordBatch], schema: pa.Schema) -> None:
