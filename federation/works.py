@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
@@ -48,6 +49,8 @@ class Works:
     collection: Callable[[str], Collection]
     extents: Extents
     ask: Ask
+    scratch: Path | None
+    """For what does not fit into memory; None: with the system's temporary files."""
 
     def of(self, question: Question, plan: Plan, selection: BoundSelection, deadline: Deadline) -> Work:
         """Return what is asked of the members of a plan."""
@@ -67,7 +70,9 @@ class Works:
                 zone_rows = partial(self._zone_rows, question.zones, deadline)
                 key_rows = partial(self._key_rows, collection, deadline)
                 question = _shared_out(question, plan)
-                return LayerWork(question, collection, zones, selection, self.extents, zone_rows, key_rows)
+                return LayerWork(
+                    question, collection, zones, selection, self.extents, zone_rows, key_rows, self.scratch
+                )
 
     def _zone_rows(
         self,

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 import structlog
 
+from guotu.model.disk import is_full, store_failure
 from guotu.model.errors import DeadlineExceeded, GuotuError, Internal
 from guotu.wire.request_id import METADATA_KEY, accept_request_id
 from guotu.wire.status import status_of
@@ -19,7 +20,6 @@ from node.metrics import Metrics
 from node.readiness import Readiness
 from node.rpc.caller import caller_of
 from node.turns import Turns
-from sync.durable import is_full, store_failure
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[object, object]
