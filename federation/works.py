@@ -85,14 +85,14 @@ class Works:
     ) -> AsyncIterator[pa.RecordBatch]:
         """Read columns of the zones of a dataset that meet a window; see `federation.execution.layers.ZoneRows`."""
         selection = Selection(filter=source.filter, bbox=window)
-        options = Options(cut={dataset: version}, dataset=dataset)
+        options = Options(cut={dataset: version}, dataset=dataset, aside=True)
         return self._rows(Query(source.collection, selection, names, options=options), deadline)
 
     def _key_rows(
         self, collection: Collection, deadline: Deadline, dataset: str, version: int
     ) -> AsyncIterator[pa.RecordBatch]:
         """Read the keys of a dataset; see `federation.execution.owned.KeyRows`."""
-        options = Options(cut={dataset: version}, dataset=dataset)
+        options = Options(cut={dataset: version}, dataset=dataset, aside=True)
         return self._rows(Query(collection.id, fields=(collection.key,), options=options), deadline)
 
     async def _rows(self, question: Query, deadline: Deadline) -> AsyncIterator[pa.RecordBatch]:
