@@ -166,7 +166,8 @@ async def test_of_two_replicas_the_one_that_is_not_draining_answers() -> None:
 @ANY_QUESTION
 async def test_after_a_hedge_standbys_are_asked_once_only(make: Make) -> None:
     """The member is late, its standby fails, then the member fails too."""
-    asked = mesh({"quiet_s": 0.4, "failure": LOST}, copy(failure=errors.StoreFailure(detail="x")))
+    failing = copy(failure=errors.StoreFailure(detail="x"))
+    asked = mesh({"after": failing.heard, "quiet_s": 0.1, "failure": LOST}, failing)
     heard = await asked.ask(make(PARTIAL))
     told = heard.outcomes["510100"]
     assert (told.outcome, told.reason) == (Outcome.UNREACHABLE, "NODE_UNAVAILABLE")
@@ -176,7 +177,7 @@ async def test_after_a_hedge_standbys_are_asked_once_only(make: Make) -> None:
 
 def measured(asked: Mesh, **seconds: float) -> Mesh:
     """Have members known by their distance; nobody is asked beside them for being late."""
-    asked.federation._punctuality._tokens = 0.0
+    asked.federation._punctuality._of("510100:1").more = -100.0
     for node, each in seconds.items():
         for _ in range(3):
             asked.federation._punctuality.sign(f"{node[1:]}:1", each)
