@@ -18,6 +18,7 @@ class Opening:
         self._frames = frames
         self._read: list[Frame] = []
         self._opened = time.monotonic()
+        self._stopping: asyncio.Task[None] | None = None
         self.signed = asyncio.Event()
         """Set once there was any sign of life."""
         self.begun = asyncio.create_task(self._begin())
@@ -73,8 +74,14 @@ class Opening:
         async for frame in self._frames:
             yield frame
 
-    async def close(self) -> None:
-        """Stop reading, which tells who sends; what went wrong with it is of no interest any more."""
+    def stop(self) -> asyncio.Task[None]:
+        """Begin to stop reading, which tells who sends; returns the task that ends when that is done."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        return self._stopping
+
+    async def _stop(self) -> None:
+        """Stop reading; what went wrong with it is of no interest any more."""
         self.begun.cancel()
         await asyncio.wait((self.begun,))
         if not self.begun.cancelled():

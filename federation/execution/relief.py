@@ -58,7 +58,7 @@ class Relief:
             answering, cause = await self._answering()
             for opening in self._openings:
                 if opening is not answering:
-                    await opening.close()
+                    opening.stop()
             async for frame in answering.frames():
                 if isinstance(frame, Trailer) and cause is not None:
                     told = cause.completeness(frame.completeness, self._step, self._plan.node, self._detour)
@@ -66,7 +66,7 @@ class Relief:
                 yield frame
         finally:
             for opening in self._openings:
-                await opening.close()
+                await opening.stop()
 
     async def _answering(self) -> tuple[Opening, Cause | None]:
         """Return who answers, and why, if it is not the member."""
@@ -92,7 +92,7 @@ class Relief:
         cause = await self._cause(owner)
         if cause is None:
             return owner, None
-        await owner.close()
+        await owner.stop()
         return cover or self._cover(self._around()), cause
 
     async def _cover_first(self, why: Cause) -> tuple[Opening, Cause | None]:

@@ -1,4 +1,4 @@
-"""How long one waits for a stream that was begun: whose lateness it is, and what closing leaves behind."""
+"""How long one waits for a stream that was begun: whose lateness it is, and what stopping leaves behind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_silent_one_is_waited_for_and_no_longer() -> None:
     assert not await opening.signs(0.02)
     assert not await opening.begins(0.02)
     assert opening.waited_s >= 0.02
-    await opening.close()
+    await opening.stop()
 
 
 async def test_a_sign_is_not_yet_an_answer_and_an_end_is_both() -> None:
@@ -47,8 +47,8 @@ async def test_a_sign_is_not_yet_an_answer_and_an_end_is_both() -> None:
     assert await ended.begins(60.0)
     assert await ended.signs(0.0)
     assert [frame async for frame in ended.frames()] == [SIGN, END]
-    await signed.close()
-    await ended.close()
+    await signed.stop()
+    await ended.stop()
 
 
 async def test_who_is_late_itself_does_not_take_others_for_late() -> None:
@@ -63,10 +63,10 @@ async def test_who_is_late_itself_does_not_take_others_for_late() -> None:
 
     opening = Opening(punctual())
     assert await opening.signs(0.05)
-    await opening.close()
+    await opening.stop()
 
 
-async def test_closing_stops_the_stream_and_keeps_silent_about_what_was_wrong_with_it() -> None:
+async def test_stopping_ends_the_stream_and_keeps_silent_about_what_was_wrong_with_it() -> None:
     closed: list[str] = []
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
@@ -86,15 +86,15 @@ async def test_closing_stops_the_stream_and_keeps_silent_about_what_was_wrong_wi
     await lost.begins(60.0)
     await asyncio.sleep(0)
     for opening in (lost, open_one, open_one):
-        await opening.close()
+        await opening.stop()
     del lost, open_one, opening
     gc.collect()
     assert closed == ["closed"]
     assert complaints == []
 
 
-async def test_who_is_stopped_while_closing_stops() -> None:
-    """A stream that takes its time to end: the task that closes it can be cancelled in the midst of that."""
+async def test_who_is_cancelled_while_stopping_is_cancelled() -> None:
+    """A stream that takes its time to end: the task that stops it can be cancelled in the midst of that."""
     ending = asyncio.Event()
 
     async def slow_to_end() -> AsyncIterator[Frame]:
@@ -107,9 +107,8 @@ async def test_who_is_stopped_while_closing_stops() -> None:
 
     opening = Opening(slow_to_end())
     await asyncio.sleep(0)
-    closing = asyncio.create_task(opening.close())
+    stopping = opening.stop()
     await ending.wait()
-    closing.cancel()
-    await asyncio.wait((closing,))
-    assert closing.cancelled()
-    await opening.close()
+    stopping.cancel()
+    await asyncio.wait((stopping, opening.begun))
+    assert stopping.cancelled()
