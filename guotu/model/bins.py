@@ -75,7 +75,9 @@ def equal_edges(field: Field, low: object, high: object, count: int) -> tuple[st
     Dates have no parts, so of few days there are fewer classes.
     """
     if isinstance(low, date) and isinstance(high, date):
-        first, last = low.toordinal(), max(high.toordinal(), low.toordinal() + 1)
+        first, last = low.toordinal(), high.toordinal()
+        if first == last:
+            first, last = (first, last + 1) if high < date.max else (first - 1, last)
         days = np.unique(np.linspace(first, last, count + 1).astype(np.int64))
         return tuple(date.fromordinal(int(day)).isoformat() for day in days)
     if field.type is FieldType.DATE:

@@ -54,6 +54,7 @@ def export(rows: Rows, form: Format, output: Path | None) -> None:
         OSError: the file cannot be written.
         GuotuError: as `guotu.answering.Answer`; no file is left then.
     """
+    rows.written_as(form)
     if output is None:
         form.write(rows, sys.stdout.buffer)
         sys.stdout.buffer.flush()
@@ -63,7 +64,7 @@ def export(rows: Rows, form: Format, output: Path | None) -> None:
         _write(rows, form, draft)
         if form.sidecar:
             note = folder / "sidecar"
-            note.write_text(json.dumps(rows.account(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            note.write_text(json.dumps(rows.saved_account(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
             # First, so that a partial answer never stands without its mark.
             os.replace(note, sidecar_path(output))
         os.replace(draft, output)

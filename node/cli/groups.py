@@ -15,8 +15,9 @@ from guotu.model.question import Aggregate, AggregateFunction, LayerOverlay, Ove
 from guotu.model.zones import ZONE
 from node.cli.console import stdout, table
 from node.cli.deliver import show_account
-from node.cli.formats.table import MAX_SHOWN, cells
+from node.cli.formats.table import MAX_SHOWN, cells, first_rows
 from node.cli.outcomes import at_least
+from node.cli.rows import Rows
 from node.cli.wording import count
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ def _deliver_areas(
     collection: Collection,
     labels: Callable[[pa.Table], dict[str, Sequence[str]]],
 ) -> None:
-    rows = pa.Table.from_batches(list(answer), answer.schema)
-    shown = rows.slice(0, MAX_SHOWN)
+    rows = Rows(answer)
+    shown = first_rows(rows)
     areas = shown.column(AREA)
     least = at_least(answer.completeness)
     columns = labels(shown)
@@ -97,8 +98,8 @@ def _deliver_areas(
     stdout().print(
         table(f"{collection.title} {collection.id}", list(columns), zip(*columns.values(), strict=True), numbers)
     )
-    if shown.num_rows < rows.num_rows:
-        stdout().print(f"… 显示前 shown: {count(shown.num_rows)} / {count(rows.num_rows)} 行 rows (--format, -o)")
+    if shown.num_rows < rows.count:
+        stdout().print(f"… 显示前 shown: {count(shown.num_rows)} / {count(rows.count)} 行 rows (--format, -o)")
     show_account(answer)
 
 
