@@ -77,6 +77,9 @@ def test_a_value_that_was_changed_in_a_text_is_told(
     ("csv", b'"igbp"', b'"IGBP"'),
     ("csv", b"\n", b'\n"x",,,,,\n'),
     ("csv", b',13,', b",13,,"),
+    ("geojson", b'\n],"guotu":', b'\n],"guotu":{},"features":[\n],"guotu":'),
+    ("json", b'\n],\n', b'\n],\n  "rows": [],\n'),
+    ("json", b'\n],\n', b'\n],\n"rows": [\n],\n'),
     ("json", b'{"rows": [', b'{"rows":[[],'),
     ("json", b'"geometry":', b'"geometri":'),
 ])  # fmt: skip
