@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,10 +82,10 @@ def deliver_json(answer: Answer) -> None:
     write(f"\n{LAST}\n" + json.dumps(account, ensure_ascii=False, indent=2)[1:].lstrip("\n") + "\n")
 
 
-def deliver_table(answer: Answer) -> None:
-    """Show the rows, then the members, cut, digest and time."""
+def deliver_table(answer: Answer, totals: Collection[str] = ()) -> None:
+    """Show the rows, then the members, cut, digest and time; `totals` as in `preview`."""
     rows = Rows(answer)
-    table, shown = preview(rows)
+    table, shown = preview(rows, totals)
     console = stdout()
     console.print(table)
     if shown < rows.count:

@@ -88,6 +88,8 @@ def _runs(saved: SavedReceipt) -> list[Run]:
     runs = [(rows, digest) for _, rows, digest in segments if rows]
     for place, rows in uncovered:
         runs.insert(place, (rows, b""))
+    if any(rows < 0 for rows, _ in runs):
+        raise ValueError("rows < 0")
     return runs
 
 

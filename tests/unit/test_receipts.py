@@ -143,6 +143,25 @@ def test_what_stands_beside_the_rows_is_what_was_signed(
     assert findings(result) == {"signature": True, "account": False, "digest": True, "rows": True}
 
 
+@pytest.mark.parametrize("change", [
+    lambda said: said["segments"][0].update(rows=-4),
+    lambda said: said["segments"][0].update(rows=10**30),
+    lambda said: said.update(time_ms=10**30),
+    lambda said: said.update(segments="none", outcomes=None, node={}, question=7),
+])  # fmt: skip
+def test_a_statement_that_makes_no_sense_differs(
+    change: Callable[[dict[str, Any]], None], tmp_path: Path, key: NodeKey, notary: Notary
+) -> None:
+    def distort(account: dict[str, Any]) -> None:
+        said = json.loads(account["receipt"]["statement"])
+        change(said)
+        account["receipt"]["statement"] = json.dumps(said)
+
+    file = rewritten(saved("parquet", tmp_path, signed(row_frames(), notary)), distort)
+    result = verified(file, "--key", key.public_bytes.hex())
+    assert (result.exit_code, result.exception is None or isinstance(result.exception, SystemExit)) == (10, True)
+
+
 def test_rows_that_are_others_are_found(tmp_path: Path, key: NodeKey, notary: Notary) -> None:
     file = saved("parquet", tmp_path, signed(row_frames(), notary))
     table = pq.ParquetFile(file).read()
