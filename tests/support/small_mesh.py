@@ -81,10 +81,18 @@ def publish_part(mesh: LocalMesh, node: str, collection: str, source: str, folde
 
 
 def apply_catalogue(mesh: LocalMesh, node: str = "100000") -> None:
-    """Put the national catalogue in force."""
+    """Put the national catalogue in force, and wait until all nodes that run have it."""
     path = run_guotu("catalogue", "path").out.strip()
     ran = run_guotu("catalogue", "apply", path, "--yes", config=mesh.config(node))
     assert ran.code == 0, ran.err + ran.out
+    running = [name for name, item in mesh.nodes.items() if item.process.alive]
+    eventually(lambda: all(has_catalogue(mesh, name) for name in running))
+
+
+def has_catalogue(mesh: LocalMesh, node: str) -> bool:
+    """Tell whether a node knows of any collection."""
+    with mesh.client(node) as client:
+        return bool(client.collections())
 
 
 def make_mesh(root: Path, folder: Path) -> LocalMesh:
@@ -122,7 +130,13 @@ def heal(mesh: LocalMesh, nodes: tuple[str, ...]) -> None:
             mesh.stop(name)
         elif not node.process.alive:
             mesh.start_node(name)
-    eventually(lambda: is_whole(mesh, nodes, 2 * len(OWNED)))
+    eventually(lambda: is_whole(mesh, nodes, 2 * len(OWNED)) and answers_whole(mesh))
+
+
+def answers_whole(mesh: LocalMesh) -> bool:
+    """Tell whether all answer the nation: it leaves who did not answer a moment ago alone for a while."""
+    with mesh.client("100000") as client:
+        return client.stats("landcover", count=True, partial=True).completeness.complete
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -86,7 +86,7 @@ async def test_a_member_that_is_late_is_overtaken(make: Make) -> None:
 
 
 async def test_a_standby_that_is_beaten_is_overtaken() -> None:
-    province, city, other = three(quiet_s=0.6)
+    province, city, other = three(quiet_s=2.0)
     copy = Member(city.node, parcels(city.node, 35), city.version, silent=True)
     steps, _ = await analysed(Mesh(province, city, replace(other, holds=(copy,))), rows_of(Options()))
     own, standby = steps["510100"].attempts
