@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,20 +97,28 @@ def has_catalogue(mesh: LocalMesh, node: str) -> bool:
         return bool(client.collections())
 
 
-def make_mesh(root: Path, folder: Path) -> LocalMesh:
-    """Start four nodes and publish counties and land cover."""
-    mesh = LocalMesh(root, NODES, {"registry.lease_ttl_s": 2})
-    mesh.start()
-    apply_catalogue(mesh)
-    parts = [
-        (node, collection, source)
-        for node in OWNED
-        for collection, source in (("county", "county.parquet"), ("landcover", "landcover_2019.parquet"))
-    ]
-    for part in parts:
-        publish_part(mesh, *part, folder)
-    eventually(lambda: is_whole(mesh, NODES, len(parts)))
-    return mesh
+@contextmanager
+def small_mesh(folder: Path) -> Iterator[LocalMesh]:
+    """Run four nodes that have counties and land cover; `folder` is for the files that these are published from."""
+    root = short_folder()
+    with LocalMesh(root, NODES, {"registry.lease_ttl_s": 2}) as mesh:
+        mesh.start()
+        apply_catalogue(mesh)
+        parts = [
+            (node, collection, source)
+            for node in OWNED
+            for collection, source in (("county", "county.parquet"), ("landcover", "landcover_2019.parquet"))
+        ]
+        for part in parts:
+            publish_part(mesh, *part, folder)
+        eventually(lambda: is_whole(mesh, NODES, len(parts)))
+        yield mesh
+    shutil.rmtree(root)
+
+
+def short_folder() -> Path:
+    """Return a new folder with a short path: unix sockets have short names."""
+    return Path(tempfile.mkdtemp(prefix="gt-"))
 
 
 def is_whole(mesh: LocalMesh, nodes: tuple[str, ...], datasets: int) -> bool:
