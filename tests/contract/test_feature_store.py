@@ -176,7 +176,7 @@ async def test_rows_are_drawn_in_another_thread_while_others_go_on(features: Fea
 
     def rows() -> Iterator[pa.RecordBatch]:
         threads.add(threading.get_ident())
-        assert go_on.wait(10)
+        assert go_on.wait(120)
         yield from stored_rows(parcels(50)).to_batches()
 
     staging = asyncio.create_task(features.stage(DATASET, 2, COLLECTION, rows))
