@@ -1,8 +1,8 @@
 """A job's folder: what was asked and at which versions, and the parts that are finished, each proven by its hash.
 
 `job.json` is written once the versions are known. A part is `parts/NODE~COLLECTION.arrow` (Arrow IPC file) and, written
-after it, `.json` with its SHA-256 and the member's outcome: a part without it, or with other bytes, is not there. Files
-come to their names whole, so that a crash at any line leaves a folder with which one can go on.
+after it, `.json` with its SHA-256, the member's outcome and warnings: a part without it, or with other bytes, is not
+there. Files come to their names whole, so that a crash at any line leaves a folder with which one can go on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from guotu.model.answer import MemberOutcome, Outcome
+from guotu.model.answer import MemberOutcome, Notice, Outcome
 from guotu.model.errors import DirectoryInUse, InvalidQuestion
 
 _FORMAT = 1
@@ -58,6 +58,8 @@ class Part:
 
     member: MemberOutcome
     rows: pa.Table
+    notices: tuple[Notice, ...] = ()
+    """What the caller should know of it."""
 
 
 class JobFolder:
@@ -125,7 +127,8 @@ class JobFolder:
             if hashlib.sha256(data).hexdigest() != told["sha256"]:
                 return None
             member = MemberOutcome(**{**told["member"], "outcome": Outcome(told["member"]["outcome"])})
-            return Part(member, pa.ipc.open_file(pa.py_buffer(data)).read_all())
+            notices = tuple(Notice(**item) for item in told["notices"])
+            return Part(member, pa.ipc.open_file(pa.py_buffer(data)).read_all(), notices)
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             return None
 
@@ -135,7 +138,11 @@ class JobFolder:
         with pa.ipc.new_file(sink, part.rows.schema) as writer:
             writer.write_table(part.rows)
         data = sink.getvalue().to_pybytes()
-        told = {"sha256": hashlib.sha256(data).hexdigest(), "member": asdict(part.member)}
+        told = {
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "member": asdict(part.member),
+            "notices": [asdict(notice) for notice in part.notices],
+        }
         name = _name(dataset)
         with suppress(FileNotFoundError):
             (self.path / f"{name}.json").unlink()

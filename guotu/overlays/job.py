@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Outcome, Segment, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Segment, Trailer
 from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.division import split_dataset
 from guotu.model.errors import (
@@ -144,6 +144,7 @@ class OverlayJob:
         zones = replace(self._question.zones, cut=self._pinned.zones)
         asked = replace(self._question, zones=zones, options=options, left_to=left_to(self._pinned.datasets))
         batches: list[pa.RecordBatch] = []
+        notices: list[Notice] = []
         trailer: Trailer | None = None
         try:
             with closing(self._ask(asked)) as frames:  # type: ignore[type-var]
@@ -152,6 +153,8 @@ class OverlayJob:
                         raise CancelledError
                     if isinstance(frame, Batch):
                         batches.append(frame.rows)
+                    elif isinstance(frame, Notice):
+                        notices.append(frame)
                     trailer = frame if isinstance(frame, Trailer) else trailer
         except Incomplete:
             batches = []
@@ -161,7 +164,7 @@ class OverlayJob:
         member = _of(dataset, trailer)
         rows = pa.Table.from_batches(batches, self._pinned.schema)
         if member.outcome.whole:
-            self._folder.keep(dataset, Part(member, rows))
+            self._folder.keep(dataset, Part(member, rows, tuple(notices)))
         else:
             self._lost[dataset] = member
         return member, rows
@@ -178,12 +181,15 @@ class OverlayJob:
         options = self._question.options
         plan = Plan(pinned.node, self._question.collection, options.scope, (), zones=cut)
         yield Header("", pinned.node, plan, cut, pinned.schema)
-        members = []
+        members: list[MemberOutcome] = []
+        notices: list[Notice] = []
         for dataset in sorted(pinned.datasets):
             part = self._folder.part(dataset)
+            notices += () if part is None else part.notices
             members.append(self._lost.get(dataset, _unasked(dataset)) if part is None else part.member)
             if part is not None and part.rows.num_rows:
                 sums.add(part.rows)
+        yield from dict.fromkeys(notices)
         digest, size = SegmentDigest(pinned.schema), 0
         for rows in _sorted(sums.table(), pinned.schema):
             digest.update(rows)
