@@ -80,8 +80,9 @@ class Cause:
 
     @classmethod
     def farther(cls, seconds: float) -> Cause:
-        """Return that a member, which takes so long to give a sign of life, is farther than a replica."""
-        return cls(Outcome.UNREACHABLE, FARTHER, f"a replica is nearer than {seconds * 1000:.1f} ms")
+        """Return that a member, which takes so long to give a sign of life, is farther than a replica; 0: not known."""
+        detail = f"a replica is nearer than {seconds * 1000:.1f} ms" if seconds else "a replica lies here"
+        return cls(Outcome.UNREACHABLE, FARTHER, detail)
 
     def completeness(
         self, told: Completeness, step: PlanStep, asker: str, detour: tuple[PlanStep, ...] = ()
