@@ -155,7 +155,7 @@ class Relief:
         """
         await asyncio.wait((owner.begun,))
         cause = self._judge(owner)
-        if cause is not None and not isinstance(owner.begun.exception(), CircuitOpen):
+        if cause is not None and cause.of_member and not isinstance(owner.begun.exception(), CircuitOpen):
             self._punctuality.failed(self._step.address, cause)
         return cause
 
