@@ -231,9 +231,8 @@ class Federation:
                 async for frame in work.frames(answering):
                     yield frame
                 span.tell(rows=answering.tally.rows, bytes=answering.tally.size_bytes)
-            for stream in answering.streams:
-                for notice in stream.notices:
-                    yield notice
+            for notice in answering.notices():
+                yield notice
             trailer = answering.trailer(work.segments(answering))
             for member in trailer.completeness.members:
                 self._observe(member)

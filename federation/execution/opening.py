@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from federation.execution.contact import begins
 from guotu.model.answer import Frame
@@ -17,6 +16,7 @@ class Opening:
     def __init__(self, frames: AsyncIterator[Frame]) -> None:
         self._frames = frames
         self._read: list[Frame] = []
+        self._overtaken = False
         self.signed = asyncio.Event()
         """Set once there was any sign of life."""
         self.begun = asyncio.create_task(self._begin())
@@ -25,6 +25,9 @@ class Opening:
     async def _begin(self) -> Frame | None:
         async for frame in self._frames:
             self.signed.set()
+            if self._overtaken:
+                await self._frames.aclose()  # type: ignore[attr-defined]
+                return None
             self._read.append(frame)
             if begins(frame):
                 return frame
@@ -56,9 +59,16 @@ class Opening:
         async for frame in self._frames:
             yield frame
 
+    def overtaken(self) -> None:
+        """Stop reading, for somebody else answers; a sign of life is still waited for, since one learns from it."""
+        self._overtaken = True
+        if self.signed.is_set():
+            self.begun.cancel()
+
     async def close(self) -> None:
         """Stop reading, which tells who sends."""
         self.begun.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await self.begun
+        await asyncio.wait((self.begun,))
+        if not self.begun.cancelled():
+            self.begun.exception()  # nobody else may have asked for it
         await self._frames.aclose()  # type: ignore[attr-defined]

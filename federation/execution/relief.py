@@ -58,12 +58,17 @@ class Relief:
         """
         try:
             answering, cause = await self._answering()
+            for opening in self._openings:
+                if opening is not answering:
+                    opening.overtaken()
             async for frame in answering.frames():
                 if isinstance(frame, Trailer) and cause is not None:
                     told = cause.completeness(frame.completeness, self._step, self._plan.node, self._detour)
                     frame = replace(frame, completeness=told)
                 yield frame
         finally:
+            for opening in self._openings:
+                opening.begun.cancel()
             for opening in self._openings:
                 await opening.close()
 
