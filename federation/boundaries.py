@@ -164,7 +164,7 @@ async def _read(layer: Layer, division: KnownDivision, dataset: str, cut: Cut, d
         Selection(filter=f"\"{layer.code}\" LIKE '{prefix}%'" if prefix else ""),
         (layer.code, GEOMETRY),
         limit=_MOST_PARTS + 1,
-        options=Options(cut=pinned, dataset=dataset),
+        options=Options(cut=pinned, dataset=dataset, aside=True),
     )
     versions: Cut = {}
     tables: list[pa.RecordBatch] = []

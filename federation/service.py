@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from federation.binning import with_edges
 from federation.boundaries import Boundaries, told_by, told_plan
@@ -73,11 +74,13 @@ class Federation:
         nearest: bool = False,
         notary: Notary | None = None,
         tracing: Tracing | None = None,
+        scratch: Path | None = None,
     ) -> None:
         """Take the parts.
 
         `nearest`: replicas that are nearer than the owner answer before it. `notary` gives receipts to who asks for
-        one; without it there are none.
+        one; without it there are none. `scratch` is for what does not fit into memory (None: with the system's
+        temporary files).
         """
         self._boundaries = boundaries
         self._planner = planner
@@ -90,7 +93,7 @@ class Federation:
         self._tracing = tracing or NoTracing()
         self._punctuality = Punctuality()
         self._nearest = nearest
-        self._works = Works(self._collection, planner.extent, self._ask)
+        self._works = Works(self._collection, planner.extent, self._ask, scratch)
 
     def _collection(self, collection: str) -> Collection:
         found = self._catalogue.get(collection)
@@ -228,9 +231,8 @@ class Federation:
                 async for frame in work.frames(answering):
                     yield frame
                 span.tell(rows=answering.tally.rows, bytes=answering.tally.size_bytes)
-            for stream in answering.streams:
-                for notice in stream.notices:
-                    yield notice
+            for notice in answering.notices():
+                yield notice
             trailer = answering.trailer(work.segments(answering))
             for member in trailer.completeness.members:
                 self._observe(member)

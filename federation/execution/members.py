@@ -144,6 +144,8 @@ class Members:
             yield inner.header(work.schema)
             async for frame in work.frames(inner):
                 yield frame
+            for notice in inner.notices():
+                yield notice
             yield inner.trailer(work.segments(inner))
         finally:
             await inner.close()

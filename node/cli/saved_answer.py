@@ -28,7 +28,9 @@ def read_account(path: Path, option: str) -> dict[str, Any]:
     sidecar = sidecar_path(path)
     try:
         found = _of_file(sidecar if sidecar.exists() else path)
-    except (OSError, ValueError, KeyError, sqlite3.Error, RecursionError) as failure:
+    except OSError as failure:
+        raise InvalidQuestion(part=option, detail=f"{path}: 无法读取 cannot be read: {failure.strerror}") from failure
+    except (ValueError, KeyError, sqlite3.Error, RecursionError) as failure:
         raise InvalidQuestion(part=option, detail=f"{path}: 不是回答 not an answer: {failure}") from failure
     if not isinstance(found, dict):
         raise InvalidQuestion(part=option, detail=f"{path}: 不是回答 not an answer")

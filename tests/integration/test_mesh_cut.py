@@ -90,12 +90,16 @@ def test_an_answer_is_repeated_and_proven_until_its_versions_are_gone(
     publish(mesh, NATION, layer(5), tmp_path)  # a dataset that did not exist
     with mesh.client(NATION) as client:
         assert client.query(COLLECTION).table().num_rows == 2 * ROWS + 5
-    for asked in (NATION, PROVINCE):
+    for asked, form in ((NATION, "parquet"), (PROVINCE, "gpkg"), (PROVINCE, "fgb"), (PROVINCE, "csv")):
+        again = again.with_suffix(f".{form}")
         answer = ask(mesh, asked, "query", COLLECTION, "--cut", saved, "-o", again)
         assert (answer["digest"], answer["cut"]) == (whole["digest"], whole["cut"])
         verified = ask(mesh, NATION, "receipt", "verify", again)
         assert [item["proven"] for item in verified["findings"]] == [True] * 4
         assert (verified["node"], verified["statement"]["complete"]) == (asked, True)
+    again.write_text(again.read_text().replace(",1", ",2", 1))
+    differs = ask(mesh, NATION, "receipt", "verify", again, code=10)
+    assert [item["proven"] for item in differs["findings"]] == [True, True, True, False]
     for luck in (5, 7):
         for node in OWNERS:
             publish(mesh, node, changed(luck), tmp_path)

@@ -125,7 +125,7 @@ def heal(mesh: LocalMesh, nodes: tuple[str, ...]) -> None:
     eventually(lambda: is_whole(mesh, nodes, 2 * len(OWNED)))
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for a condition; a node that does not answer yet counts as not yet true."""
     deadline = time.monotonic() + seconds
     while True:

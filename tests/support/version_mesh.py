@@ -68,7 +68,7 @@ def replica_of(mesh: LocalMesh, dataset: str, node: str = NATION) -> ReplicaStat
     return next((item for item in found if item.dataset == dataset), None)
 
 
-def reaches(mesh: LocalMesh, dataset: str, version: int, node: str = NATION, seconds: float = 40.0) -> ReplicaStatus:
+def reaches(mesh: LocalMesh, dataset: str, version: int, node: str = NATION, seconds: float = 80.0) -> ReplicaStatus:
     """Wait until a node's replica stands at a version and is current; returns how it then stands."""
     seen: list[ReplicaStatus | None] = [None]
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from federation.execution.cause import Cause
+from federation.execution.opening import Opening
 from guotu.model import errors
-from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Outcome, Trailer
+from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Trailer
 from guotu.model.plan import Plan
 from guotu.model.question import CompletenessMode, Options, Query, Question, Scope, SortKey
+from tests.support.eventually import eventually
 from tests.support.scripted_mesh import (
     ANY_QUESTION,
     FIELDS,
@@ -278,3 +282,47 @@ async def test_a_dataset_asked_alone_is_answered_by_its_replica() -> None:
     assert heard.failure is None
     assert city_of(heard.outcomes).outcome is Outcome.REPLICA
     assert len(heard.rows) == 35
+
+
+@ANY_QUESTION
+async def test_what_a_standby_has_to_say_is_passed_on(make: Make) -> None:
+    said = Notice("OWNER_NOT_ASKED", "features count twice", "510200")
+    heard = await mesh({"failure": LOST}, copy_of(HEALTHY[1], notices=(said,))).ask(make(Options()))
+    assert heard.failure is None
+    assert heard.notices == ["OWNER_NOT_ASKED"]
+
+
+async def test_a_member_that_was_overtaken_is_let_go_while_the_answer_goes_on() -> None:
+    """It holds a turn, and its store a scan, as long as it is not."""
+    copy = replace(COPY, rows=parcels("510100", 200))
+    asked = mesh({"silent_after": 0}, copy)
+    frames = asked.frames(rows_of(Options()), 20.0)
+    async with aclosing(frames):  # type: ignore[type-var]
+        await anext(frames)
+        await eventually(lambda: asked.members["510100"].closed == 1)
+        (standby,) = asked.members["510200"].holds
+        assert (standby.opened, standby.closed) == (1, 0)
+
+
+async def test_whoever_closes_a_stream_can_be_stopped_himself() -> None:
+    """Else a member's task would go on, and wait for somebody to take its rows."""
+    begun, let = asyncio.Event(), asyncio.Event()
+
+    async def reluctant() -> AsyncIterator[Frame]:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+            yield Notice("NEVER", "")
+        finally:
+            await let.wait()
+
+    opening = Opening(reluctant())
+    await begun.wait()
+    closing = asyncio.create_task(opening.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    let.set()
+    await asyncio.wait((opening.begun,))
+    assert opening.begun.cancelled()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,9 +20,10 @@ from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome
 from guotu.model.overlay import AREA_TYPE
 from guotu.model.plan import Plan
 from guotu.model.question import CompletenessMode, LayerOverlay, Options, Scope, Selection, ZoneSource
-from guotu.overlays import job as module
+from guotu.overlays import blocks, gathering
 from guotu.overlays.folder import JobFolder
 from guotu.overlays.job import OverlayJob
+from tests.support.small_disk import SmallDisk
 
 HEADS = {f"{owner}/dltb": 1 for owner in ("510000", "510100", "510700", "500000", "520000", "530000")}
 ZONES = {"510000/yjjbntbhtb": 4, "500000/yjjbntbhtb": 2}
@@ -193,7 +196,37 @@ def test_nothing_to_measure_is_told(tmp_path: Path) -> None:
         OverlayJob(QUESTION, {}, Nodes(), folder)
 
 
-def test_groups_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_JOB_GROUPS", 1)
-    with pytest.raises(errors.TooLarge):
-        answered(QUESTION, Nodes(), tmp_path)
+def test_groups_that_do_not_fit_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = answered(QUESTION, Nodes(), tmp_path / "a")
+    monkeypatch.setattr(gathering, "_MOST_ROWS", 1)
+    monkeypatch.setattr(blocks, "_MEMORY_BYTES", 1)
+    again = answered(QUESTION, Nodes(), tmp_path / "b")
+    assert again.digest == first.digest
+    assert again.table() == first.table()
+
+
+def test_what_was_not_finished_is_swept_away(tmp_path: Path) -> None:
+    gone = errors.NodeUnavailable(address="a:1", detail="gone")
+    with JobFolder(tmp_path) as folder, pytest.raises(errors.NodeUnavailable):
+        list(OverlayJob(QUESTION, HEADS, Nodes(n510000=gone), folder).run())
+    for name in ("job.json.0a.tmp", "parts/510000~dltb.arrow.0b.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    answered(QUESTION, Nodes(), tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".tmp"]
+
+
+def test_a_full_disk_is_told_and_the_job_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    root = Path(tempfile.mkdtemp(prefix="gt-"))
+    disk = SmallDisk(root / "data", 4)
+    try:
+        with JobFolder(disk.path / "job") as folder:
+            job = OverlayJob(QUESTION, HEADS, Nodes(), folder)
+            disk.leave(0)
+            with pytest.raises(errors.DiskFull, match="job's folder"):
+                list(job.run())
+        disk.clear()
+        assert total(answered(QUESTION, Nodes(), disk.path / "job"))["01"][0] == WHOLE
+        assert not [path for path in disk.path.rglob("*") if path.suffix == ".tmp"]
+    finally:
+        disk.close()
+        shutil.rmtree(root)

@@ -17,7 +17,7 @@ from tests.support.features import COLLECTION, drawn, parcels, removed, stored_r
 from tests.support.stores import apply, fetch, load
 
 DATASET = "510000/tb"
-SLOW = Not(Or(tuple(Like("BSM", f"%x%{number}%\\y%") for number in range(400))))
+SLOW = Not(Or(tuple(Like("BSM", f"%x%{number}%\\y%") for number in range(1_000))))
 """A filter that every row passes, and that takes seconds over many rows."""
 
 
@@ -81,7 +81,7 @@ async def test_cancelling_ends_the_query_on_the_server(store: PostgisStore, besi
 
 
 async def test_a_read_that_takes_too_long_is_ended_and_says_so(options: PostgisOptions) -> None:
-    store = PostgisStore(replace(options, statement_timeout_s=0.2))
+    store = PostgisStore(replace(options, statement_timeout_s=1.0))
     await store.open()
     await store.stage(DATASET, 1, COLLECTION, drawn(stored_rows(parcels(50_000)), rows=20_000))
     await store.activate(DATASET, 1)
@@ -92,7 +92,7 @@ async def test_a_read_that_takes_too_long_is_ended_and_says_so(options: PostgisO
 
 
 async def test_more_readers_than_connections_are_told(options: PostgisOptions) -> None:
-    store = PostgisStore(replace(options, wait_s=0.2))
+    store = PostgisStore(replace(options, wait_s=1.0))
     await store.open()
     await load(store, parcels(30_000))
     held = [store.scan(DATASET, 1, COLLECTION, Scan(COLLECTION.column_names)) for _ in range(options.connections)]
