@@ -325,7 +325,7 @@ async def test_whoever_closes_a_stream_can_be_stopped_himself() -> None:
 
     opening = Opening(reluctant())
     await begun.wait()
-    closing = opening.stop()
+    closing = asyncio.create_task(opening.close())
     await asyncio.sleep(0)
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
