@@ -85,6 +85,7 @@ def test_four_levels_answer_through_one_another(mesh: LocalMesh) -> None:
 def test_a_city_in_two_trees_is_reached_from_both(mesh: LocalMesh) -> None:
     told = check_counted(ask(mesh, SURVEY, *COUNT))
     assert set(told) == {SURVEY, CITY, COUNTY, HIDDEN}
+    assert {item["dataset"][: -len("/plots")] for item in ask(mesh, SURVEY, "datasets")["datasets"]} == set(told)
     assert set(check_counted(ask(mesh, PROVINCE, *COUNT))) == set(ROWS)
 
 
