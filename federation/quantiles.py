@@ -37,6 +37,7 @@ _MOST_BEGINNINGS = 3
 _PARTS, _LEAST_PARTS = 64, 4
 """Classes of a round, in all and of each range: a hundred of them cost as much as the look at the values."""
 _SIGN = 1 << 63
+_LAST_DAY = date.max.toordinal()
 _EXACTLY = Context(prec=80)
 
 
@@ -129,7 +130,7 @@ class Ranking:
         ranges = [_Range(rank, low, high) for rank in ranks]
         last = first
         while any(item.low < item.high for item in ranges):
-            cuts = _cuts(ranges)
+            cuts = _cuts(ranges, self._field)
             last = await self._counted(cuts, first)
             if _who(last.trailer.completeness) != _who(first.trailer.completeness):
                 return None
@@ -169,14 +170,20 @@ def _who(completeness: Completeness) -> dict[str, bool]:
     return {member.dataset: member.outcome.whole for member in completeness.members}
 
 
-def _cuts(ranges: list[_Range]) -> list[int]:
-    """Return numbers at which classes begin, so that each range is cut into as many parts as there is room for."""
+def _cuts(ranges: list[_Range], field: Field) -> list[int]:
+    """Return numbers at which classes begin, so that each range is cut into as many parts as there is room for.
+
+    After the last class comes what is above it: the last day that there is, where the last range ends with that one.
+    """
     open_ranges = {(item.low, item.high) for item in ranges if item.low < item.high}
     parts = max(_PARTS // len(open_ranges), _LEAST_PARTS)
     cuts = set()
     for low, high in open_ranges:
         width = high + 1 - low
         cuts |= {low + width * part // parts for part in range(parts + 1)}
+    if field.type is FieldType.DATE and max(cuts) > _LAST_DAY:
+        cuts = {cut for cut in cuts if cut < _LAST_DAY}
+        cuts |= {_LAST_DAY - 2}  # there must be two at least
     return sorted(cuts)
 
 
@@ -192,7 +199,7 @@ def _narrow(ranges: list[_Range], cuts: list[int], groups: pa.Table) -> None:
             continue
         place = int(np.searchsorted(before, item.rank, side="left")) - 1
         if place > 0:
-            item.low = max(item.low, cuts[place - 1])
+            item.low = max(item.low, cuts[place - 1] + (place == len(cuts)))  # the last class has its upper end
         if place < len(cuts):
             closed = place == len(cuts) - 1
             item.high = min(item.high, cuts[place] if closed else cuts[place] - 1)

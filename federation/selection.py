@@ -62,16 +62,22 @@ def near(selection: BoundSelection, nearest: Nearest) -> BoundSelection:
 
 def _require_geometry(part: str, collection: Collection) -> None:
     if not collection.has_geometry:
-        raise InvalidQuestion(part=part, detail=f"{collection.id} has no geometry")
+        raise InvalidQuestion(part=part, detail=f"{collection.id} 没有几何 has no geometry")
 
 
-def _in_bbox(bbox: Extent, collection: Collection) -> Expression:
-    _require_geometry("bbox", collection)
+def check_bbox(bbox: Extent) -> None:
+    """Check that a rectangle has degrees; raises InvalidQuestion."""
     in_degrees = (
         -180 <= bbox.xmin <= 180 and -180 <= bbox.xmax <= 180 and -90 <= bbox.ymin <= 90 and -90 <= bbox.ymax <= 90
     )
     if not in_degrees:
-        raise InvalidQuestion(part="bbox", detail="xmin,ymin,xmax,ymax must be degrees, longitude first (EPSG:4490)")
+        detail = "须为度，经度在前 xmin,ymin,xmax,ymax must be degrees, longitude first (EPSG:4490)"
+        raise InvalidQuestion(part="bbox", detail=detail)
+
+
+def _in_bbox(bbox: Extent, collection: Collection) -> Expression:
+    _require_geometry("bbox", collection)
+    check_bbox(bbox)
     try:
         window = rectangle(bbox)
     except ValueError as failure:
@@ -88,14 +94,16 @@ def _within(wkb: bytes, collection: Collection) -> Expression:
     except GEOSException as failure:
         raise InvalidQuestion(part="within", detail=f"not WKB: {failure}") from failure
     if polygon is not None and polygon.geom_type not in ("Polygon", "MultiPolygon"):
-        raise InvalidQuestion(part="within", detail=f"a polygon is needed, not a {polygon.geom_type}")
+        raise InvalidQuestion(part="within", detail=f"须为面 a polygon is needed, not a {polygon.geom_type}")
     return Spatial(SpatialRelation.WITHIN, check_geometry(polygon, "within"))
 
 
 def _in_division(division: str, collection: Collection) -> list[Expression]:
     if not is_division(division):
-        raise InvalidQuestion(part="division", detail=f"{division!r} is not a GB/T 2260 code of six digits")
+        detail = f"{division!r} 不是六位区划代码 is not a GB/T 2260 code of six digits"
+        raise InvalidQuestion(part="division", detail=detail)
     if not collection.division_field:
-        raise InvalidQuestion(part="division", detail=f"{collection.id} has no division field; use bbox or within")
+        detail = f"{collection.id} 没有区划字段 has no division field; 请用 use bbox, within"
+        raise InvalidQuestion(part="division", detail=detail)
     prefix = prefix_of(division)
     return [Like(collection.division_field, f"{prefix}%")] if prefix else []

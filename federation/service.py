@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from federation.binning import with_edges
 from federation.boundaries import Boundaries, told_by, told_plan
@@ -22,6 +23,7 @@ from federation.notary import Notary
 from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.quantiles import Ranking
+from federation.selection import check_bbox
 from federation.validate import check_options, check_question
 from federation.works import Works
 from federation.zone_checks import check_zone_source
@@ -73,11 +75,13 @@ class Federation:
         nearest: bool = False,
         notary: Notary | None = None,
         tracing: Tracing | None = None,
+        scratch: Path | None = None,
     ) -> None:
         """Take the parts.
 
         `nearest`: replicas that are nearer than the owner answer before it. `notary` gives receipts to who asks for
-        one; without it there are none.
+        one; without it there are none. `scratch` is for what does not fit into memory (None: with the system's
+        temporary files).
         """
         self._boundaries = boundaries
         self._planner = planner
@@ -90,7 +94,7 @@ class Federation:
         self._tracing = tracing or NoTracing()
         self._punctuality = Punctuality()
         self._nearest = nearest
-        self._works = Works(self._collection, planner.extent, self._ask)
+        self._works = Works(self._collection, planner.extent, self._ask, scratch)
 
     def _collection(self, collection: str) -> Collection:
         found = self._catalogue.get(collection)
@@ -136,6 +140,8 @@ class Federation:
         """Check a question; returns its collection."""
         collection = self._collection(question.collection)
         check_question(question, collection)
+        if question.selection.bbox is not None:
+            check_bbox(question.selection.bbox)
         return collection
 
     def _opened(self, question: Question, collection: Collection) -> Opened | None:
@@ -228,9 +234,8 @@ class Federation:
                 async for frame in work.frames(answering):
                     yield frame
                 span.tell(rows=answering.tally.rows, bytes=answering.tally.size_bytes)
-            for stream in answering.streams:
-                for notice in stream.notices:
-                    yield notice
+            for notice in answering.notices():
+                yield notice
             trailer = answering.trailer(work.segments(answering))
             for member in trailer.completeness.members:
                 self._observe(member)

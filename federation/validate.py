@@ -58,14 +58,14 @@ def check_query(query: Query, collection: Collection) -> None:
         InvalidFilter: the geometry to be near of is broken, empty, or not in degrees.
         TooLarge: it has more than MAX_FILTER_BYTES.
         UnknownField: a field does not exist.
-        InvalidCrs: the CRS is not known or not Chinese.
+        InvalidCrs: the CRS is not known, or has no EPSG code.
     """
     _bounded("fields", len(query.fields), MAX_FIELDS)
     _bounded("sort", len(query.sort), MAX_SORT_KEYS)
     if not 0 <= query.limit <= MAX_LIMIT:
-        raise InvalidQuestion(part="limit", detail=f"1 to {MAX_LIMIT}, or none; not {query.limit}")
+        raise InvalidQuestion(part="limit", detail=f"须为 1 至 to {MAX_LIMIT}, 或不限 or none; not {query.limit}")
     if len(set(query.fields)) != len(query.fields):
-        raise InvalidQuestion(part="fields", detail="a field is named twice")
+        raise InvalidQuestion(part="fields", detail="字段重复 a field is named twice")
     columns_of(collection, query.fields)
     for key in query.sort:
         _check_sort_field(key.field, collection)
@@ -93,10 +93,10 @@ def _check_page(page: Page, query: Query, collection: Collection) -> None:
 
 def _check_nearest(nearest: Nearest, query: Query, collection: Collection) -> None:
     if not collection.has_geometry or collection.field(DISTANCE) is not None:
-        detail = f"{collection.id} has no geometry, or a field {DISTANCE} of its own"
+        detail = f"{collection.id} 没有几何，或自有字段 has no geometry, or a field {DISTANCE} of its own"
         raise InvalidQuestion(part="nearest", detail=detail)
     if query.sort:
-        raise InvalidQuestion(part="sort", detail="the nearest features come by their distance")
+        raise InvalidQuestion(part="sort", detail="最近要素按距离排序 the nearest features come by their distance")
     if not 1 <= query.limit <= MAX_NEAREST:
         raise InvalidQuestion(part="limit", detail=f"1 to {MAX_NEAREST} nearest features, not {query.limit}")
     if not 0 <= nearest.within_m <= MAX_DISTANCE_M:
@@ -115,7 +115,7 @@ def _check_nearest(nearest: Nearest, query: Query, collection: Collection) -> No
 
 def _check_sort_field(name: str, collection: Collection) -> None:
     if name == GEOMETRY:
-        raise InvalidQuestion(part="sort", detail="a geometry has no order")
+        raise InvalidQuestion(part="sort", detail="几何不能排序 a geometry has no order")
     if collection.field(name) is None:
         known = ", ".join(item.name for item in collection.fields)
         raise UnknownField(field=name, collection=collection.id, known=known)
@@ -138,21 +138,23 @@ def check_stats(stats: Stats, collection: Collection) -> None:
         _check_quantiles(stats.quantiles, stats, collection)
         return
     if not stats.aggregates:
-        raise InvalidQuestion(part="aggregates", detail="at least one is needed")
+        raise InvalidQuestion(part="aggregates", detail="至少一个 at least one is needed")
     lowered = lower(stats.aggregates)
     _bounded("aggregates (an average counts as two)", len(lowered), MAX_AGGREGATES)
     for names in ([item.alias for item in stats.aggregates], [item.alias for item in lowered]):
         columns = [*([BIN, LOW, HIGH] if stats.bins else stats.group_by), *names]
         if len(set(columns)) != len(columns):
-            raise InvalidQuestion(part="aggregates", detail=f"a column name stands twice: {', '.join(columns)}")
+            raise InvalidQuestion(
+                part="aggregates", detail=f"列名重复 a column name stands twice: {', '.join(columns)}"
+            )
     for item in (*stats.aggregates, *lowered):
         if not _ALIAS.fullmatch(item.alias):
             raise InvalidQuestion(part="aggregates", detail=f"{item.alias!r} cannot be a column name")
         if not item.field and item.function is not AggregateFunction.COUNT:
-            raise InvalidQuestion(part="aggregates", detail=f"{item.function} needs a field")
+            raise InvalidQuestion(part="aggregates", detail=f"{item.function} 须有字段 needs a field")
     grouping_schema(collection, stats.group_by, stats.aggregates)
     if not 0 <= stats.top <= MAX_GROUPS:
-        raise InvalidQuestion(part="top", detail=f"1 to {MAX_GROUPS}, or none; not {stats.top}")
+        raise InvalidQuestion(part="top", detail=f"须为 1 至 to {MAX_GROUPS}, 或不限 or none; not {stats.top}")
     if stats.top and not stats.group_by:
         raise InvalidQuestion(part="top", detail="须有分组 group columns are needed")
     if stats.bins is not None:
@@ -169,7 +171,7 @@ def _check_bins(bins: Bins, stats: Stats, collection: Collection) -> None:
     if bins.count and len(bins.edges) not in (0, 2):
         raise InvalidQuestion(part="bins", detail="a number of classes goes with two edges or none")
     if bins.count and not 1 <= bins.count <= MAX_BINS:
-        raise InvalidQuestion(part="bins", detail=f"1 to {MAX_BINS} classes, not {bins.count}")
+        raise InvalidQuestion(part="bins", detail=f"须为 1 至 to {MAX_BINS} 级 classes, not {bins.count}")
 
 
 def _check_quantiles(quantiles: Quantiles, stats: Stats, collection: Collection) -> None:
@@ -177,10 +179,12 @@ def _check_quantiles(quantiles: Quantiles, stats: Stats, collection: Collection)
         raise InvalidQuestion(part="quantiles", detail="they stand alone: no groups, classes or aggregates")
     require_ordered(require_field(collection, quantiles.field), "quantiles")
     if not 1 <= len(quantiles.at) <= MAX_QUANTILES:
-        raise InvalidQuestion(part="quantiles", detail=f"1 to {MAX_QUANTILES} of them, not {len(quantiles.at)}")
+        raise InvalidQuestion(
+            part="quantiles", detail=f"须有 1 至 to {MAX_QUANTILES} 个 of them, not {len(quantiles.at)}"
+        )
     wrong = [share for share in quantiles.at if not 0 <= share <= 1]
     if wrong:
-        raise InvalidQuestion(part="quantiles", detail=f"0 to 1, not {wrong[0]}")
+        raise InvalidQuestion(part="quantiles", detail=f"须为 0 至 1 each is from 0 to 1, not {wrong[0]}")
 
 
 def check_overlay(overlay: Overlay, collection: Collection) -> None:
@@ -245,9 +249,9 @@ def _check_boundary(selection: Selection, collection: Collection) -> None:
     if not selection.boundary:
         return
     if selection.within:
-        raise InvalidQuestion(part="boundary", detail="a polygon is given too; give one of both")
+        raise InvalidQuestion(part="boundary", detail="已给出面，只取其一 a polygon is given too; give one of both")
     if not collection.has_geometry:
-        raise InvalidQuestion(part="boundary", detail=f"{collection.id} has no geometry")
+        raise InvalidQuestion(part="boundary", detail=f"{collection.id} 没有几何 has no geometry")
 
 
 def check_options(options: Options, collection: Collection) -> None:
@@ -262,7 +266,8 @@ def check_options(options: Options, collection: Collection) -> None:
         if version < 1:
             raise InvalidQuestion(part="cut", detail=f"versions begin at 1, not {version}")
     if options.dataset and _split("dataset", options.dataset)[1] != collection.id:
-        raise InvalidQuestion(part="dataset", detail=f"{options.dataset} is not of the collection {collection.id}")
+        detail = f"{options.dataset} 不属于图层 is not of the collection {collection.id}"
+        raise InvalidQuestion(part="dataset", detail=detail)
 
 
 def _split(part: str, dataset: str) -> tuple[str, str]:
@@ -290,4 +295,4 @@ def check_crs(crs: str) -> None:
 
 def _bounded(part: str, count: int, limit: int) -> None:
     if count > limit:
-        raise InvalidQuestion(part=part, detail=f"at most {limit}, not {count}")
+        raise InvalidQuestion(part=part, detail=f"至多 at most {limit}, not {count}")

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
@@ -48,6 +49,8 @@ class Works:
     collection: Callable[[str], Collection]
     extents: Extents
     ask: Ask
+    scratch: Path | None
+    """For what does not fit into memory; None: with the system's temporary files."""
 
     def of(self, question: Question, plan: Plan, selection: BoundSelection, deadline: Deadline) -> Work:
         """Return what is asked of the members of a plan."""
@@ -67,7 +70,9 @@ class Works:
                 zone_rows = partial(self._zone_rows, question.zones, deadline)
                 key_rows = partial(self._key_rows, collection, deadline)
                 question = _shared_out(question, plan)
-                return LayerWork(question, collection, zones, selection, self.extents, zone_rows, key_rows)
+                return LayerWork(
+                    question, collection, zones, selection, self.extents, zone_rows, key_rows, self.scratch
+                )
 
     def _zone_rows(
         self,
@@ -80,14 +85,14 @@ class Works:
     ) -> AsyncIterator[pa.RecordBatch]:
         """Read columns of the zones of a dataset that meet a window; see `federation.execution.layers.ZoneRows`."""
         selection = Selection(filter=source.filter, bbox=window)
-        options = Options(cut={dataset: version}, dataset=dataset)
+        options = Options(cut={dataset: version}, dataset=dataset, aside=True)
         return self._rows(Query(source.collection, selection, names, options=options), deadline)
 
     def _key_rows(
         self, collection: Collection, deadline: Deadline, dataset: str, version: int
     ) -> AsyncIterator[pa.RecordBatch]:
         """Read the keys of a dataset; see `federation.execution.owned.KeyRows`."""
-        options = Options(cut={dataset: version}, dataset=dataset)
+        options = Options(cut={dataset: version}, dataset=dataset, aside=True)
         return self._rows(Query(collection.id, fields=(collection.key,), options=options), deadline)
 
     async def _rows(self, question: Query, deadline: Deadline) -> AsyncIterator[pa.RecordBatch]:

@@ -172,6 +172,7 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         nearest=config.federation.prefer == "nearest",
         notary=notary,
         tracing=tracing.work,
+        scratch=data.scratch,
     )
     desk = PublishDesk(
         node=node,

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from guotu.model.draining import DrainState
-from guotu.model.errors import NodeDraining
+from guotu.model.errors import Conflict, NodeDraining
 from guotu.model.ports import Directory
 from guotu.model.records import NodeRecord
 from node.holdings import Holdings
@@ -62,6 +62,7 @@ class DrainDesk:
 
         Raises:
             OSError: the data directory cannot be written; nothing has changed then.
+            Conflict: somebody else has had the node resume meanwhile.
         """
         await asyncio.to_thread(self._mark.touch)
         if not self._identity.record.draining:
@@ -81,6 +82,8 @@ class DrainDesk:
                 yield state
                 before, told_at = state, now
             await asyncio.sleep(_PAUSE_S)
+            if not self._identity.record.draining:
+                raise Conflict(detail="移交期间节点已恢复 the node was resumed meanwhile: guotu node resume")
             told = told or await self._register(self._identity.record)
 
     async def resume(self) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from guotu.model.disk import store_failure
 from guotu.model.errors import InvalidConfig
 from guotu.model.ports import ObjectStore
 from node.config.credentials import read_credentials
 from node.config.version_sections import ObjectsSection
-from sync.durable import store_failure
 from sync.objects.local import LocalObjectStore
 
 

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
-from guotu.model.errors import Overloaded
+from node.lane import Lane
 
-_WAIT_SHARE = 0.4
-"""Of a question's deadline that it waits at most: who asks it takes half of it without a sign of life for silence."""
-_LEAST_RETRY_S, _MOST_RETRY_S = 0.1, 10.0
-_WEIGHT = 0.1
-"""Of the newest question in the usual time of one."""
+_ASIDE_WAIT_S = 60.0
+"""How long what is asked aside waits at most: what runs before it is read no faster than zones are joined."""
 
 
 class Turns:
-    """Bounds the questions under way; those that wait are let in round robin by caller, each caller's in their order.
+    """The questions under way at a node, in two lanes.
 
-    Once as many wait as may, a newcomer takes the place of the last of the caller who has most waiting, unless that is
-    itself: nobody keeps others out.
+    Who lays one layer over another holds a turn while it reads zones from others, who may do the same: if these reads
+    waited for turns of the one kind, each could wait for the other. So what is asked aside, for the sake of a question
+    that holds a turn, has a lane of its own. It is about one dataset, so it waits for nobody but nodes further below.
     """
 
     def __init__(
@@ -32,107 +29,38 @@ class Turns:
         longest_wait_s: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the node's id, how many run at once, how many wait at most, and for how long: slowness is no answer."""
-        self._node = node
-        self._at_once = at_once
-        self._most_waiting = waiting
-        self._longest_wait_s = longest_wait_s
-        self._clock = clock
-        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
-        self._usual_s = _LEAST_RETRY_S
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self.running = 0
-        self.refused = 0
-        """Since the start, how many were told to come back later."""
-        self.idle_since = clock()
-        """When the last question ended, by the clock; of no meaning while any is under way."""
+        """Take the node's id, how many run at once in each lane, how many wait at most, and for how long."""
+        self._main = Lane(node, at_once, waiting, longest_wait_s, clock)
+        self._aside = Lane(node, at_once, waiting, _ASIDE_WAIT_S, clock)
 
-    @property
-    def waiting(self) -> int:
-        """Return how many questions wait."""
-        return sum(map(len, self._queues.values()))
-
-    @asynccontextmanager
-    async def turn(self, caller: str, seconds: float) -> AsyncIterator[None]:
+    def turn(self, caller: str, seconds: float, aside: bool = False) -> AbstractAsyncContextManager[None]:
         """Hold a turn; `seconds` are what is left of the question's deadline.
 
         Raises:
             Overloaded: too many wait, or this one has waited too long.
         """
-        await self._take(caller, min(seconds * _WAIT_SHARE, self._longest_wait_s))
-        began = self._clock()
-        try:
-            yield
-        finally:
-            self._usual_s += _WEIGHT * (self._clock() - began - self._usual_s)
-            self._release()
+        return (self._aside if aside else self._main).turn(caller, seconds)
+
+    @property
+    def running(self) -> int:
+        """Return how many questions are under way."""
+        return self._main.running + self._aside.running
+
+    @property
+    def waiting(self) -> int:
+        """Return how many questions wait."""
+        return self._main.waiting + self._aside.waiting
+
+    @property
+    def refused(self) -> int:
+        """Return how many were told to come back later, since the start."""
+        return self._main.refused + self._aside.refused
+
+    @property
+    def idle_since(self) -> float:
+        """Return when the last question ended, by the clock; of no meaning while any is under way."""
+        return max(self._main.idle_since, self._aside.idle_since)
 
     async def idle(self, seconds: float) -> None:
         """Return once no question is under way, at the latest after so many seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-
-    async def _take(self, caller: str, seconds: float) -> None:
-        if self.running < self._at_once:
-            self.running += 1
-            self._idle.clear()
-            return
-        if self.waiting >= self._most_waiting:
-            self._make_room(caller)
-        place = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(caller, deque()).append(place)
-        try:
-            async with asyncio.timeout(seconds):
-                await place
-        except TimeoutError:
-            self._leave(caller, place)
-            raise self._overloaded() from None
-        except asyncio.CancelledError:
-            self._leave(caller, place)
-            raise
-
-    def _make_room(self, caller: str) -> None:
-        """Turn the last of the longest queue away for a caller who has fewer waiting.
-
-        Raises:
-            Overloaded: there is no longer queue.
-        """
-        longest = max(self._queues, key=lambda name: len(self._queues[name]), default=caller)
-        if len(self._queues.get(longest, ())) <= len(self._queues.get(caller, ())) + 1:
-            raise self._overloaded()
-        place = self._queues[longest].pop()
-        if not place.done():
-            place.set_exception(self._overloaded())
-
-    def _leave(self, caller: str, place: asyncio.Future[None]) -> None:
-        """Give up a place in the queue, or the turn that came in the same moment."""
-        queue = self._queues.get(caller)
-        if queue is not None and place in queue:
-            queue.remove(place)
-            if not queue:
-                del self._queues[caller]
-        elif place.done() and not place.cancelled() and place.exception() is None:
-            self._release()
-
-    def _release(self) -> None:
-        """Hand a turn to the caller whose turn it is; that caller then comes last."""
-        while self._queues:
-            caller = next(iter(self._queues))
-            queue = self._queues.pop(caller)
-            place = queue.popleft()
-            if queue:
-                self._queues[caller] = queue
-            if not place.done():
-                place.set_result(None)
-                return
-        self.running -= 1
-        if not self.running:
-            self.idle_since = self._clock()
-            self._idle.set()
-
-    def _overloaded(self) -> Overloaded:
-        self.refused += 1
-        wait = self._usual_s * (self.waiting + 1) / self._at_once
-        return Overloaded(node=self._node, retry_s=round(min(max(wait, _LEAST_RETRY_S), _MOST_RETRY_S), 2))
+        await asyncio.gather(self._main.idle(seconds), self._aside.idle(seconds))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import secrets
@@ -10,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-
-from guotu.model.errors import DiskFull, StoreFailure
 
 
 @contextmanager
@@ -74,16 +71,6 @@ def make_folder(folder: Path) -> None:
     for item in reversed(missing):
         item.mkdir(exist_ok=True)
         sync_folder(item.parent)
-
-
-def is_full(failure: BaseException) -> bool:
-    """Tell whether a failure is that of a disk without room."""
-    return isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def store_failure(place: str, failure: OSError) -> StoreFailure:
-    """Return a failure of the file system as an error of guotu; `place` names what was being read or written."""
-    return DiskFull(place=place) if is_full(failure) else StoreFailure(detail=f"{place}: {failure}")
 
 
 def _settle(file: BinaryIO, folder: Path) -> None:

@@ -92,6 +92,10 @@ class Answering:
             return []
         return [Notice(STALE_REGISTRY, _STALE_MESSAGE, self.plan.node)]
 
+    def notices(self) -> list[Notice]:
+        """Return what members said that the caller should know."""
+        return [notice for stream in self.streams for notice in stream.notices]
+
     def results(self) -> list[StepResult]:
         """Return what became of each step."""
         opened = {id(stream.step): stream.result() for stream in self.streams}

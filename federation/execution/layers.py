@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,25 +16,27 @@ import shapely
 
 from federation.execution.answering import Answering
 from federation.execution.groups import merge_groups
-from federation.execution.local import groups_frames, tabulated
-from federation.execution.overlays import MERGED, in_batches
+from federation.execution.local import member_trailer, tabulate
+from federation.execution.overlays import MERGED
 from federation.execution.owned import KeyRows, Owned
-from federation.execution.statistics import parts_of
 from federation.selection import BoundSelection
-from guotu.model.answer import Frame, Segment
+from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.overlay import layer_schema, scanned_fields, zone_column
 from guotu.model.ownership import left_to
 from guotu.model.plan import ExpectedDataset, PlanStep
 from guotu.model.ports import FeatureStore, PeerClient, Scan
-from guotu.model.question import MAX_GROUPS, LayerOverlay, Options
+from guotu.model.question import LayerOverlay, Options
 from guotu.model.records import Extent
-from guotu.model.tabulation import Sums, group_column
+from guotu.model.tabulation import Crossing, group_column
 from guotu.model.zones import Zones
+from guotu.overlays.blocks import Blocks
+from guotu.overlays.gathering import Gathering, Run, merged
 
 _MOST_ZONES = 20_000
 _MOST_BYTES = 8 << 20
 """Zones, and bytes of their WKB, that are joined at a time."""
+_PLACE = "叠加分组 groups of an overlay (scratch/)"
 
 Extents = Callable[[ExpectedDataset], Extent | None]
 """Tells where a dataset's features lie at a version; None if that is not advertised."""
@@ -56,6 +60,8 @@ class LayerWork:
     extents: Extents
     zone_rows: ZoneRows
     key_rows: KeyRows
+    scratch: Path | None
+    """Where groups are put aside that do not fit into memory; None: with the system's temporary files."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -71,33 +77,33 @@ class LayerWork:
     async def here(self, store: FeatureStore, step: PlanStep) -> AsyncIterator[Frame]:
         """Join what is held here with the zones near of it.
 
-        Zones are read and joined some thousands at a time: neither side is ever in memory as a whole, nor on a disk.
+        Zones are read and joined some thousands at a time, and groups are put aside: nothing is in memory as a whole.
         """
         (expected,) = step.expected
         started, store_s = time.perf_counter(), 0.0
         owned = Owned(expected.dataset, self.collection, self.overlay.left_to, self.key_rows)
         fields = owned.columns(scanned_fields(self.collection, self.overlay.group_by))
         scan = Scan(fields, self.selection.expression)
-        sums = Sums([zone_column(name) for name in self.overlay.zones.group_by] + [*self.overlay.group_by], MAX_GROUPS)
         window = self.extents(expected) or await _extent(store, expected, self.collection)
-        async with aclosing(self._zones(window)) as chunks:  # type: ignore[type-var]
-            async for labels, shapes in chunks:
-                zones = Zones(pa.nulls(len(shapes), pa.string()), shapes, np.arange(len(shapes)))
-                near = replace(scan, near=zones.boxes)
-                found, seconds = await tabulated(
-                    store, expected, self.collection, near, zones, self.overlay.group_by, owned
-                )
-                store_s += seconds
-                await asyncio.to_thread(sums.add, found.labelled(labels))
-        for notice in owned.notices:
-            yield notice
-        groups = sums.table()
-        table = self.schema.empty_table() if groups is None else groups.cast(self.schema)
-        async for frame in groups_frames(step, table, started, store_s):
-            yield frame
+        rows = size = 0
+        with closing(Gathering(self.schema, self.scratch, _PLACE)) as groups:
+            async with aclosing(self._zones(window)) as chunks:  # type: ignore[type-var]
+                async for labels, zones in chunks:
+                    if not len(zones):
+                        continue
+                    crossing = await asyncio.to_thread(Crossing, zones, self.collection, self.overlay.group_by)
+                    near = replace(scan, near=zones.boxes)
+                    found = _Labelling(crossing, labels, groups)
+                    store_s += await tabulate(store, expected, self.collection, near, found, owned)
+            for notice in owned.notices:
+                yield notice
+            async for batch in _Drawn(groups.batches()):
+                rows, size = rows + batch.num_rows, size + batch.nbytes
+                yield Batch(expected.dataset, batch)
+        yield member_trailer(step.node, expected, rows, size, started, store_s)
 
-    async def _zones(self, window: Extent | None) -> AsyncIterator[tuple[pa.Table, np.ndarray]]:
-        """Yield labels (the group columns) and shapes of zones that meet an extent, a bounded number at a time."""
+    async def _zones(self, window: Extent | None) -> AsyncIterator[tuple[pa.Table, Zones]]:
+        """Yield labels (the group columns) of zones that meet an extent, and these, a bounded number at a time."""
         gathered: list[pa.RecordBatch] = []
         source = self.overlay.zones
         others = left_to(source.cut)
@@ -137,13 +143,70 @@ class LayerWork:
 
     async def frames(self, answering: Answering) -> AsyncIterator[Frame]:
         """Yield the groups, sorted; those of a member count only once its trailer has come."""
-        parts = await parts_of(answering, self.member_schema)
-        if answering.doomed or (answering.involved and not parts):
-            return
-        keys = tuple(self.schema.names[:-2])
-        for batch in in_batches(merge_groups(parts, keys, MERGED, self.member_schema)):
-            answering.tally.digest(batch.rows)
-            yield batch
+        with closing(Blocks(self.schema, self.scratch, _PLACE)) as blocks:
+            runs = [run async for run in self._runs(answering, blocks)]
+            if answering.doomed or (answering.involved and not runs):
+                return
+            async for rows in _Drawn(self._merged(runs)):
+                answering.tally.digest(rows)
+                yield Batch("", rows)
+
+    def _merged(self, runs: list[Run]) -> Iterator[pa.RecordBatch]:
+        if self.schema.names[:-2]:
+            return merged(runs, self.schema)
+        # Without group columns there is one row, also over nothing.
+        parts = [pa.Table.from_batches(list(run), self.schema) for run in runs]
+        return iter(merge_groups(parts, (), MERGED, self.schema).to_batches())
+
+    async def _runs(self, answering: Answering, blocks: Blocks) -> AsyncIterator[Run]:
+        """Put the groups of each member that answers to its end aside; of fewer, where the answer is doomed."""
+        for stream in answering.streams:
+            run = Run(blocks)
+            async for batch in stream.batches():
+                await asyncio.to_thread(run.append, batch.rows)
+            if answering.doomed:
+                return
+            if stream.result().trailer is None:
+                stream.withhold()
+            else:
+                yield run
+
+
+class _Labelling:
+    """Lays features over zones, and gathers what they have in common by labels of the zones."""
+
+    def __init__(self, crossing: Crossing, labels: pa.Table, groups: Gathering) -> None:
+        self._crossing = crossing
+        self._labels = labels
+        self._groups = groups
+        self._stopped = False
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        for pairs in self._crossing.pairs(batch):
+            if self._stopped:
+                return
+            labels = self._labels.take(pairs.column(0))
+            names = [*labels.column_names, *pairs.column_names[1:]]
+            self._groups.add(pa.Table.from_arrays([*labels.columns, *pairs.columns[1:]], names))
+
+    def stop(self) -> None:
+        self._stopped = True
+
+
+class _Drawn:
+    """Batches that are drawn in a thread."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> pa.RecordBatch:
+        batch = await asyncio.to_thread(next, self._batches, None)
+        if batch is None:
+            raise StopAsyncIteration
+        return batch
 
 
 def _enough(batches: list[pa.RecordBatch]) -> bool:
@@ -151,11 +214,12 @@ def _enough(batches: list[pa.RecordBatch]) -> bool:
     return bool(rows >= _MOST_ZONES or size >= _MOST_BYTES)
 
 
-def _chunk(batches: list[pa.RecordBatch]) -> tuple[pa.Table, np.ndarray]:
+def _chunk(batches: list[pa.RecordBatch]) -> tuple[pa.Table, Zones]:
     table = pa.Table.from_batches(batches)
     shapes = shapely.from_wkb(table[GEOMETRY].to_numpy())
     filled = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
-    return table.drop_columns([GEOMETRY]).filter(pa.array(filled)), shapes[filled]
+    labels, shapes = table.drop_columns([GEOMETRY]).filter(pa.array(filled)), shapes[filled]
+    return labels, Zones(pa.nulls(len(shapes), pa.string()), shapes, np.arange(len(shapes)))
 
 
 async def _extent(store: FeatureStore, expected: ExpectedDataset, collection: Collection) -> Extent | None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -25,7 +26,6 @@ from guotu.model.ports import FeatureStore, Grouping, Scan
 from guotu.model.question import MAX_GROUPS, CompletenessMode, Nearest, Overlay
 from guotu.model.schema import OWNER
 from guotu.model.tabulation import Tabulation
-from guotu.model.zones import Zones
 
 HELD_HERE = "HELD_HERE"
 """Why a replica answered: the node asked holds it."""
@@ -61,7 +61,7 @@ async def scan_frames(
     if digesting is not None:
         await digesting
     segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
-    yield _trailer(step.node, expected, digest.rows, size, started, reading.seconds, (segment,))
+    yield member_trailer(step.node, expected, digest.rows, size, started, reading.seconds, (segment,))
 
 
 def _owned(batch: pa.RecordBatch, owner: str, schema: pa.Schema) -> pa.RecordBatch:
@@ -88,7 +88,7 @@ async def nearest_frames(
         digest.update(batch)
         yield Batch(expected.dataset, batch)
     segment = Segment(expected.dataset, expected.version, digest.rows, digest.digest())
-    yield _trailer(step.node, expected, digest.rows, rows.nbytes, started, store_s, (segment,))
+    yield member_trailer(step.node, expected, digest.rows, rows.nbytes, started, store_s, (segment,))
 
 
 def _digesting(digest: SegmentDigest, batch: pa.RecordBatch) -> asyncio.Task[None] | None:
@@ -116,7 +116,7 @@ async def group_frames(
         groups = with_bounds(groups, grouping.bins, field, grouping.aggregates).combine_chunks()
     for batch in groups.to_batches():
         yield Batch(expected.dataset, batch)
-    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, store_s, ())
+    yield member_trailer(step.node, expected, groups.num_rows, groups.nbytes, started, store_s)
 
 
 async def overlay_frames(
@@ -127,35 +127,38 @@ async def overlay_frames(
     started = time.perf_counter()
     owned = Owned(expected.dataset, collection, overlay.left_to, key_rows)
     scan = replace(scan, fields=owned.columns(scan.fields))
-    found, store_s = await tabulated(store, expected, collection, scan, overlay.zones, overlay.group_by, owned)
+    found = await asyncio.to_thread(Tabulation, overlay.zones, collection, overlay.group_by, MAX_GROUPS)
+    store_s = await tabulate(store, expected, collection, scan, found, owned)
     for notice in owned.notices:
         yield notice
-    async for frame in groups_frames(step, await asyncio.to_thread(found.table), started, store_s):
-        yield frame
-
-
-async def groups_frames(step: PlanStep, groups: pa.Table, started: float, store_s: float) -> AsyncIterator[Frame]:
-    """Yield the groups of a dataset held here, then a trailer; `started` as `time.perf_counter()`."""
-    (expected,) = step.expected
+    groups = await asyncio.to_thread(found.table)
     for part in groups.to_batches(max_chunksize=_GROUPS):
         yield Batch(expected.dataset, part)
-    yield _trailer(step.node, expected, groups.num_rows, groups.nbytes, started, store_s, ())
+    yield member_trailer(step.node, expected, groups.num_rows, groups.nbytes, started, store_s)
 
 
-async def tabulated(
+class Tabulating(Protocol):
+    """Takes features and lays them over zones, in a thread."""
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add features; `batch` has the columns `scanned_fields`, geometry as WKB."""
+
+    def stop(self) -> None:
+        """Let an `add` that is under way in another thread end soon."""
+
+
+async def tabulate(
     store: FeatureStore,
     expected: ExpectedDataset,
     collection: Collection,
     scan: Scan,
-    zones: Zones,
-    group_by: tuple[str, ...],
+    tabulation: Tabulating,
     owned: Owned,
-) -> tuple[Tabulation, float]:
-    """Return a dataset's own features laid over zones, and the seconds that the store took for them.
+) -> float:
+    """Lay a dataset's own features over zones; returns the seconds that the store took for them.
 
     They are read and laid over side by side, a batch at a time.
     """
-    tabulation = await asyncio.to_thread(Tabulation, zones, collection, group_by, MAX_GROUPS)
     scan = replace(scan, filter=await settled(scan.filter, store, expected, collection))
     reading = Reading(store.scan(expected.dataset, expected.version, collection, scan))
     try:
@@ -164,18 +167,19 @@ async def tabulated(
                 await asyncio.to_thread(tabulation.add, await owned.own(batch))
     finally:
         tabulation.stop()  # the thread goes on where nobody waits for it any more
-    return tabulation, reading.seconds
+    return reading.seconds
 
 
-def _trailer(
+def member_trailer(
     node: str,
     expected: ExpectedDataset,
     rows: int,
     size: int,
     started: float,
     store_s: float,
-    segments: tuple[Segment, ...],
+    segments: tuple[Segment, ...] = (),
 ) -> Trailer:
+    """Return the last frame of a dataset that was held here; `started` as `time.perf_counter()`, `size` in bytes."""
     elapsed_ms = (time.perf_counter() - started) * 1000
     owner, _ = split_dataset(expected.dataset)
     replica = owner != node

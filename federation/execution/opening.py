@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from typing import Any
 
 from federation.execution.contact import begins
 from guotu.model.answer import Frame
-from guotu.model.errors import DeadlineExceeded
 
 
 class Opening:
@@ -17,6 +17,8 @@ class Opening:
     def __init__(self, frames: AsyncIterator[Frame]) -> None:
         self._frames = frames
         self._read: list[Frame] = []
+        self._opened = time.monotonic()
+        self._overtaken = False
         self.signed = asyncio.Event()
         """Set once there was any sign of life."""
         self.begun = asyncio.create_task(self._begin())
@@ -25,24 +27,43 @@ class Opening:
     async def _begin(self) -> Frame | None:
         async for frame in self._frames:
             self.signed.set()
+            if self._overtaken:
+                await self._frames.aclose()  # type: ignore[attr-defined]
+                return None
             self._read.append(frame)
             if begins(frame):
                 return frame
         return None
 
-    async def signs(self, seconds: float, node: str) -> None:
-        """Wait for a sign of life.
+    @property
+    def waited_s(self) -> float:
+        """Return how long ago it was opened, s."""
+        return time.monotonic() - self._opened
 
-        Raises:
-            DeadlineExceeded: there was none within `seconds`.
-        """
+    async def signs(self, seconds: float) -> bool:
+        """Wait until so long after it was opened; tells whether there was a sign of life by then, or an end."""
         sign = asyncio.create_task(self.signed.wait())
         try:
-            await asyncio.wait((sign, self.begun), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await self._by(seconds, sign, self.begun)
         finally:
             sign.cancel()
-        if not self.signed.is_set() and not self.begun.done():
-            raise DeadlineExceeded(node=node, seconds=round(seconds, 3))
+        return self.signed.is_set() or self.begun.done()
+
+    async def begins(self, seconds: float) -> bool:
+        """Wait until so long after it was opened; tells whether there were rows by then, or an end."""
+        await self._by(seconds, self.begun)
+        return self.begun.done()
+
+    async def _by(self, seconds: float, *awaited: asyncio.Task[Any]) -> None:
+        """Wait until one ends, or until so long after opening.
+
+        If this node itself is late to notice that the time is over, what has come meanwhile is not read yet. So one
+        waits for that long again, or a busy asker would take everybody for late.
+        """
+        until, first = max(seconds, self.waited_s), asyncio.FIRST_COMPLETED
+        done, _ = await asyncio.wait(awaited, timeout=until - self.waited_s, return_when=first)
+        if not done:
+            await asyncio.wait(awaited, timeout=self.waited_s - until, return_when=first)
 
     async def frames(self) -> AsyncIterator[Frame]:
         """Yield all frames, from the first on.
@@ -56,9 +77,16 @@ class Opening:
         async for frame in self._frames:
             yield frame
 
+    def overtaken(self) -> None:
+        """Stop reading, for somebody else answers; a sign of life is still waited for, since one learns from it."""
+        self._overtaken = True
+        if self.signed.is_set():
+            self.begun.cancel()
+
     async def close(self) -> None:
         """Stop reading, which tells who sends."""
         self.begun.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await self.begun
+        await asyncio.wait((self.begun,))
+        if not self.begun.cancelled():
+            self.begun.exception()  # nobody else may have asked for it
         await self._frames.aclose()  # type: ignore[attr-defined]

@@ -128,7 +128,7 @@ def rectangle(extent: Extent) -> BaseGeometry:
         ValueError: a minimum is above its maximum, or a number is NaN.
     """
     if not (extent.xmin <= extent.xmax and extent.ymin <= extent.ymax):
-        raise ValueError("xmin <= xmax and ymin <= ymax are needed")
+        raise ValueError("须 xmin <= xmax 且 ymin <= ymax: xmin <= xmax and ymin <= ymax are needed")
     low, high = (extent.xmin, extent.ymin), (extent.xmax, extent.ymax)
     if low == high:
         return shapely.Point(low)

@@ -6,7 +6,7 @@ are wanted, none is farther than the far ends of these; a dataset that begins be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +29,24 @@ class Reach:
     bounds: tuple[float, float, float, float]
     """Of the geometry: xmin, ymin, xmax, ymax, degrees."""
     count: int
+    named: Collection[str] | None = None
+    """Datasets that alone have a part in the answer, so that others are not counted on; None for all."""
 
     def too_far(self, datasets: Candidates, at: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Tell which of the datasets with these indices have none of the nearest features, shape (m,)."""
         least, most = self._distances(datasets.extents[at])
         order = np.argsort(most, kind="stable")
-        enough = np.flatnonzero(np.cumsum(datasets.rows[at][order]) >= self.count)
+        enough = np.flatnonzero(np.cumsum(self._rows(datasets, at)[order]) >= self.count)
         bound = float(most[order][enough[0]]) if len(enough) else np.inf
         return np.asarray(np.greater(least, bound))  # false of NaN: what has no extent is kept
+
+    def _rows(self, datasets: Candidates, at: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return how many features each dataset may give, shape (m,)."""
+        rows = datasets.rows[at]
+        if self.named is None:
+            return rows
+        part = [datasets.records[place].dataset in self.named for place in at.tolist()]
+        return np.where(np.array(part, np.bool_), rows, 0)
 
     def _distances(self, extents: Floats) -> tuple[Floats, Floats]:
         """Return bounds of how near the nearest, and how far the farthest, feature in an extent may be; metres."""
@@ -60,10 +70,12 @@ def _known(extents: Floats) -> NDArray[np.bool_]:
 def reach_of(query: Query, selection: BoundSelection, heads: Mapping[str, DatasetRecord]) -> Reach | None:
     """Return how far the nearest features can be; None where what is advertised does not tell it.
 
-    It does not of other versions than the heads, nor where features are selected besides.
+    It does not of other versions than the heads, nor where features are selected besides. Of a closed cut only what it
+    names is counted on.
     """
     cut = query.options.cut
     as_advertised = all(cut.get(name, record.version) == record.version for name, record in heads.items())
     if query.nearest is None or selection.expression is not None or not as_advertised:
         return None
-    return Reach(tuple(shapely.bounds(shapely.from_wkb(query.nearest.wkb)).tolist()), query.limit)
+    bounds = tuple(shapely.bounds(shapely.from_wkb(query.nearest.wkb)).tolist())
+    return Reach(bounds, query.limit, cut if query.options.closed else None)

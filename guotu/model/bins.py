@@ -20,6 +20,8 @@ from guotu.model.schema import arrow_type
 
 LOW, HIGH = "low", "high"
 _EXACT_INTEGERS = 2**53
+_LONGEST_EDGE = 300
+"""Digits of an edge, written or meant: all are doubles, too, and 1e999999999 is not made a whole number of them."""
 Edge = Decimal | float | date
 """Exact for exact fields; a float for DOUBLE."""
 _TYPES = (FieldType.INTEGER, FieldType.DECIMAL, FieldType.DOUBLE, FieldType.DATE)
@@ -44,7 +46,8 @@ def edges_of(bins: Bins, field: Field) -> tuple[Edge, ...]:
         InvalidQuestion: one is no number or date, they are not ascending, or too few or too many.
     """
     if not 2 <= len(bins.edges) <= MAX_BINS + 1:
-        raise InvalidQuestion(part="bins", detail=f"2 to {MAX_BINS + 1} edges are needed, not {len(bins.edges)}")
+        detail = f"分界须有 2 至 {MAX_BINS + 1} 个 edges are needed, not {len(bins.edges)}"
+        raise InvalidQuestion(part="bins", detail=detail)
     edges = tuple(_edge(text, field) for text in bins.edges)
     if any(not low < high for low, high in pairwise(edges)):  # type: ignore[operator]
         raise InvalidQuestion(part="bins", detail="须由小到大 edges must be ascending")
@@ -55,13 +58,15 @@ def _edge(text: str, field: Field) -> Edge:
     try:
         if field.type is FieldType.DATE:
             return date.fromisoformat(text)
+        if field.type is FieldType.DOUBLE:
+            return float(text)
         number = Decimal(text)
-        if number.is_finite() or field.type is FieldType.DOUBLE:
-            return float(text) if field.type is FieldType.DOUBLE else number
+        if number.is_finite() and len(text) <= _LONGEST_EDGE and number.adjusted() < _LONGEST_EDGE:
+            return number
     except (ValueError, InvalidOperation):
         pass
-    wanted = "a date (yyyy-mm-dd)" if field.type is FieldType.DATE else "a number"
-    raise InvalidQuestion(part="bins", detail=f"{text[:40]!r}: {field.name} 的分界须为 needs {wanted}")
+    wanted = "日期 a date is needed (yyyy-mm-dd)" if field.type is FieldType.DATE else "数值 a number is needed"
+    raise InvalidQuestion(part="bins", detail=f"{text[:40]!r}: {field.name} 的分界须为{wanted}")
 
 
 def equal_edges(field: Field, low: object, high: object, count: int) -> tuple[str, ...]:
@@ -70,7 +75,9 @@ def equal_edges(field: Field, low: object, high: object, count: int) -> tuple[st
     Dates have no parts, so of few days there are fewer classes.
     """
     if isinstance(low, date) and isinstance(high, date):
-        first, last = low.toordinal(), max(high.toordinal(), low.toordinal() + 1)
+        first, last = low.toordinal(), high.toordinal()
+        if first == last:
+            first, last = (first, last + 1) if high < date.max else (first - 1, last)
         days = np.unique(np.linspace(first, last, count + 1).astype(np.int64))
         return tuple(date.fromordinal(int(day)).isoformat() for day in days)
     if field.type is FieldType.DATE:

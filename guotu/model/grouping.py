@@ -32,7 +32,8 @@ def division_level(collection: Collection, name: str) -> DivisionLevel | None:
     if collection.field(name) is not None or name not in DIVISION_LEVELS:
         return None
     if not collection.division_field:
-        raise InvalidQuestion(part="group_by", detail=f"{collection.id} has no division field for {name!r}")
+        detail = f"{collection.id} 没有区划字段 has no division field for {name!r}"
+        raise InvalidQuestion(part="group_by", detail=detail)
     return DIVISION_LEVELS[name]
 
 
@@ -77,7 +78,7 @@ def aggregate_type(collection: Collection, aggregate: Aggregate) -> pa.DataType:
     if aggregate.function in (AggregateFunction.MIN, AggregateFunction.MAX):
         return arrow_type(field)
     if field.type not in (FieldType.INTEGER, FieldType.DECIMAL, FieldType.DOUBLE):
-        detail = f"{aggregate.function} needs a number, {field.name} is {field.type}"
+        detail = f"{aggregate.function} 须为数值 needs a number, {field.name} is {field.type}"
         raise InvalidQuestion(part="aggregates", detail=detail)
     if aggregate.function is AggregateFunction.AVG:
         return pa.float64()

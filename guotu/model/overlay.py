@@ -57,7 +57,7 @@ def overlay_schema(collection: Collection, group_by: tuple[str, ...], shares: bo
     fields = [pa.field(ZONE, pa.string()), *groups, *values]
     names = [field.name for field in fields]
     if len(set(names)) < len(names):
-        raise InvalidQuestion(part="group_by", detail=f"a column name stands twice: {', '.join(names)}")
+        raise InvalidQuestion(part="group_by", detail=f"列名重复 a column name stands twice: {', '.join(names)}")
     return pa.schema(fields)
 
 
@@ -87,7 +87,7 @@ def layer_schema(
     fields = [*labels, *list(overlay_schema(collection, group_by, shares=False))[1:]]
     names = [field.name for field in fields]
     if len(set(names)) < len(names):
-        raise InvalidQuestion(part="group_by", detail=f"a column name stands twice: {', '.join(names)}")
+        raise InvalidQuestion(part="group_by", detail=f"列名重复 a column name stands twice: {', '.join(names)}")
     return pa.schema(fields)
 
 

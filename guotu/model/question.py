@@ -82,6 +82,8 @@ class Options:
     """A node asks its member; that one asks none but those below it."""
     analyze: bool = False
     """Also tell, in the trailer, what became of each step at every level."""
+    aside: bool = False
+    """A node reads a dataset for the sake of a question that it answers: that has its turn, so this need not wait."""
 
 
 @dataclass(frozen=True, slots=True)

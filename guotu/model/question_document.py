@@ -11,7 +11,7 @@ from typing import Any
 from guotu.model.question import Options, Page, Question
 from guotu.model.zones import Zones
 
-_WITHOUT_BEARING = ("receipt", "relayed", "analyze")
+_WITHOUT_BEARING = ("receipt", "relayed", "analyze", "aside")
 
 
 def question_document(question: Question) -> dict[str, Any]:

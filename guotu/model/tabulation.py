@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +22,15 @@ _COMPACT_ROWS = 200_000
 class Sums:
     """Counts and areas by some columns, exact, added up as parts come."""
 
-    def __init__(self, keys: Sequence[str], max_rows: int) -> None:
-        """Take the names of the columns, which are not COUNT nor AREA, and how many groups there may be."""
+    def __init__(self, keys: Sequence[str], max_rows: int | None = None) -> None:
+        """Take the names of the columns, which are not COUNT nor AREA, and how many groups there may be (None: any)."""
         self._keys = list(keys)
         self._max_rows = max_rows
         self._parts: list[pa.Table] = []
-        self._gathered = 0
+        self.rows = 0
+        """Groups so far; of several parts the same one may be among them more than once."""
+        self.size_bytes = 0
+        """Bytes of them."""
 
     def add(self, part: pa.Table) -> None:
         """Add a part: the columns, COUNT, AREA.
@@ -35,10 +38,11 @@ class Sums:
         Raises:
             TooLarge: more groups than there may be.
         """
-        self._parts.append(self._grouped([part]))
-        self._gathered += self._parts[-1].num_rows
-        if self._gathered > _COMPACT_ROWS + 2 * self._parts[0].num_rows:
-            self._compact()
+        self._parts.append(added_up([part], self._keys))
+        self.rows += self._parts[-1].num_rows
+        self.size_bytes += self._parts[-1].nbytes
+        if self.rows > _COMPACT_ROWS + 2 * self._parts[0].num_rows:
+            self.compact()
 
     def table(self) -> pa.Table | None:
         """Return one row a group, not sorted; None if nothing was added.
@@ -48,19 +52,54 @@ class Sums:
         """
         if not self._parts:
             return None
-        self._compact()
+        self.compact()
         return self._parts[0]
 
-    def _compact(self) -> None:
-        self._parts = [self._grouped(self._parts)]
-        self._gathered = self._parts[0].num_rows
-        if self._gathered > self._max_rows:
+    def compact(self) -> None:
+        """Have each group once.
+
+        Raises:
+            TooLarge: more groups than there may be.
+        """
+        self._parts = [added_up(self._parts, self._keys)]
+        self.rows, self.size_bytes = self._parts[0].num_rows, self._parts[0].nbytes
+        if self._max_rows is not None and self.rows > self._max_rows:
             raise TooLarge(what="groups", size=f"> {self._max_rows}", limit=self._max_rows)
 
-    def _grouped(self, parts: Sequence[pa.Table]) -> pa.Table:
-        keys, values = self._keys, [(COUNT, "sum"), (AREA, "sum")]
-        grouped = pa.concat_tables(parts).group_by(keys, use_threads=False).aggregate(values)
-        return grouped.select([*keys, f"{COUNT}_sum", f"{AREA}_sum"]).rename_columns([*keys, COUNT, AREA])
+
+def added_up(parts: Sequence[pa.Table], keys: Sequence[str]) -> pa.Table:
+    """Return one row a group, not sorted, of parts with the columns `keys`, COUNT, AREA; at least one part."""
+    values = [(COUNT, "sum"), (AREA, "sum")]
+    grouped = pa.concat_tables(parts).group_by(list(keys), use_threads=False).aggregate(values)
+    return grouped.select([*keys, f"{COUNT}_sum", f"{AREA}_sum"]).rename_columns([*keys, COUNT, AREA])
+
+
+class Crossing:
+    """Lays features over zones, batch by batch: what each pair has in common."""
+
+    def __init__(self, zones: Zones, collection: Collection, group_by: tuple[str, ...]) -> None:
+        """Take the zones, the collection of the features, and the group columns.
+
+        Raises: as `overlay_schema`.
+        """
+        self._overlayer = Overlayer(zones)
+        self._collection = collection
+        self._group_by = group_by
+        self.schema = overlay_schema(collection, group_by, shares=False)
+        """Of what is found, but for ZONE, which is the number of a zone, int64."""
+
+    def pairs(self, batch: pa.RecordBatch) -> Iterator[pa.Table]:
+        """Yield a row each pair of a zone and a feature, a bounded number at a time.
+
+        `batch` has the columns `scanned_fields`, geometry as WKB.
+        """
+        shapes = np.asarray(shapely.from_wkb(batch.column(GEOMETRY).to_numpy(zero_copy_only=False)), dtype=object)
+        groups = [group_column(batch, self._collection, name) for name in self._group_by]
+        for found in self._overlayer.common(shapes):
+            rows = pa.array(found.features)
+            values = [pa.array(np.ones(len(rows), np.int64)), areas_of(found.units)]
+            columns = [pa.array(found.zones), *(group.take(rows) for group in groups), *values]
+            yield pa.Table.from_arrays(columns, self.schema.names)
 
 
 class Tabulation:
@@ -72,28 +111,20 @@ class Tabulation:
         Raises: as `overlay_schema`.
         """
         self._names = zones.names
-        self._overlayer = Overlayer(zones)
-        self._collection = collection
-        self._group_by = group_by
-        self._schema = overlay_schema(collection, group_by, shares=False)
+        self._crossing = Crossing(zones, collection, group_by)
         self._sums = Sums([ZONE, *group_by], max_rows)
         self._stopped = False
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add features; `batch` has the columns `scanned_fields`, geometry as WKB.
+        """Add features, as `Crossing.pairs` takes them.
 
         Raises:
             TooLarge: more groups than there may be.
         """
-        shapes = np.asarray(shapely.from_wkb(batch.column(GEOMETRY).to_numpy(zero_copy_only=False)), dtype=object)
-        groups = [group_column(batch, self._collection, name) for name in self._group_by]
-        for found in self._overlayer.common(shapes):
+        for pairs in self._crossing.pairs(batch):
             if self._stopped:
                 return
-            rows = pa.array(found.features)
-            values = [pa.array(np.ones(len(rows), np.int64)), areas_of(found.units)]
-            columns = [pa.array(found.zones), *(group.take(rows) for group in groups), *values]
-            self._sums.add(pa.Table.from_arrays(columns, self._schema.names))
+            self._sums.add(pairs)
 
     def stop(self) -> None:
         """Let an `add` that is under way in another thread end soon; what it gives is not whole."""
@@ -107,20 +138,8 @@ class Tabulation:
         """
         sums = self._sums.table()
         if sums is None:
-            return self._schema.empty_table()
-        return sums.set_column(0, ZONE, self._names.take(sums.column(0).combine_chunks())).cast(self._schema)
-
-    def labelled(self, labels: pa.Table) -> pa.Table:
-        """Return the rows with columns of the zones, one row a zone, in place of their names; several may be equal.
-
-        Raises:
-            TooLarge: more groups than there may be.
-        """
-        sums = self._sums.table()
-        if sums is None:
-            sums = self._schema.set(0, pa.field(ZONE, pa.int64())).empty_table()
-        columns = labels.take(sums.column(0)).columns
-        return pa.Table.from_arrays([*columns, *sums.columns[1:]], [*labels.column_names, *sums.column_names[1:]])
+            return self._crossing.schema.empty_table()
+        return sums.set_column(0, ZONE, self._names.take(sums.column(0).combine_chunks())).cast(self._crossing.schema)
 
 
 def group_column(batch: pa.RecordBatch, collection: Collection, name: str) -> pa.Array:

@@ -1,8 +1,9 @@
 """A job's folder: what was asked and at which versions, and the parts that are finished, each proven by its hash.
 
 `job.json` is written once the versions are known. A part is `parts/NODE~COLLECTION.arrow` (Arrow IPC file) and, written
-after it, `.json` with its SHA-256 and the member's outcome: a part without it, or with other bytes, is not there. Files
-come to their names whole, so that a crash at any line leaves a folder with which one can go on.
+after it, `.json` with its SHA-256, the member's outcome and warnings: a part without it, or with other bytes, is not
+there. Files come to their names whole, so that a crash at any line leaves a folder with which one can go on. Parts are
+written and read in batches: none is in memory as a whole.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,10 +22,12 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from guotu.model.answer import MemberOutcome, Outcome
-from guotu.model.errors import DirectoryInUse, InvalidQuestion
+from guotu.model.answer import MemberOutcome, Notice, Outcome
+from guotu.model.disk import is_full
+from guotu.model.errors import DirectoryInUse, DiskFull, InvalidQuestion
 
 _FORMAT = 1
+_UNFINISHED = "*.tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,76 @@ class Part:
     """One member's finished part."""
 
     member: MemberOutcome
-    rows: pa.Table
+    path: Path
+    notices: tuple[Notice, ...]
+    """What the caller should know of it."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield its rows.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with pa.memory_map(str(self.path)) as mapped:
+            reader = pa.ipc.open_file(mapped)
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number)
+
+
+class Draft:
+    """A part that is being written; nothing stays of it unless it is kept."""
+
+    def __init__(self, folder: JobFolder, dataset: str, schema: pa.Schema) -> None:
+        """Begin the file.
+
+        Raises: as `write`.
+        """
+        self._folder = folder
+        self._name = _name(dataset)
+        self._path = unfinished(folder.path / f"{self._name}.arrow")
+        with folder.writing():
+            self._file = self._path.open("xb")
+            self._writer = pa.ipc.new_file(self._file, schema)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):  # what finds no room is wanted no more
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        """Add rows.
+
+        Raises:
+            DiskFull: there is no room for them.
+            OSError: they cannot be written.
+        """
+        with self._folder.writing():
+            self._writer.write_batch(rows)
+
+    def keep(self, member: MemberOutcome, notices: Sequence[Notice]) -> None:
+        """Make the part whole, with the member's outcome and warnings; durable on return.
+
+        Raises: as `write`.
+        """
+        target = self._folder.path / self._name
+        with self._folder.writing():
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            with suppress(FileNotFoundError):
+                target.with_name(f"{target.name}.json").unlink()
+            told = {
+                "sha256": _sha256(self._path),
+                "member": asdict(member),
+                "notices": [asdict(notice) for notice in notices],
+            }
+            self._path.replace(target.with_name(f"{target.name}.arrow"))
+        self._folder.write(f"{self._name}.json", told)
 
 
 class JobFolder:
@@ -82,6 +154,8 @@ class JobFolder:
         except OSError as failure:
             os.close(self._lock)
             raise DirectoryInUse(path=str(self.path)) from failure
+        for left in [*self.path.glob(_UNFINISHED), *self.path.glob(f"parts/{_UNFINISHED}")]:
+            left.unlink(missing_ok=True)
         return self
 
     def __exit__(
@@ -114,42 +188,74 @@ class JobFolder:
     def pin(self, question: Mapping[str, Any], pinned: Pinned) -> None:
         """Keep what the job answers from."""
         document = {"format": _FORMAT, "question": question, "pinned": pinned.document()}
-        self._write("job.json", json.dumps(document, ensure_ascii=False, indent=2).encode())
+        self.write("job.json", document)
 
     def part(self, dataset: str) -> Part | None:
         """Return a finished part; None if there is none whose bytes are those that were written."""
         name = _name(dataset)
+        rows = self.path / f"{name}.arrow"
         try:
             told = json.loads((self.path / f"{name}.json").read_bytes())
-            data = (self.path / f"{name}.arrow").read_bytes()
-            if hashlib.sha256(data).hexdigest() != told["sha256"]:
+            if _sha256(rows) != told["sha256"]:
                 return None
             member = MemberOutcome(**{**told["member"], "outcome": Outcome(told["member"]["outcome"])})
-            return Part(member, pa.ipc.open_file(pa.py_buffer(data)).read_all())
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+            return Part(member, rows, tuple(Notice(**notice) for notice in told["notices"]))
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def keep(self, dataset: str, part: Part) -> None:
-        """Keep a finished part; durable on return."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, part.rows.schema) as writer:
-            writer.write_table(part.rows)
-        data = sink.getvalue().to_pybytes()
-        told = {"sha256": hashlib.sha256(data).hexdigest(), "member": asdict(part.member)}
-        name = _name(dataset)
-        with suppress(FileNotFoundError):
-            (self.path / f"{name}.json").unlink()
-        self._write(f"{name}.arrow", data)
-        self._write(f"{name}.json", json.dumps(told, ensure_ascii=False, indent=2).encode())
+    def draft(self, dataset: str, schema: pa.Schema) -> Draft:
+        """Begin to write a part; raises as `Draft.write`."""
+        return Draft(self, dataset, schema)
 
-    def _write(self, name: str, data: bytes) -> None:
+    @property
+    def place(self) -> str:
+        """Name the folder where it has no room."""
+        return f"作业目录 the job's folder {self.path}"
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Tell a disk without room as such.
+
+        Raises:
+            DiskFull: in place of what the system raises then.
+        """
+        try:
+            yield
+        except OSError as failure:
+            if not is_full(failure):
+                raise
+            raise DiskFull(place=self.place) from failure
+
+    def write(self, name: str, document: Mapping[str, Any]) -> None:
+        """Write a document in place of what had its name, whole; durable on return.
+
+        Raises: as `Draft.write`.
+        """
         target = self.path / name
-        unfinished = target.with_name(f"{target.name}.{secrets.token_hex(4)}.tmp")
-        with unfinished.open("wb") as file:
-            file.write(data)
+        draft = unfinished(target)
+        with self.writing(), _gone(draft), draft.open("xb") as file:
+            file.write(json.dumps(document, ensure_ascii=False, indent=2).encode())
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(target)
+            draft.replace(target)
+
+
+def unfinished(target: Path) -> Path:
+    """Return a name, of no other, for what is not yet whole."""
+    return target.with_name(f"{target.name}.{secrets.token_hex(4)}.tmp")
+
+
+@contextmanager
+def _gone(path: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _name(dataset: str) -> str:

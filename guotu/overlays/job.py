@@ -1,8 +1,9 @@
 """Layer overlays asked member by member, some at a time: with progress, and so that one can go on after a break.
 
 Each member is asked for its own dataset, at the versions that were pinned when the job began, with a deadline of its
-own. What is finished is kept in the job's folder; at the end all parts are added up, in the order of the datasets. So a
-job that was broken off, whenever and how often, gives the same rows and the same digest.
+own. What is finished is kept in the job's folder; at the end all parts are added up and put in order, in flat memory
+and, what does not fit, in the folder. So a job that was broken off, whenever and how often, gives the same rows and the
+same digest.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Segment, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Segment, Trailer
 from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.division import split_dataset
 from guotu.model.errors import (
@@ -29,14 +30,12 @@ from guotu.model.ownership import left_to
 from guotu.model.plan import Plan
 from guotu.model.question import Cut, LayerOverlay
 from guotu.model.question_document import question_document
-from guotu.model.tabulation import Sums
-from guotu.overlays.folder import JobFolder, Part, Pinned
-from guotu.overlays.members import check_complete, outcome_of, pinned_versions, sorted_rows, timed_out, unasked
+from guotu.overlays.folder import JobFolder, Pinned
+from guotu.overlays.gathering import Gathering
+from guotu.overlays.members import check_complete, outcome_of, pinned_versions, timed_out, unasked
 
 AT_ONCE = 4
 """Members that are asked at once: each works with all of its processors."""
-MAX_JOB_GROUPS = 5_000_000
-"""Most groups of all members together."""
 
 Ask = Callable[[LayerOverlay], Iterator[Frame]]
 """Asks one question; closing the iterator cancels it."""
@@ -107,77 +106,87 @@ class OverlayJob:
 
         Raises:
             what the node asked raises for itself: the question is not valid, it is out of reach.
-            OSError: a part cannot be kept.
+            DiskFull, OSError: a part cannot be kept.
         """
         parts = {name: self._folder.part(name) for name in self._pinned.datasets}
         open_members = [name for name, part in parts.items() if part is None]
         finished = [part for part in parts.values() if part is not None]
-        pairs, resumed = sum(_pairs(part.rows) for part in finished), len(finished)
+        pairs, resumed = sum(_pairs(rows) for part in finished for rows in part.batches()), len(finished)
         done, total = resumed, len(parts)
         yield JobProgress(done, total, None, resumed, pairs)
         self._stopped.clear()
         pool = ThreadPoolExecutor(AT_ONCE, "overlay")
         try:
             for future in _completed(pool, self._member, open_members):
-                member, rows = future.result()
-                done, pairs = done + 1, pairs + _pairs(rows)
+                member, found = future.result()
+                done, pairs = done + 1, pairs + found
                 yield JobProgress(done, total, member, resumed, pairs)
         finally:
             self._stopped.set()  # what is under way ends with its next frame
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _member(self, dataset: str) -> tuple[MemberOutcome, pa.Table]:
-        """Ask one member and keep its part if it is whole."""
-        version = self._pinned.datasets[dataset]
-        options = replace(self._question.options, dataset=dataset, cut={dataset: version}, closed=False, receipt=False)
-        zones = replace(self._question.zones, cut=self._pinned.zones)
-        asked = replace(self._question, zones=zones, options=options, left_to=left_to(self._pinned.datasets))
-        batches: list[pa.RecordBatch] = []
-        trailer: Trailer | None = None
-        try:
-            with closing(self._ask(asked)) as frames:  # type: ignore[type-var]
-                for frame in frames:
-                    if self._stopped.is_set():
-                        raise CancelledError
-                    if isinstance(frame, Batch):
-                        batches.append(frame.rows)
-                    trailer = frame if isinstance(frame, Trailer) else trailer
-        except Incomplete:
-            batches = []
-        except DeadlineExceeded as failure:
-            trailer = Trailer(Completeness(options.completeness, (timed_out(dataset, failure),)), 0, 0, b"")
-            batches = []
-        member = outcome_of(dataset, trailer)
-        rows = pa.Table.from_batches(batches, self._pinned.schema)
-        if member.outcome.whole:
-            self._folder.keep(dataset, Part(member, rows))
-        else:
-            self._lost[dataset] = member
-        return member, rows
+    def _member(self, dataset: str) -> tuple[MemberOutcome, int]:
+        """Ask one member and keep its part if it is whole; returns its outcome, and the pairs that it found."""
+        options = self._question.options
+        with self._folder.draft(dataset, self._pinned.schema) as draft:
+            pairs, trailer = 0, None
+            notices: list[Notice] = []
+            try:
+                with closing(self._ask(self._asked(dataset))) as frames:  # type: ignore[type-var]
+                    for frame in frames:
+                        if self._stopped.is_set():
+                            raise CancelledError
+                        if isinstance(frame, Batch):
+                            draft.write(frame.rows)
+                            pairs += _pairs(frame.rows)
+                        elif isinstance(frame, Notice):
+                            notices.append(frame)
+                        trailer = frame if isinstance(frame, Trailer) else trailer
+            except Incomplete:
+                pass  # the trailer tells
+            except DeadlineExceeded as failure:
+                trailer = Trailer(Completeness(options.completeness, (timed_out(dataset, failure),)), 0, 0, b"")
+            member = outcome_of(dataset, trailer)
+            if member.outcome.whole:
+                draft.keep(member, notices)
+                return member, pairs
+        self._lost[dataset] = member
+        return member, 0
+
+    def _asked(self, dataset: str) -> LayerOverlay:
+        """Return the question for one member."""
+        pinned, options = self._pinned, self._question.options
+        cut = {dataset: pinned.datasets[dataset]}
+        options = replace(options, dataset=dataset, cut=cut, closed=False, receipt=False)
+        zones = replace(self._question.zones, cut=pinned.zones)
+        return replace(self._question, zones=zones, options=options, left_to=left_to(pinned.datasets))
 
     def frames(self) -> Iterator[Frame]:
         """Yield the answer: all finished parts added up.
 
         Raises:
             IncompleteAnswer, NobodyAnswered: members are missing; after the trailer.
-            TooLarge: more than MAX_JOB_GROUPS groups.
+            TooLarge, DiskFull, StoreFailure: as `guotu.overlays.blocks.Blocks.put`.
         """
-        pinned, sums = self._pinned, Sums(self._pinned.schema.names[:-2], MAX_JOB_GROUPS)
+        pinned, options = self._pinned, self._question.options
         cut = {**pinned.datasets, **pinned.zones}
-        options = self._question.options
         plan = Plan(pinned.node, self._question.collection, options.scope, (), zones=cut)
         yield Header("", pinned.node, plan, cut, pinned.schema)
-        members = []
-        for dataset in sorted(pinned.datasets):
-            part = self._folder.part(dataset)
-            members.append(self._lost.get(dataset, unasked(dataset)) if part is None else part.member)
-            if part is not None and part.rows.num_rows:
-                sums.add(part.rows)
+        members: list[MemberOutcome] = []
+        notices: list[Notice] = []
         digest, size = SegmentDigest(pinned.schema), 0
-        for rows in sorted_rows(sums.table(), pinned.schema):
-            digest.update(rows)
-            size += rows.nbytes
-            yield Batch("", rows)
+        with closing(Gathering(pinned.schema, self._folder.path, self._folder.place)) as groups:
+            for dataset in sorted(pinned.datasets):
+                part = self._folder.part(dataset)
+                members.append(self._lost.get(dataset, unasked(dataset)) if part is None else part.member)
+                notices += () if part is None else part.notices
+                for rows in () if part is None else part.batches():
+                    groups.add(pa.Table.from_batches([rows]))
+            yield from dict.fromkeys(notices)
+            for rows in groups.batches():
+                digest.update(rows)
+                size += rows.nbytes
+                yield Batch("", rows)
         segments = (Segment("", 0, digest.rows, digest.digest()),)
         completeness = Completeness(options.completeness, tuple(members))
         elapsed_ms = sum(member.elapsed_ms for member in members)
@@ -186,11 +195,11 @@ class OverlayJob:
 
 
 def _completed(
-    pool: ThreadPoolExecutor, work: Callable[[str], tuple[MemberOutcome, pa.Table]], names: list[str]
-) -> Iterator[Future[tuple[MemberOutcome, pa.Table]]]:
+    pool: ThreadPoolExecutor, work: Callable[[str], tuple[MemberOutcome, int]], names: list[str]
+) -> Iterator[Future[tuple[MemberOutcome, int]]]:
     """Yield what is done as it is done; a few are under way at a time."""
     waiting = list(reversed(names))
-    under_way: set[Future[tuple[MemberOutcome, pa.Table]]] = set()
+    under_way: set[Future[tuple[MemberOutcome, int]]] = set()
     while waiting or under_way:
         while waiting and len(under_way) < AT_ONCE:
             under_way.add(pool.submit(work, waiting.pop()))
@@ -198,5 +207,5 @@ def _completed(
         yield from done
 
 
-def _pairs(rows: pa.Table) -> int:
+def _pairs(rows: pa.RecordBatch) -> int:
     return int(pc.sum(rows.column(rows.num_columns - 2)).as_py() or 0)

@@ -21,13 +21,13 @@ from guotu.model.errors import DeadlineExceeded, Incomplete, Internal
 from guotu.model.overlay import SHARE
 from guotu.model.ownership import left_to
 from guotu.model.plan import Plan
-from guotu.model.question import Overlay
+from guotu.model.question import MAX_GROUPS, Overlay
 from guotu.model.records import DatasetRecord
 from guotu.model.shares import with_shares
 from guotu.model.tabulation import Sums
 from guotu.model.zones import ZONE, Zones
-from guotu.overlays.job import MAX_JOB_GROUPS
-from guotu.overlays.members import check_complete, outcome_of, pinned_versions, sorted_rows, timed_out
+from guotu.overlays.gathering import in_order
+from guotu.overlays.members import check_complete, outcome_of, pinned_versions, timed_out
 
 _ROWS = 16_384
 
@@ -56,11 +56,11 @@ class LargeZone:
 
         Raises:
             TooLarge: what one dataset has to know of the zone is too large by itself (nobody was asked), or there are
-                more than MAX_JOB_GROUPS groups.
+                more than MAX_GROUPS groups.
             IncompleteAnswer, NobodyAnswered: members are missing; after the trailer.
             what `ask` raises for the question itself.
         """
-        sums = Sums([ZONE, *self._question.group_by], MAX_JOB_GROUPS)
+        sums = Sums([ZONE, *self._question.group_by], MAX_GROUPS)
         members: list[MemberOutcome] = []
         for dataset, part in sorted(self._parts().items()):
             member, groups = yield from self._asked(dataset, part)
@@ -143,7 +143,7 @@ class LargeZone:
     def _rows(self, groups: pa.Table | None, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         question = self._question
         plain = schema.remove(schema.get_field_index(SHARE)) if question.shares else schema
-        ordered = pa.Table.from_batches(sorted_rows(groups, plain), plain)
+        ordered = in_order(plain.empty_table() if groups is None else groups, plain)
         if question.shares:
             ordered = with_shares(ordered, question.zones, not question.group_by, schema)
         yield from ordered.combine_chunks().to_batches(max_chunksize=_ROWS)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from guotu.model.answer import Completeness, MemberOutcome, Outcome, Trailer
 from guotu.model.division import split_dataset
 from guotu.model.errors import DeadlineExceeded, IncompleteAnswer, InvalidQuestion, NobodyAnswered
 from guotu.model.question import CompletenessMode, Cut, Options
-
-_ROWS = 16_384
 
 
 def pinned_versions(collection: str, options: Options, heads: Cut) -> Cut:
@@ -34,16 +27,6 @@ def pinned_versions(collection: str, options: Options, heads: Cut) -> Cut:
         detail = f"没有数据集 nobody has a dataset of it: {', '.join(names) or collection}"
         raise InvalidQuestion(part="--with", detail=detail)
     return datasets
-
-
-def sorted_rows(groups: pa.Table | None, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield groups by all columns but the last two, nulls last; None for no groups."""
-    if groups is None:
-        return
-    keys = schema.names[:-2]
-    if keys:
-        groups = groups.take(pc.sort_indices(groups, sort_keys=[(name, "ascending") for name in keys]))
-    yield from groups.cast(schema).combine_chunks().to_batches(max_chunksize=_ROWS)
 
 
 def check_complete(completeness: Completeness) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -32,7 +32,7 @@ class DiffHeader:
 
 DiffFrame: TypeAlias = DiffHeader | pa.RecordBatch
 """One header, then batches."""
-Channel = Callable[[str], Awaitable[grpc.aio.Channel]]
+Channel = Callable[[str], grpc.aio.Channel]
 """Returns a channel to an address that somebody else keeps open."""
 
 
@@ -88,7 +88,7 @@ class PeerDiffs:
         self, address: str, dataset: str, since: int, until: int, timeout: float
     ) -> AsyncIterator[DiffFrame]:
         """Ask a node; `timeout` in seconds. Raises what the node raised, or NodeUnavailable."""
-        stub = version_pb2_grpc.VersionServiceStub(await self._channel(address))
+        stub = version_pb2_grpc.VersionServiceStub(self._channel(address))
         request = version_pb2.DiffRequest(dataset=dataset, since=since, until=until)
         call = stub.Diff(request, timeout=timeout, metadata=((METADATA_KEY, current_request_id()),))
         reader = DiffReader()

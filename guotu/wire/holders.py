@@ -23,7 +23,7 @@ class GrpcHolders:
 
     async def manifest(self, address: str, dataset: str, name: str, timeout: float) -> tuple[bytes, bytes]:
         """Return (manifest, signature), not yet checked. Raises what the node raised, or NodeUnavailable."""
-        stub = replication_pb2_grpc.ReplicationServiceStub(await self._peers.channel(address))
+        stub = replication_pb2_grpc.ReplicationServiceStub(self._peers.channel(address))
         request = replication_pb2.GetSignedManifestRequest(dataset=dataset, name=name)
         try:
             response = await stub.GetSignedManifest(request, timeout=timeout, metadata=_metadata())
@@ -33,7 +33,7 @@ class GrpcHolders:
 
     async def definition(self, address: str, digest: str, timeout: float) -> bytes:
         """Return a definition, not yet checked. Raises what the node raised, or NodeUnavailable."""
-        stub = replication_pb2_grpc.ReplicationServiceStub(await self._peers.channel(address))
+        stub = replication_pb2_grpc.ReplicationServiceStub(self._peers.channel(address))
         request = replication_pb2.GetDefinitionRequest(digest=digest)
         try:
             response = await stub.GetDefinition(request, timeout=timeout, metadata=_metadata())
@@ -48,7 +48,7 @@ class GrpcHolders:
 
         Raises what the node raised, or NodeUnavailable, also where nothing comes for so long.
         """
-        stub = replication_pb2_grpc.ReplicationServiceStub(await self._peers.channel(address))
+        stub = replication_pb2_grpc.ReplicationServiceStub(self._peers.channel(address))
         request = replication_pb2.ReadObjectRequest(sha256=sha256, offset=offset, length=length)
         call = stub.ReadObject(request, metadata=_metadata())
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ import grpc
 import grpc.aio
 
 from guotu.model.answer import Frame
+from guotu.model.errors import NodeUnavailable
 from guotu.model.plan import Plan
 from guotu.model.question import LayerOverlay, Overlay, Query, Question, Stats
 from guotu.model.records import VersionInfo
@@ -27,8 +29,6 @@ Responses = (
     | grpc.aio.UnaryStreamCall[query_pb2.AggregateRequest, query_pb2.AggregateResponse]
     | grpc.aio.UnaryStreamCall[query_pb2.OverlayRequest, query_pb2.OverlayResponse]
 )
-
-
 _QUESTIONS = "/guotu.v1.QueryService/"
 
 
@@ -40,18 +40,17 @@ class GrpcPeers:
         self._tracing = tracing or NoCallTracing()
         self._channels: dict[str, grpc.aio.Channel] = {}
 
-    async def channel(self, address: str) -> grpc.aio.Channel:
+    def channel(self, address: str) -> grpc.aio.Channel:
         """Return a channel that will try to connect at once.
 
         One that waits between attempts would fail the call unseen, also where the peer has just come back; it is
-        replaced, so that each question costs one honest attempt.
+        replaced, so that each question costs one honest attempt. It is not closed: a peer that is being stopped takes
+        no more calls, and still ends those under way over it. With the last of them it is gone.
         """
         kept = self._channels.get(address)
         if kept is not None and kept.get_state() is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
             return kept
         fresh = self._channels[address] = async_channel(address, self._tls)
-        if kept is not None:
-            await kept.close()
         return fresh
 
     def query(self, address: str, question: Query, timeout: float | None) -> AsyncIterator[Frame]:
@@ -85,7 +84,7 @@ class GrpcPeers:
         self, address: str, method: str, start: Callable[[grpc.aio.Channel, Metadata], Responses]
     ) -> AsyncIterator[Frame]:
         reader = FrameReader()
-        channel = await self.channel(address)
+        channel = self.channel(address)
         try:
             with self._call(address, method) as metadata:
                 call = start(channel, metadata)
@@ -99,7 +98,7 @@ class GrpcPeers:
 
     async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:
         """Ask a node how it would answer."""
-        stub = query_pb2_grpc.QueryServiceStub(await self.channel(address))
+        stub = query_pb2_grpc.QueryServiceStub(self.channel(address))
         request = explain_to_proto(question, analyze=False)
         try:
             with self._call(address, f"{_QUESTIONS}Explain") as metadata:
@@ -110,7 +109,7 @@ class GrpcPeers:
 
     async def versions(self, address: str, dataset: str, timeout: float | None) -> list[VersionInfo]:
         """Ask an owner for the retained versions of its dataset."""
-        stub = version_pb2_grpc.VersionServiceStub(await self.channel(address))
+        stub = version_pb2_grpc.VersionServiceStub(self.channel(address))
         request = version_pb2.ListVersionsRequest(dataset=dataset)
         try:
             with self._call(address, "/guotu.v1.VersionService/ListVersions") as metadata:
@@ -121,12 +120,22 @@ class GrpcPeers:
 
     @contextmanager
     def _call(self, address: str, method: str) -> Iterator[Metadata]:
-        """Begin a call; yields the metadata by which request id and trace go on at the peer."""
-        with self._tracing.call(address, method) as trace:
-            yield ((METADATA_KEY, current_request_id()), *trace)
+        """Begin a call; yields the metadata by which request id and trace go on at the peer.
+
+        Raises:
+            NodeUnavailable: the call was ended by `close`, which gRPC tells as if its task were cancelled.
+        """
+        try:
+            with self._tracing.call(address, method) as trace:
+                yield ((METADATA_KEY, current_request_id()), *trace)
+        except asyncio.CancelledError as ended:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise NodeUnavailable(address=address, detail="连接已关闭 the connection was closed") from ended
 
     async def close(self) -> None:
         """Close all channels; calls under way end."""
-        for channel in self._channels.values():
+        while self._channels:
+            _, channel = self._channels.popitem()
             await channel.close(grace=0)
-        self._channels.clear()

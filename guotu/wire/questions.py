@@ -67,6 +67,7 @@ def _options_to_proto(options: model.Options) -> query_pb2.QuestionOptions:
         terms=query_pb2.CutTerms(closed=options.closed, receipt=options.receipt),
         relayed=options.relayed,
         analyze=options.analyze,
+        aside=options.aside,
     )
 
 
@@ -80,6 +81,7 @@ def _options_from_proto(options: query_pb2.QuestionOptions) -> model.Options:
         receipt=options.terms.receipt,
         relayed=options.relayed,
         analyze=options.analyze,
+        aside=options.aside,
     )
 
 

@@ -33,7 +33,7 @@ def checked_dataset(name: str, part: str) -> str:
     try:
         split_dataset(name)
     except ValueError as failure:
-        raise InvalidQuestion(part=part, detail=str(failure)) from failure
+        raise InvalidQuestion(part=part, detail=f"不是数据集编号 {failure}") from failure
     return name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ from node.cli.console import emit_json, say, stderr, stdout
 from node.cli.exit_codes import exit_code
 from node.cli.export import export
 from node.cli.failure import error_document
+from node.cli.formats import JSON
+from node.cli.formats.answer_json import FIRST, LAST
 from node.cli.formats.json_text import row_objects
 from node.cli.formats.table import preview
 from node.cli.outcomes import completeness_line, outcomes_table, rows_phrase, say_partial, say_warnings
@@ -65,24 +67,25 @@ def deliver_json(answer: Answer) -> None:
     """Print {"rows": [...], ...} as the rows come; an error on the way ends the document as its member "error"."""
     write = sys.stdout.write
     rows = Rows(answer)
+    rows.written_as(JSON)
     separator = "\n"
-    write('{"rows": [')
+    write(FIRST)
     try:
         for batch in rows:
             if batch.num_rows:
                 write(separator + ",\n".join(row_objects(batch)))
                 separator = ",\n"
-        account = rows.account()
+        account = rows.saved_account()
     except GuotuError as error:
-        write("\n],\n" + json.dumps(error_document(error), ensure_ascii=False)[1:] + "\n")
+        write(f"\n{LAST}\n" + json.dumps(error_document(error), ensure_ascii=False)[1:] + "\n")
         raise click.exceptions.Exit(exit_code(type(error))) from error
-    write("\n],\n" + json.dumps(account, ensure_ascii=False, indent=2)[1:].lstrip("\n") + "\n")
+    write(f"\n{LAST}\n" + json.dumps(account, ensure_ascii=False, indent=2)[1:].lstrip("\n") + "\n")
 
 
-def deliver_table(answer: Answer) -> None:
-    """Show the rows, then the members, cut, digest and time."""
+def deliver_table(answer: Answer, totals: Collection[str] = ()) -> None:
+    """Show the rows, then the members, cut, digest and time; `totals` as in `preview`."""
     rows = Rows(answer)
-    table, shown = preview(rows)
+    table, shown = preview(rows, totals)
     console = stdout()
     console.print(table)
     if shown < rows.count:

@@ -23,12 +23,14 @@ def chosen_format(name: str, output: Path | None) -> Format | None:
     """Return the form to write: the one named, else the one that the file's name asks for; None for a table.
 
     Raises:
-        InvalidQuestion: the file's name asks for none, or the form needs a file and there is none.
+        InvalidQuestion: the file's name asks for none, it has no folder, or the form needs a file and there is none.
     """
     if name == "table":
         if output is not None:
             raise InvalidQuestion(part="--format", detail="表格只显示在屏幕 a table goes to the screen, not to a file")
         return None
+    if output is not None and not output.parent.is_dir():
+        raise InvalidQuestion(part="--output", detail=f"{output.parent}: 没有此文件夹 there is no such folder")
     chosen = FORMATS.get(name) or (format_of(output) if output is not None else None)
     if chosen is None and output is not None:
         known = ", ".join(FORMATS)
@@ -52,6 +54,7 @@ def export(rows: Rows, form: Format, output: Path | None) -> None:
         OSError: the file cannot be written.
         GuotuError: as `guotu.answering.Answer`; no file is left then.
     """
+    rows.written_as(form)
     if output is None:
         form.write(rows, sys.stdout.buffer)
         sys.stdout.buffer.flush()
@@ -61,7 +64,7 @@ def export(rows: Rows, form: Format, output: Path | None) -> None:
         _write(rows, form, draft)
         if form.sidecar:
             note = folder / "sidecar"
-            note.write_text(json.dumps(rows.account(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            note.write_text(json.dumps(rows.saved_account(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
             # First, so that a partial answer never stands without its mark.
             os.replace(note, sidecar_path(output))
         os.replace(draft, output)

@@ -38,9 +38,10 @@ class Questioned(Protocol):
 
 def show_rows(answer: Answer, question: Stats, collection: Collection) -> None:
     """Show the rows as they are, then what the answer says of itself."""
+    from guotu.model.overlay import COUNT
     from node.cli.deliver import deliver_table
 
-    deliver_table(answer)
+    deliver_table(answer, (COUNT,))
 
 
 def ask_groups(session: Session, asked: Questioned, given: GroupForm, show: Show) -> int:

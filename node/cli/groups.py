@@ -15,7 +15,9 @@ from guotu.model.question import Aggregate, AggregateFunction, LayerOverlay, Ove
 from guotu.model.zones import ZONE
 from node.cli.console import stdout, table
 from node.cli.deliver import show_account
-from node.cli.formats.table import MAX_SHOWN, cells
+from node.cli.formats.table import MAX_SHOWN, cells, first_rows
+from node.cli.outcomes import at_least
+from node.cli.rows import Rows
 from node.cli.wording import count
 
 if TYPE_CHECKING:
@@ -38,7 +40,11 @@ def deliver_groups(answer: Answer, question: Stats, collection: Collection) -> N
         values = shown.column(aggregate.alias)
         is_area = _is_area(collection, aggregate)
         grows = aggregate.function in (AggregateFunction.COUNT, AggregateFunction.SUM)
-        least = at_least(answer) if grows and (is_area or aggregate.function is AggregateFunction.COUNT) else ""
+        least = (
+            at_least(answer.completeness)
+            if grows and (is_area or aggregate.function is AggregateFunction.COUNT)
+            else ""
+        )
         headers.append(aggregate.alias + least)
         columns.append(cells(values))
         if is_area:
@@ -74,10 +80,10 @@ def _deliver_areas(
     collection: Collection,
     labels: Callable[[pa.Table], dict[str, Sequence[str]]],
 ) -> None:
-    rows = pa.Table.from_batches(list(answer), answer.schema)
-    shown = rows.slice(0, MAX_SHOWN)
+    rows = Rows(answer)
+    shown = first_rows(rows)
     areas = shown.column(AREA)
-    least = at_least(answer)
+    least = at_least(answer.completeness)
     columns = labels(shown)
     for name in group_by:
         columns[_group_header(collection, name)] = _labelled(shown.column(name), collection, name)
@@ -92,14 +98,9 @@ def _deliver_areas(
     stdout().print(
         table(f"{collection.title} {collection.id}", list(columns), zip(*columns.values(), strict=True), numbers)
     )
-    if shown.num_rows < rows.num_rows:
-        stdout().print(f"… 显示前 shown: {count(shown.num_rows)} / {count(rows.num_rows)} 行 rows (--format, -o)")
+    if shown.num_rows < rows.count:
+        stdout().print(f"… 显示前 shown: {count(shown.num_rows)} / {count(rows.count)} 行 rows (--format, -o)")
     show_account(answer)
-
-
-def at_least(answer: Answer) -> str:
-    """Return what stands after the names of totals that members who are missing would only add to."""
-    return "" if answer.completeness.complete else " 至少 at least"
 
 
 def hectares(square_metres: Decimal | float | None) -> str:

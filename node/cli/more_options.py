@@ -39,11 +39,12 @@ _ESTIMATE = click.option(
     is_flag=True,
     help="只依据注册中心的公布估计，不问成员 estimate from what the registry advertises, asking nobody",
 )
+_BINS = 10
 _FIELD = click.argument("field", metavar="FIELD")
 _HISTOGRAM = (
     _FIELD,
     click.option(
-        "--bins", "count", type=click.IntRange(1, 1024), default=10, show_default=True, help="等宽分级数 equal classes"
+        "--bins", "count", type=click.IntRange(1, 1024), metavar="N", help="等宽分级数 equal classes  [default: 10]"
     ),
     click.option("--range", "between", type=NameList(), default="", metavar="A,B", help="在此两值之间 between these"),
     click.option("--edges", type=NameList(), default="", metavar="A,B,…", help="各级分界 the edges of all classes"),
@@ -94,8 +95,15 @@ def histogram_options(function: F) -> Callable[..., Any]:
     """Give a command the options of a question for classes; it is called with `asked: AskedHistogram`."""
 
     @functools.wraps(function)
-    def command(*args: Any, field: str, count: int, between: Any, edges: Any, **given: Any) -> Any:
-        return function(*args, asked=AskedHistogram(asked_of(given), field, count, between, edges), **given)
+    def command(*args: Any, field: str, count: int | None, between: Any, edges: Any, **given: Any) -> Any:
+        if edges and (count is not None or between):
+            raise click.UsageError(
+                "--edges 已定各级，不与 --bins、--range 同用 --edges goes without --bins and --range"
+            )
+        if between and len(between) != 2:
+            raise click.UsageError("--range 为两个值 two values are needed: A,B")
+        bins = AskedHistogram(asked_of(given), field, _BINS if count is None else count, between, edges)
+        return function(*args, asked=bins, **given)
 
     return stack(command, (SUBJECT, *_HISTOGRAM, *COMMON))
 

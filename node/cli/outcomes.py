@@ -56,6 +56,11 @@ def completeness_line(completeness: Completeness) -> str:
     )
 
 
+def at_least(completeness: Completeness) -> str:
+    """Return what stands after the names of totals that members who are missing would only add to."""
+    return "" if completeness.complete else " 至少 at least"
+
+
 def rows_phrase(trailer: Trailer) -> str:
     """Return how many rows there are; of a partial answer, how many there are at least."""
     least = "" if trailer.completeness.complete else "至少 at least "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from guotu.model.question import Page
 
 _LONGEST_NAME = 4096
+_TOKEN = re.compile(r"[\w-]*", re.ASCII)
 
 
 def page_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,7 +50,12 @@ def _page(size: int | None, token: str) -> Page | None:
             raise click.UsageError("--page 须与 --page-size 同用 --page goes with --page-size")
         return None
     saved = Path(token)
-    return Page(size, _next_of(saved) if token and len(token) < _LONGEST_NAME and saved.is_file() else token)
+    if token and len(token) < _LONGEST_NAME and saved.is_file():
+        return Page(size, _next_of(saved))
+    if not _TOKEN.fullmatch(token):
+        detail = f"{token[:80]!r}: 没有此文件，也不是 next_page there is no such file, nor is it a next_page"
+        raise InvalidQuestion(part="--page", detail=detail)
+    return Page(size, token)
 
 
 def _next_of(saved: Path) -> str:

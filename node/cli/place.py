@@ -15,9 +15,18 @@ def place_of(words: tuple[str, ...]) -> bytes:
     """Return a place as WKB, EPSG:4490, lon/lat: of longitude and latitude, a WKT text, or the name of a file.
 
     Raises:
-        InvalidQuestion: it is none of these.
+        InvalidQuestion: it is none of these, empty, or not in degrees, longitude first.
         InvalidCrs: the file says no CRS, or coordinates cannot be of it.
     """
+    wkb = _wkb_of(words)
+    west, south, east, north = shapely.bounds(shapely.from_wkb(wkb)).tolist()
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+        detail = "须为度，经度在前（EPSG:4490），且不空 degrees are needed, longitude first (EPSG:4490), and not none"
+        raise InvalidQuestion(part=_PART, detail=detail)
+    return wkb
+
+
+def _wkb_of(words: tuple[str, ...]) -> bytes:
     if len(words) == 2:
         return bytes(shapely.to_wkb(shapely.Point(*(_degrees(word) for word in words)), byte_order=1))
     if len(words) != 1:

@@ -11,7 +11,7 @@ from node.cli.json_option import json_option, pass_session
 from node.cli.session import Session
 
 
-@click.group(short_help="回执 receipts of answers")
+@click.group(short_help="回执 receipts of answers", epilog=examples("guotu receipt verify urban.parquet"))
 def receipt() -> None:
     """回执：节点对其回答的签名凭据 receipts: what nodes signed of their answers."""
 
@@ -36,12 +36,13 @@ def receipt() -> None:
 def verify(session: Session, file: Path, key: str, as_json: bool) -> int:
     """核验回执 verify a saved answer by its receipt.
 
-    FILE 为存有回答的文件（任何格式，或 --json 的输出）。查验签名、文件所附说明与签名内容是否一致；Parquet 还逐行重算
-    摘要，其他格式不保留全部内容，行不可证。退出码：0 全部得证，3 除行以外得证，10 有不符，9 公钥无人担保。
+    FILE 为存有回答的文件（任何格式，或 --json 的输出）。查验签名、文件所附说明与签名内容是否一致，并读回各行重算摘要。
+    格式存不下的值（如 NaN）与中断成员的行不可证。退出码：0 全部得证，3 除行以外得证，10 有不符，9 公钥无人担保。
 
     FILE is a saved answer, of any form. The signature is checked, then that what stands beside the rows is what was
-    signed, and of Parquet that the rows give the digest; other forms do not keep all that it covers. Exit codes: 0 all
-    is proven, 3 all but the rows, 10 something differs, 9 nobody vouches for the key.
+    signed, and that the rows, read back, give the digest. Values that a form does not keep (such as NaN), and rows of
+    members that were cut short, cannot be proven. Exit codes: 0 all is proven, 3 all but the rows, 10 something
+    differs, 9 nobody vouches for the key.
     """
     from node.cli.receipt_check import check
     from node.cli.receipt_keys import signer_key

@@ -14,6 +14,8 @@ from node.cli.wording import when
 from sync.trust import fingerprint
 
 _NAMES = {"signature": "签名 signature", "account": "说明 account", "digest": "总摘要 digest", "rows": "行 rows"}
+_LAST_MS = 253_402_214_400_000
+"""The last day of the year 9999; what says another time is no receipt of ours."""
 _MARKS = {True: "得证 proven", False: "不符 DIFFERS", None: "不可证 not proven"}
 
 
@@ -41,7 +43,7 @@ def report_findings(saved: SavedReceipt, signer: SignerKey, findings: Sequence[F
 
 def _show_statement(saved: SavedReceipt) -> None:
     time, digest = saved.said.get("time_ms"), saved.said.get("digest")
-    if isinstance(time, int) and digest is not None:
+    if isinstance(time, int) and 0 <= time < _LAST_MS and digest is not None:
         stdout().print(f"回执 receipt  {saved.node}, {when(time)}, {digest}")
 
 

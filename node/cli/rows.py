@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from node.cli.documents import account_document
+from node.cli.formats.kept import Kept
+from node.cli.formats.row_order import RowOrder
 
 if TYPE_CHECKING:
     from guotu.answering import Answer
     from guotu.model.answer import Batch
+    from node.cli.formats import Format
 
 
 class Rows:
@@ -24,6 +27,7 @@ class Rows:
         self._runs: list[tuple[str, int]] = []
         self._watch = watch
         self._failure: BaseException | None = None
+        self._kept: Kept | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -39,6 +43,15 @@ class Rows:
     def expected_rows(self) -> int:
         """Rows that the members advertise: no fewer than will come, more if a filter leaves some out."""
         return sum(step.advertised_rows for step in self.answer.plan.steps)
+
+    def written_as(self, form: Format) -> None:
+        """Note of the rows that come what it takes to read them back from a form."""
+        self._kept = Kept(form, self.schema)
+
+    def reordered(self) -> None:
+        """Note the order of the rows that come, too; after `written_as`."""
+        if self._kept is not None:
+            self._kept.order = RowOrder()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Return the batches.
@@ -66,6 +79,8 @@ class Rows:
     def _note(self, batch: Batch) -> None:
         """Count the rows of each run of one origin."""
         self.count += batch.rows.num_rows
+        if self._kept is not None:
+            self._kept.update(batch.rows)
         before = self._runs.pop() if self._runs and self._runs[-1][0] == batch.dataset else (batch.dataset, 0)
         self._runs.append((batch.dataset, before[1] + batch.rows.num_rows))
 
@@ -87,3 +102,7 @@ class Rows:
         if any(member.truncated for member in self.answer.completeness.members):
             account["runs"] = [{"dataset": dataset, "rows": rows} for dataset, rows in self._runs]
         return account
+
+    def saved_account(self) -> dict[str, Any]:
+        """Return the account as it stands with the rows: with what reading them back takes (see `Kept`)."""
+        return self.account() | ({} if self._kept is None else self._kept.document())

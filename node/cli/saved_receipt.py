@@ -53,7 +53,8 @@ def read_receipt(file: Path) -> SavedReceipt:
     account = read_account(file, "FILE")
     found = account.get("receipt")
     if not isinstance(found, Mapping):
-        detail = f"{file}: 没有回执（回答的节点不出具） it has no receipt; the node that answered gives none"
+        why = "（节点不出具，或由多次回答汇成） it has no receipt: the node gives none, or the answer was put together"
+        detail = f"{file}: 没有回执{why} from several"
         raise InvalidQuestion(part="FILE", detail=detail)
     try:
         statement, signature = str(found["statement"]).encode(), bytes.fromhex(str(found["signature"]))

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 import structlog
 
+from guotu.model.disk import is_full, store_failure
 from guotu.model.errors import DeadlineExceeded, GuotuError, Internal
 from guotu.wire.request_id import METADATA_KEY, accept_request_id
 from guotu.wire.status import status_of
@@ -19,7 +20,6 @@ from node.metrics import Metrics
 from node.readiness import Readiness
 from node.rpc.caller import caller_of
 from node.turns import Turns
-from sync.durable import is_full, store_failure
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[object, object]
@@ -65,12 +65,14 @@ class Gate:
         self._leave(method, started, grpc.StatusCode.OK)
         return response
 
-    async def streaming(self, context: Context, method: str, work: Callable[[], AsyncIterator[T]]) -> AsyncIterator[T]:
-        """Run a call with a stream of responses; the caller's cancellation closes the work."""
+    async def streaming(
+        self, context: Context, method: str, work: Callable[[], AsyncIterator[T]], aside: bool = False
+    ) -> AsyncIterator[T]:
+        """Run a call with a stream of responses; the caller's cancellation closes the work. `aside`: see `Turns`."""
         started = self._enter(context)
         try:
             self._readiness.require()
-            async with self._turn(context), aclosing(work()) as responses:  # type: ignore[type-var]
+            async with self._turn(context, aside), aclosing(work()) as responses:  # type: ignore[type-var]
                 async for response in responses:
                     yield response
         except GeneratorExit:
@@ -81,8 +83,10 @@ class Gate:
             raise
         self._leave(method, started, grpc.StatusCode.OK)
 
-    def _turn(self, context: Context) -> AbstractAsyncContextManager[None]:
-        return nullcontext() if self._turns is None else self._turns.turn(caller_of(context), self.timeout(context))
+    def _turn(self, context: Context, aside: bool = False) -> AbstractAsyncContextManager[None]:
+        if self._turns is None:
+            return nullcontext()
+        return self._turns.turn(caller_of(context), self.timeout(context), aside)
 
     def _enter(self, context: Context) -> float:
         metadata = dict(context.invocation_metadata() or ())

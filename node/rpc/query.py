@@ -35,7 +35,7 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
             frames = self._federation.query(query_from_proto(request), self._gate.timeout(context))
             return self._responses(frames, query_pb2.QueryResponse, "Query", arrived)
 
-        async for response in self._gate.streaming(context, "Query", work):
+        async for response in self._gate.streaming(context, "Query", work, _is_aside(request)):
             yield response
 
     async def Aggregate(
@@ -109,3 +109,9 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
                 yield frame_to_proto(frame, response)
         finally:
             await frames.aclose()  # type: ignore[attr-defined]
+
+
+def _is_aside(request: query_pb2.QueryRequest) -> bool:
+    """Tell whether a retrieval has a turn of the other kind: one that has nodes below asked for one dataset at most."""
+    options = request.options
+    return bool(options.aside and options.dataset and not request.selection.boundary)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from sync.durable import link_new, make_folder, replace, store_failure, sweep, sync_folder, temporary
+from guotu.model.disk import store_failure
+from sync.durable import link_new, make_folder, replace, sweep, sync_folder, temporary
 from sync.objects.keys import check_key, check_prefix
 
 _TEMPORARY = ".temporary"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from sync.durable import store_failure
+from guotu.model.disk import store_failure
 from sync.objects.cache import FileCache
 from sync.objects.content import Bytes, whole
 from sync.objects.keys import check_key, check_prefix, is_key

@@ -6,8 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from guotu.model.disk import store_failure
 from sync.datafile import file_sha256
-from sync.durable import store_failure
 from sync.manifest import BLOCK_BYTES, ObjectRef
 
 _NAME = "在取的对象 objects on their way (partial/)"

@@ -13,27 +13,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from federation.boundaries import Boundaries
-from federation.planning.planner import Planner
-from federation.service import Federation
 from guotu.model.collection import Collection
 from guotu.model.errors import Overloaded
 from guotu.model.ports import FeatureStore, Scan
 from guotu.model.question import CompletenessMode, Options, Query
-from guotu.model.records import DatasetRecord
 from guotu.v1 import common_pb2, query_pb2, query_pb2_grpc
-from guotu.wire.endpoint import async_channel, bind, new_server
-from guotu.wire.peers import GrpcPeers
+from guotu.wire.endpoint import async_channel
 from guotu.wire.questions import query_to_proto
-from guotu.wire.request_id import current_request_id
 from guotu.wire.status import error_of_call
-from node.metrics import Metrics
-from node.readiness import Readiness, State
-from node.rpc.gate import Gate
-from node.rpc.query import QueryServicer
 from node.turns import Turns
 from tests.support.eventually import comes_to
-from tests.support.federation_parts import PARCELS, FixedCatalogue, FixedDirectory, dataset, view
+from tests.support.federation_parts import FixedDirectory, dataset, view
+from tests.support.served import served
 
 BATCHES = 120
 """Of about 1 MiB each."""
@@ -41,6 +32,7 @@ AHEAD = 40
 """How many may lie on the way: in HTTP/2's windows, in two queues of four, in the hands of each part."""
 FIELDS = ("BSM", "DLMC")
 ANY = Options()
+OWNED = dataset("510100", rows=BATCHES * 1024)
 
 
 class EndlessStore:
@@ -74,40 +66,17 @@ class Chain:
         self._nodes = dict(view(["510000", "510100"], []).nodes)
 
     async def __aenter__(self) -> Chain:
+        directory = FixedDirectory(replace(view([], [OWNED]), nodes=self._nodes))
         for node in ("510100", "510000"):
-            own = {"dltb": dataset("510100", rows=BATCHES * 1024)} if node == "510100" else {}
-            port = await self._serve(node, own)
-            self._nodes[node] = replace(self._nodes[node], address=f"127.0.0.1:{port}")
+            own = {"dltb": OWNED} if node == "510100" else {}
+            store: FeatureStore = self.store  # type: ignore[assignment]
+            turns = Turns(node, self._at_once, 0)
+            address = await self._life.enter_async_context(served(node, directory, own, store, turns))
+            self._nodes[node] = replace(self._nodes[node], address=address)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._life.aclose()
-
-    async def _serve(self, node: str, own: dict[str, DatasetRecord]) -> int:
-        peers, metrics, readiness = GrpcPeers(), Metrics(), Readiness(node)
-        readiness.state = State.READY
-        known = replace(view([], [dataset("510100", rows=BATCHES * 1024)]), nodes=self._nodes)
-        store: FeatureStore = self.store  # type: ignore[assignment]
-        directory = FixedDirectory(known)
-        federation = Federation(
-            Planner(node, directory, lambda: own),
-            FixedCatalogue(PARCELS),
-            store,
-            peers,
-            current_request_id,
-            metrics.observe_member,
-            Boundaries(directory, lambda _: ()),
-        )
-        server = new_server()
-        servicer = QueryServicer(
-            Gate(node, readiness, metrics, 60.0, Turns(node, self._at_once, 0)), federation, metrics
-        )
-        query_pb2_grpc.add_QueryServiceServicer_to_server(servicer, server)
-        port = bind(server, "127.0.0.1:0")
-        await server.start()
-        self._life.push_async_callback(peers.close)
-        self._life.push_async_callback(server.stop, 1.0)
-        return port
 
     async def ask(self, node: str, options: Options = ANY) -> AsyncIterator[query_pb2.QueryResponse]:
         question = Query("dltb", fields=FIELDS, options=options)
@@ -159,7 +128,7 @@ async def test_who_stalls_and_goes_away_leaves_nothing_behind() -> None:
         answer = await chain.stalled("510000")
         await chain.settled()
         await answer.aclose()  # type: ignore[attr-defined]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await chain.store.closed.wait()
         assert chain.store.drawn <= AHEAD
 

@@ -13,12 +13,13 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from federation.execution.local import tabulated
+from federation.execution.local import tabulate
 from federation.execution.owned import Owned
 from guotu.model.area import ellipsoidal_area_m2
 from guotu.model.overlay import scanned_fields
 from guotu.model.plan import ExpectedDataset
 from guotu.model.ports import FeatureStore, Scan
+from guotu.model.tabulation import Tabulation
 from guotu.model.zones import Zones, zones_of
 from tests.support.features import sample_collection, stored_rows
 from tests.support.overlaying import Rows, rows_of
@@ -95,7 +96,8 @@ async def members_sums(store: FeatureStore, zones: Zones) -> Rows:
         expected = ExpectedDataset(dataset, 1, 0, 0.0, True, "")
         scan = Scan(scanned_fields(COLLECTION, ()), near=part.boxes)
         owned = Owned(dataset, COLLECTION, {}, no_keys)
-        found, _ = await tabulated(store, expected, COLLECTION, scan, part, (), owned)
+        found = Tabulation(part, COLLECTION, (), 1000)
+        await tabulate(store, expected, COLLECTION, scan, found, owned)
         for key, (count, area) in rows_of(found.table(), ()).items():
             before = sums.get(key, (0, Decimal(0)))
             sums[key] = (before[0] + count, before[1] + area)

@@ -26,7 +26,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "TBMJ": _CENTS | st.integers(0, 300).map(lambda cents: cents / 100),
     "KD": st.floats(allow_nan=False, allow_infinity=False, width=64) | st.sampled_from([0.0, -0.0, 1.5, 5e-324]),
     "SJNF": st.integers(-(2**63), 2**63 - 1) | st.integers(2000, 2030),
-    "GXRQ": st.dates(date(1, 1, 1), date(9999, 12, 30)),
+    "GXRQ": st.dates() | st.sampled_from([date.max, date(9999, 12, 30), date.min]),
 }
 SHARES = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=1, max_size=5)
 
@@ -87,6 +87,17 @@ def test_classes_of_equal_width_hold_all_values(drawn: tuple[str, list[list[Any]
     assert all(one["high"] == other["low"] for one, other in pairwise(known))
     nulls = [row["count"] for row in heard.rows if row["bin"] is None]
     assert nulls == ([values.count(None)] if None in values else [])
+
+
+@pytest.mark.parametrize("others", [[], [date(9999, 12, 30)], [date(9999, 12, 29)], [date(2020, 1, 1)] * 3, [date.min]])
+def test_the_last_day_that_there_is_counts_as_any_other(others: list[date]) -> None:
+    """Registers write 9999-12-31 for what has no end."""
+    asked = mesh("GXRQ", [[date.max, *others], [date.max]])
+    heard = ask(asked, Stats("dltb", (), quantiles=Quantiles("GXRQ", (0.0, 1.0))))
+    assert [row["value"] for row in heard.rows] == [min([date.max, *others]), date.max]
+    heard = ask(asked, Stats("dltb", COUNT, bins=Bins("GXRQ", 3)))
+    assert sum(row["count"] for row in heard.rows) == len(others) + 2  # type: ignore[misc]
+    assert heard.rows[-1]["high"] == date.max
 
 
 def test_classes_with_edges_also_tell_what_lies_outside() -> None:
@@ -155,6 +166,9 @@ WRONG = [
     Stats("dltb", COUNT, bins=Bins("TBMJ", 0, ("2", "1"))),
     Stats("dltb", COUNT, bins=Bins("TBMJ", 0, ("1", "x"))),
     Stats("dltb", COUNT, bins=Bins("TBMJ", 0, ("1", "inf"))),
+    Stats("dltb", COUNT, bins=Bins("TBMJ", 3, ("1", "1e999999999"))),
+    Stats("dltb", COUNT, bins=Bins("TBMJ", 3, ("-1e400", "1"))),
+    Stats("dltb", COUNT, bins=Bins("TBMJ", 0, ("1", "1." + "1" * 300))),
     Stats("dltb", COUNT, bins=Bins("KD", 0, ("1", "nan"))),
     Stats("dltb", COUNT, bins=Bins("GXRQ", 0, ("1", "2"))),
     Stats("dltb", (Aggregate(AggregateFunction.COUNT, "", "low"),), bins=Bins("TBMJ", 5)),

@@ -51,6 +51,7 @@ _OPTIONS = st.builds(
     _CUTS,
     closed=st.booleans(),
     analyze=st.booleans(),
+    aside=st.booleans(),
 )
 _SELECTIONS = st.builds(
     Selection,

@@ -40,6 +40,8 @@ ROWS = pa.record_batch(
     ],
     schema=SCHEMA,
 )
+FINITE = ROWS.set_column(2, SCHEMA.field(2), pa.array([12345678901.23, -0.0, None, 0.1]))
+"""The rows without NaN, which only Parquet and FlatGeobuf keep."""
 GROUP_SCHEMA = pa.schema(
     [
         pa.field("igbp", pa.int64()),
@@ -83,6 +85,11 @@ OVERLAY = pa.record_batch(
 def row_frames(partial: bool = False) -> Iterator[Frame]:
     """Yield an answer of the four rows in two batches, with an empty one between."""
     return answer_frames([ROWS.slice(0, 3), ROWS.slice(0, 0), ROWS.slice(3)], SCHEMA, partial=partial)
+
+
+def finite_frames() -> Iterator[Frame]:
+    """Yield an answer of the four rows that every form keeps."""
+    return answer_frames([FINITE.slice(0, 3), FINITE.slice(3)], SCHEMA)
 
 
 def group_frames(partial: bool = False) -> Iterator[Frame]:

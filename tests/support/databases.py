@@ -13,7 +13,7 @@ from pathlib import Path
 import trustme
 
 from benchmarks.pg_cluster import PgCluster, reachable_folder
-from tests.support.etcd import free_port
+from demo.ports import PortPool
 
 _TEMPLATE = "guotu_template"
 _USER = "guotu"
@@ -38,7 +38,7 @@ def cluster() -> PgCluster:
     folder = Path(_life.enter_context(tempfile.TemporaryDirectory(prefix="guotu-pg-")))
     reachable_folder(folder)
     settings = _SETTINGS | _tls(folder)
-    started = _life.enter_context(PgCluster(folder / "data", f"127.0.0.1:{free_port()}", settings))
+    started = _life.enter_context(PgCluster(folder / "data", PortPool().address(), settings))
     started.sql(
         f"CREATE ROLE {_USER} LOGIN PASSWORD '{started.password}';"
         # Its own order of texts is not that of code points, so that a comparison which left the order to it is noticed.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -15,13 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.etcd import find_etcd
-
-
-def free_port() -> int:
-    """Return a TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from demo.ports import PortPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +32,21 @@ class EtcdServer:
     def __init__(self, root: Path, tls: EtcdTls | None = None) -> None:
         self._root = root
         self._tls = tls
-        self._client_port, self._peer_port = free_port(), free_port()
+        ports = PortPool()
+        self._endpoint, self._peer = ports.address(), ports.address()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint(self) -> str:
         """Return "host:port" for clients."""
-        return f"127.0.0.1:{self._client_port}"
+        return self._endpoint
 
     @property
     def running(self) -> bool:
         """Tell whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, timeout: float = 20.0) -> None:
+    def start(self, timeout: float = 60.0) -> None:
         """Start on the data there is, and wait until it is healthy."""
         self._root.mkdir(parents=True, exist_ok=True)
         with (self._root / "etcd.log").open("ab") as log:
@@ -98,7 +92,7 @@ class EtcdServer:
 
     def _command(self) -> list[str]:
         scheme = "https" if self._tls else "http"
-        client, peer = f"{scheme}://{self.endpoint}", f"http://127.0.0.1:{self._peer_port}"
+        client, peer = f"{scheme}://{self._endpoint}", f"http://{self._peer}"
         options = {
             "name": "test",
             "data-dir": str(self._root / "data"),
@@ -126,7 +120,7 @@ class EtcdServer:
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if context:
             handlers.append(urllib.request.HTTPSHandler(context=context))
-        with urllib.request.build_opener(*handlers).open(request, timeout=5) as answer:
+        with urllib.request.build_opener(*handlers).open(request, timeout=20) as answer:
             result: dict[str, dict[str, str]] = json.load(answer)
             return result
 

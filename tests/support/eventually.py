@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+LONG_S = 30.0
+"""How long a busy machine may take for what takes an idle one a moment."""
 
 
-async def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
+async def eventually(condition: Callable[[], T], within: float = LONG_S) -> T:
     """Return the condition's value as soon as it is true; AssertionError if it is not within so many seconds."""
     deadline = time.monotonic() + within
     while not (value := condition()):
@@ -19,10 +21,11 @@ async def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
     return value
 
 
-async def comes_to(wanted: object, look: Callable[[], Awaitable[object]]) -> bool:
-    """Tell whether what is looked at becomes what is wanted within 3 s, far less than a slow scan takes."""
-    for _ in range(300):
-        if await look() == wanted:
-            return True
+async def comes_to(wanted: object, look: Callable[[], Awaitable[object]], within: float = LONG_S) -> bool:
+    """Tell whether what is looked at becomes what is wanted within so many seconds."""
+    deadline = time.monotonic() + within
+    while await look() != wanted:
+        if time.monotonic() > deadline:
+            return False
         await asyncio.sleep(0.01)
-    return False
+    return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from demo.ports import PortPool
+
 
 class Relay:
     """Passes bytes to "host:port" and back; use it as an async context manager."""
@@ -15,7 +17,8 @@ class Relay:
         self._open = asyncio.Event()
         self._open.set()
         self._server: asyncio.Server | None = None
-        self._own_port = 0
+        # Outside the range of outgoing connections, one of which could take it while nobody is to be reached here.
+        self._own = PortPool().address()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Relay:
@@ -28,7 +31,7 @@ class Relay:
     @property
     def endpoint(self) -> str:
         """Return "host:port" to connect to."""
-        return f"127.0.0.1:{self._own_port}"
+        return self._own
 
     def silence(self) -> None:
         """Keep connections open and take new ones, and pass nothing on."""
@@ -36,8 +39,8 @@ class Relay:
 
     async def accept(self) -> None:
         """Take connections, again after `refuse`, on the same port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._own_port)
-        self._own_port = int(self._server.sockets[0].getsockname()[1])
+        host, _, port = self._own.rpartition(":")
+        self._server = await asyncio.start_server(self._serve, host, int(port))
 
     async def refuse(self) -> None:
         """Break all connections and take no new ones."""
@@ -48,12 +51,16 @@ class Relay:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
-            for pair in ((reader, far_writer), (far_reader, writer)):
-                task = asyncio.create_task(self._pass(*pair))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            with contextlib.suppress(OSError):
+                far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
+                await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
+        finally:
+            self._tasks.discard(task)
+            writer.close()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -68,7 +68,7 @@ def replica_of(mesh: LocalMesh, dataset: str, node: str = NATION) -> ReplicaStat
     return next((item for item in found if item.dataset == dataset), None)
 
 
-def reaches(mesh: LocalMesh, dataset: str, version: int, node: str = NATION, seconds: float = 40.0) -> ReplicaStatus:
+def reaches(mesh: LocalMesh, dataset: str, version: int, node: str = NATION, seconds: float = 80.0) -> ReplicaStatus:
     """Wait until a node's replica stands at a version and is current; returns how it then stands."""
     seen: list[ReplicaStatus | None] = [None]
 
@@ -82,6 +82,16 @@ def reaches(mesh: LocalMesh, dataset: str, version: int, node: str = NATION, sec
         raise AssertionError(f"{dataset} did not reach {version}: {seen[0]}") from failure
     assert seen[0] is not None
     return seen[0]
+
+
+def hears(mesh: LocalMesh, dataset: str, version: int, node: str = NATION) -> None:
+    """Wait until a node knows that a version is the head of another's dataset."""
+
+    def known() -> bool:
+        with mesh.client(node) as client:
+            return any((item.dataset, item.version) == (dataset, version) for item in client.datasets())
+
+    eventually(known)
 
 
 def verify_sound(mesh: LocalMesh, node: str, dataset: str, version: int, digest: str) -> None:

@@ -13,6 +13,7 @@ from guotu.model.answer import Outcome
 from guotu.model.errors import IncompleteAnswer, InvalidQuestion, NobodyAnswered, UnknownDataset, UnknownField
 from guotu.model.plan import Decision
 from guotu.model.question import LayerOverlay, Options, Query, Scope, ZoneSource
+from guotu.overlays import blocks, gathering
 from tests.support.federation_parts import CHENGDU
 from tests.support.overlaying import Oracle
 from tests.support.scripted_mesh import LOST, PARTIAL, Mesh
@@ -76,6 +77,30 @@ async def test_each_zone_alone_and_none_at_all() -> None:
     everything = await mesh().ask(replace(QUESTION, zones=ZoneSource("dltb"), group_by=()))
     (row,) = everything.rows
     assert row["count"] == sum(count for count, _ in expected(MINE + NEAR + FAR).values())
+
+
+async def test_groups_that_do_not_fit_are_the_same_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the owner, and where the groups of members are merged."""
+    question = replace(QUESTION, zones=ZoneSource("dltb", ("BSM",)), options=Options())
+    whole = await mesh().ask(question)
+    monkeypatch.setattr(gathering, "_MOST_ROWS", 20)
+    monkeypatch.setattr(gathering, "_BLOCK_ROWS", 7)
+    monkeypatch.setattr(blocks, "_MEMORY_BYTES", 1)
+    heard = await mesh().ask(question)
+    assert heard.failure is None
+    assert found(heard.rows, "zone_BSM") == expected(MINE + NEAR + FAR, "BSM")
+    assert heard.trailer.digest == whole.trailer.digest
+
+
+async def test_a_full_disk_is_the_member_s_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "_MOST_ROWS", 20)
+    monkeypatch.setattr(blocks, "_MEMORY_BYTES", 1)
+    monkeypatch.setattr(blocks, "_SPARE_BYTES", 1 << 62)
+    heard = await mesh().ask(replace(QUESTION, zones=ZoneSource("dltb", ("BSM",))))
+    assert isinstance(heard.failure, IncompleteAnswer)
+    member = heard.outcomes["510000"]
+    assert (member.outcome, member.reason) == (Outcome.FAILED, "DISK_FULL")
+    assert "scratch/" in member.detail
 
 
 async def test_zones_of_one_dataset_or_at_a_cut() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from federation.execution.cause import Cause
+from federation.execution.opening import Opening
 from guotu.model import errors
-from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Outcome, Trailer
+from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Trailer
 from guotu.model.plan import Plan
 from guotu.model.question import CompletenessMode, Options, Query, Question, Scope, SortKey
+from tests.support.eventually import eventually
 from tests.support.scripted_mesh import (
     ANY_QUESTION,
     FIELDS,
@@ -162,7 +166,8 @@ async def test_rows_of_two_copies_are_never_in_one_answer() -> None:
 
 
 async def test_a_member_that_is_late_answers_if_it_is_first() -> None:
-    asked = mesh({"quiet_s": 0.6}, copy_of(HEALTHY[1], silent=True))
+    copy = copy_of(HEALTHY[1], silent=True)
+    asked = mesh({"after": copy.heard}, copy)
     heard = await asked.ask(rows_of(Options()))
     assert heard.failure is None
     assert city_of(heard.outcomes).outcome is Outcome.ANSWERED
@@ -170,14 +175,15 @@ async def test_a_member_that_is_late_answers_if_it_is_first() -> None:
 
 
 async def test_a_late_member_is_waited_for_where_the_standby_fails() -> None:
-    heard = await mesh({"quiet_s": 0.8}, copy_of(HEALTHY[1], failure=LOST)).ask(rows_of(Options()))
+    copy = copy_of(HEALTHY[1], failure=LOST)
+    heard = await mesh({"after": copy.heard, "quiet_s": 0.1}, copy).ask(rows_of(Options()))
     assert heard.failure is None
     assert city_of(heard.outcomes).outcome is Outcome.ANSWERED
 
 
 async def test_only_a_share_of_questions_is_asked_twice() -> None:
     asked = mesh({"quiet_s": 0.3, "silent_after": None}, copy_of(HEALTHY[1]))
-    asked.federation._punctuality._tokens = 0.0
+    asked.federation._punctuality._of("510100:1").more = -100.0
     heard = await asked.ask(rows_of(Options()))
     assert city_of(heard.outcomes).outcome is Outcome.ANSWERED
     assert asked.members["510200"].holds[0].asked == []
@@ -189,6 +195,13 @@ async def test_a_member_that_failed_is_not_waited_for_the_next_time() -> None:
     assert asked.federation._punctuality.doubt("510100:1") is not None
     heard = await asked.ask(rows_of(Options()))
     assert city_of(heard.outcomes).outcome is Outcome.REPLICA
+
+
+async def test_a_member_that_lacks_a_version_is_not_in_doubt_for_other_questions() -> None:
+    asked = mesh({"failure": errors.UnknownVersion(dataset="510100/dltb", version=3)}, copy_of(HEALTHY[1]))
+    heard = await asked.ask(rows_of(Options()))
+    assert (city_of(heard.outcomes).outcome, city_of(heard.outcomes).reason) == (Outcome.REPLICA, "OWNER_FAILED")
+    assert asked.federation._punctuality.doubt("510100:1") is None
 
 
 async def test_a_doubt_is_not_prolonged_by_questions_that_standbys_answer() -> None:
@@ -276,3 +289,47 @@ async def test_a_dataset_asked_alone_is_answered_by_its_replica() -> None:
     assert heard.failure is None
     assert city_of(heard.outcomes).outcome is Outcome.REPLICA
     assert len(heard.rows) == 35
+
+
+@ANY_QUESTION
+async def test_what_a_standby_has_to_say_is_passed_on(make: Make) -> None:
+    said = Notice("OWNER_NOT_ASKED", "features count twice", "510200")
+    heard = await mesh({"failure": LOST}, copy_of(HEALTHY[1], notices=(said,))).ask(make(Options()))
+    assert heard.failure is None
+    assert heard.notices == ["OWNER_NOT_ASKED"]
+
+
+async def test_a_member_that_was_overtaken_is_let_go_while_the_answer_goes_on() -> None:
+    """It holds a turn, and its store a scan, as long as it is not."""
+    copy = replace(COPY, rows=parcels("510100", 200))
+    asked = mesh({"silent_after": 0}, copy)
+    frames = asked.frames(rows_of(Options()), 20.0)
+    async with aclosing(frames):  # type: ignore[type-var]
+        await anext(frames)
+        await eventually(lambda: asked.members["510100"].closed == 1)
+        (standby,) = asked.members["510200"].holds
+        assert (standby.opened, standby.closed) == (1, 0)
+
+
+async def test_whoever_closes_a_stream_can_be_stopped_himself() -> None:
+    """Else a member's task would go on, and wait for somebody to take its rows."""
+    begun, let = asyncio.Event(), asyncio.Event()
+
+    async def reluctant() -> AsyncIterator[Frame]:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+            yield Notice("NEVER", "")
+        finally:
+            await let.wait()
+
+    opening = Opening(reluctant())
+    await begun.wait()
+    closing = asyncio.create_task(opening.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    let.set()
+    await asyncio.wait((opening.begun,))
+    assert opening.begun.cancelled()

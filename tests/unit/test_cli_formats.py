@@ -213,6 +213,16 @@ def test_a_failure_reaches_the_caller_and_leaves_no_half_file(
     assert target.read_text() == "what was there"
 
 
+def test_half_a_parquet_is_none_on_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    failure = IncompleteAnswer(missing="510700/landcover")
+    with pytest.raises(IncompleteAnswer):
+        export(Rows(Answer(failing_frames(failure))), FORMATS["parquet"], None)
+    written = capfdbinary.readouterr().out
+    assert written.startswith(b"PAR1")
+    with pytest.raises(pa.ArrowInvalid):
+        pa.parquet.read_table(io.BytesIO(written))
+
+
 @pytest.mark.parametrize("form", list(FORMATS))
 def test_memory_stays_flat_while_rows_stream(form: str, tmp_path: Path) -> None:
     """No more than a few batches are alive at any time, however many there are."""

@@ -102,6 +102,7 @@ def test_the_nearest_are_of_a_place(
 
 @pytest.mark.parametrize(("words", "told"), [
     (["104.06"], "neither a file nor WKT"), (["a", "b"], "no number"), (["1", "2", "3"], "LON LAT"),
+    (["30.67", "104.06"], "longitude first"), (["nan", "30"], "longitude first"), (["POINT EMPTY"], "longitude first"),
 ])  # fmt: skip
 def test_what_is_no_place_is_refused(node: CannedNode, script: Script, words: list[str], told: str) -> None:
     result = run(node, "nearest", "landcover", *words, "--json")
@@ -145,6 +146,26 @@ def test_classes(node: CannedNode, script: Script, given: list[str], bins: Bins)
     question = asked(script)
     assert (question.bins, question.aggregates) == (bins, COUNT)
     assert question.options.completeness is CompletenessMode.ALLOW_PARTIAL
+
+
+@pytest.mark.parametrize(
+    "given", [["--range", "3"], ["--edges", "0,1", "--range", "0,1"], ["--edges", "0,1", "--bins", "2"]]
+)
+def test_classes_are_given_in_one_way(node: CannedNode, script: Script, given: list[str]) -> None:
+    result = run(node, "histogram", "landcover", "area_m2", *given)
+    assert result.exit_code == 2
+    assert given[0] in result.stderr
+    assert script.questions == []
+
+
+@pytest.mark.parametrize("words", [["count", "landcover"], ["histogram", "landcover", "igbp"]])
+def test_counts_of_a_partial_answer_are_marked(node: CannedNode, script: Script, words: list[str]) -> None:
+    script.frames = values()  # type: ignore[assignment]
+    assert "至少" not in run(node, *words).stdout
+    script.frames = values(partial=True)  # type: ignore[assignment]
+    part = run(node, *words, "--partial")
+    assert (part.exit_code, "count 至少 at least" in part.stdout) == (3, True)
+    assert "igbp 至少" not in part.stdout
 
 
 def test_quantiles(node: CannedNode, script: Script) -> None:

@@ -91,3 +91,18 @@ def test_the_client_turns_pages(node: CannedNode, script: Script) -> None:
     told: list[Any] = [question.page for question in script.questions]
     assert told == [Page(4), Page(4, "next-1"), Page(4, "next-2")]
     assert {question.options.receipt for question in script.questions} == {True}
+
+
+@pytest.mark.parametrize(("given", "told"), [
+    (["--page-size", "4", "--page", "gone.parquet"], "no such file"),
+    (["-o", "nowhere/out.csv"], "no such folder"),
+    (["--cut", "gone.parquet"], "cannot be read"),
+])  # fmt: skip
+def test_what_is_not_there_is_told_before_anybody_is_asked(
+    node: CannedNode, script: Script, given: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(node, "query", "landcover", *given, "--json")
+    assert (result.exit_code, document(result)["error"]["reason"]) == (2, "INVALID_QUESTION")
+    assert told in result.stdout
+    assert script.questions == []

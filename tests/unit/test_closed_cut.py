@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import shapely
 
 from federation.execution.retained import sentence
 from federation.planning.planner import Planner
 from guotu.model import errors
 from guotu.model.answer import Outcome
 from guotu.model.plan import Decision, Plan
-from guotu.model.question import Options, Query, Scope
+from guotu.model.question import Nearest, Options, Query, Scope
 from guotu.model.records import ReplicaRecord
 from tests.support.federation_parts import PARCELS, FixedDirectory, dataset, view
 from tests.support.scripted_mesh import ANY_QUESTION, PARTIAL, Make, Mesh, rows_of, three
@@ -69,6 +70,22 @@ def test_what_is_advertised_no_longer_is_expected_all_the_same() -> None:
     assert list(steps["510000"].versions) == ["510000/dltb", "510000-gt/dltb"]
     assert (steps["520000"].decision, steps["520000"].covered) == (Decision.MISSING, True)
     assert (steps["530000"].decision, steps["530000"].standbys) == (Decision.MISSING, ())
+
+
+def test_the_nearest_features_of_a_cut_are_not_left_out_for_nearer_ones_of_other_datasets() -> None:
+    """As when an answer is repeated after somebody nearer has begun to publish."""
+    records = [dataset("510100", rows=5), dataset("520000", rows=5, box=(106.0, 26.0, 107.0, 27.0))]
+    planner = Planner("100000", FixedDirectory(view(["100000", "510100", "520000"], records)), dict)
+    near = Nearest(bytes(shapely.to_wkb(shapely.Point(104.1, 30.6))))
+
+    def kept(cut: dict[str, int]) -> list[str]:
+        asked = Query("dltb", limit=5, nearest=near, options=Options(cut=cut, closed=bool(cut)))
+        plan, _ = planner.plan(asked, PARCELS)
+        return [item.dataset for step in plan.steps for item in step.expected if item.keep]
+
+    assert kept({}) == ["510100/dltb"]
+    assert kept({"520000/dltb": 1}) == ["520000/dltb"]
+    assert kept({"510100/dltb": 1, "520000/dltb": 1}) == ["510100/dltb"]
 
 
 def test_the_own_dataset_that_is_here_no_longer_is_missing() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from guotu.model.draining import DrainState
-from guotu.model.errors import NodeDraining
+from guotu.model.errors import Conflict, NodeDraining
 from guotu.model.records import NodeRecord, ReplicaRecord
 from guotu.wire.draining import drain_from_proto, drain_to_proto
 from node.draining import DrainDesk
@@ -110,6 +110,18 @@ async def test_what_nobody_else_has_at_its_head_is_named(
     tmp_path: Path, held: tuple[ReplicaRecord, ...], alone: tuple[str, ...]
 ) -> None:
     assert (await Place(tmp_path, held=held).drained())[-1].alone == alone
+
+
+async def test_who_waits_is_told_that_somebody_had_it_resume(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    async with place.turns.turn("a", 60.0):
+        draining = place.desk.drain()
+        await anext(draining)
+        assert await place.desk.resume()
+        with pytest.raises(Conflict, match="resumed"):
+            _ = [state async for state in draining]
+    assert [record.draining for record in place.registered] == [True, False]
+    assert not place.mark.exists()
 
 
 async def test_it_may_be_begun_and_ended_again(tmp_path: Path) -> None:

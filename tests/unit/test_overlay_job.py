@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,13 +16,14 @@ import pytest
 
 from guotu.answering import Answer
 from guotu.model import errors
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Outcome, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Trailer
 from guotu.model.overlay import AREA_TYPE
 from guotu.model.plan import Plan
 from guotu.model.question import CompletenessMode, LayerOverlay, Options, Scope, Selection, ZoneSource
-from guotu.overlays import job as module
+from guotu.overlays import blocks, gathering
 from guotu.overlays.folder import JobFolder
 from guotu.overlays.job import OverlayJob
+from tests.support.small_disk import SmallDisk
 
 HEADS = {f"{owner}/dltb": 1 for owner in ("510000", "510100", "510700", "500000", "520000", "530000")}
 ZONES = {"510000/yjjbntbhtb": 4, "500000/yjjbntbhtb": 2}
@@ -31,6 +34,8 @@ PARTIAL = replace(QUESTION, options=Options(completeness=CompletenessMode.ALLOW_
 
 class Nodes:
     """Answers for each dataset with two groups; fails for those that it is told of."""
+
+    said = Notice("OWNER_NOT_ASKED", "features count twice", "510000/dltb")
 
     def __init__(self, **failures: errors.GuotuError) -> None:
         self.failures = {f"{owner.removeprefix('n')}/dltb": failure for owner, failure in failures.items()}
@@ -43,6 +48,7 @@ class Nodes:
             self.asked.append(question)
             begun = len(self.asked) > 1
         yield Header("r", "100000", Plan("100000", "dltb", Scope.SUBTREE, ()), {dataset: 1, **ZONES}, SCHEMA)
+        yield self.said
         failure = self.failures.get(dataset) if begun else None
         mode = question.options.completeness
         if failure is None:
@@ -82,6 +88,13 @@ def total(answer: Answer) -> dict[Any, tuple[int, Decimal]]:
     return {row["zone_DLBM"]: (row["count"], row["area_m2"]) for row in answer.table().to_pylist()}
 
 
+def let_go() -> None:
+    """Wait for members that a job has let go of: they end with their next frame."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("overlay"):
+            thread.join()
+
+
 WHOLE = sum(int(name[:6]) for name in HEADS)
 LOST = errors.IncompleteAnswer(missing="-")
 
@@ -97,6 +110,13 @@ def test_members_are_asked_at_the_cut_of_the_first_answer(tmp_path: Path) -> Non
         assert asked.zones.cut == ZONES
         assert asked.options.cut == {asked.options.dataset: 1}
         assert asked.left_to == {"510100/dltb": 1, "510700/dltb": 1}
+
+
+def test_what_members_have_to_say_is_told_once_also_of_parts_that_were_kept(tmp_path: Path) -> None:
+    for nodes in (Nodes(), Nodes()):
+        answer = answered(QUESTION, nodes, tmp_path)
+        assert answer.trailer
+        assert answer.warnings == [Nodes.said]
 
 
 def test_what_is_kept_is_not_asked_again_and_heads_do_not_matter_then(tmp_path: Path) -> None:
@@ -193,7 +213,39 @@ def test_nothing_to_measure_is_told(tmp_path: Path) -> None:
         OverlayJob(QUESTION, {}, Nodes(), folder)
 
 
-def test_groups_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_JOB_GROUPS", 1)
-    with pytest.raises(errors.TooLarge):
-        answered(QUESTION, Nodes(), tmp_path)
+def test_groups_that_do_not_fit_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = answered(QUESTION, Nodes(), tmp_path / "a")
+    monkeypatch.setattr(gathering, "_MOST_ROWS", 1)
+    monkeypatch.setattr(blocks, "_MEMORY_BYTES", 1)
+    again = answered(QUESTION, Nodes(), tmp_path / "b")
+    assert again.digest == first.digest
+    assert again.table() == first.table()
+
+
+def test_what_was_not_finished_is_swept_away(tmp_path: Path) -> None:
+    gone = errors.NodeUnavailable(address="a:1", detail="gone")
+    with JobFolder(tmp_path) as folder, pytest.raises(errors.NodeUnavailable):
+        list(OverlayJob(QUESTION, HEADS, Nodes(n510000=gone), folder).run())
+    let_go()
+    for name in ("job.json.0a.tmp", "parts/510000~dltb.arrow.0b.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    answered(QUESTION, Nodes(), tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".tmp"]
+
+
+def test_a_full_disk_is_told_and_the_job_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    root = Path(tempfile.mkdtemp(prefix="gt-"))
+    disk = SmallDisk(root / "data", 4)
+    try:
+        with JobFolder(disk.path / "job") as folder:
+            job = OverlayJob(QUESTION, HEADS, Nodes(), folder)
+            disk.leave(0)
+            with pytest.raises(errors.DiskFull, match="job's folder"):
+                list(job.run())
+            let_go()
+        disk.clear()
+        assert total(answered(QUESTION, Nodes(), disk.path / "job"))["01"][0] == WHOLE
+        assert not [path for path in disk.path.rglob("*") if path.suffix == ".tmp"]
+    finally:
+        disk.close()
+        shutil.rmtree(root)

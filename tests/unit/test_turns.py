@@ -136,6 +136,28 @@ async def test_a_failure_gives_the_turn_back() -> None:
     assert turns.running == 0
 
 
+async def test_what_is_asked_aside_waits_among_its_own_kind() -> None:
+    turns = Turns("510000", 1, 0)
+    async with turns.turn("a", 60.0):
+        async with turns.turn("a", 60.0, aside=True):
+            assert turns.running == 2
+            for aside in (False, True):
+                with pytest.raises(Overloaded):
+                    async with turns.turn("b", 60.0, aside):
+                        raise AssertionError("there is no room")
+        assert (turns.running, turns.refused) == (1, 2)
+
+
+async def test_a_node_is_idle_once_nothing_asked_aside_is_under_way_either() -> None:
+    turns = Turns("510000", 1, 0)
+    async with turns.turn("a", 60.0, aside=True):
+        idle = asyncio.create_task(turns.idle(60.0))
+        await asyncio.sleep(0)
+        assert not idle.done()
+    await idle
+    assert turns.idle_since > 0
+
+
 class Call:
     def __init__(self, peer: str, identities: list[bytes] | None = None) -> None:
         self._peer, self._identities = peer, identities

@@ -39,7 +39,8 @@ class DiskFull(StoreFailure):
     reason = "DISK_FULL"
     zh = "磁盘已满，写不下 {place}。"
     en = "the disk is full: no room for {place}."
-    remedy_zh = "请在节点数据目录所在的磁盘上腾出空间后重试；已有的版本未受影响。"
+    remedy_zh = "请在节点数据目录（或作业目录）所在的磁盘上腾出空间后重试；已有的版本未受影响。"
     remedy_en = (
-        "Free space on the disk of the node's data directory and try again; versions that were there are unharmed."
+        "Free space on the disk of the node's data directory (or of the job's folder) and try again; "
+        "versions that were there are unharmed."
     )

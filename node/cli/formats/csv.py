@@ -5,14 +5,21 @@ A missing value is empty, an empty text is a pair of quotes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import shapely
 
 from node.cli.formats.plain_text import plain_texts
 from node.cli.rows import Rows
+
+# Decimals of a coordinate at most: with the default of 16, coordinates below 1 would lose their last digits.
+_DECIMALS = 20
+_BLOCK_BYTES = 8 << 20
 
 
 def write(rows: Rows, target: IO[bytes]) -> None:
@@ -25,10 +32,43 @@ def write(rows: Rows, target: IO[bytes]) -> None:
             target.write(("\n".join(lines.to_pylist()) + "\n").encode())
 
 
+def read(path: Path, schema: pa.Schema, layer: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file that was written here.
+
+    Raises: as `node.cli.formats.Format.read`.
+    """
+    with path.open("rb") as file:
+        longest = max(map(len, file), default=0)
+    types = [pa.string() if pa.types.is_binary(field.type) else field.type for field in schema]
+    reader = pa.csv.open_csv(
+        path,
+        # A row has to end within the block after the one that it begins in.
+        pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES + 2 * longest),
+        pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        pa.csv.ConvertOptions(
+            column_types=dict(zip(schema.names, types, strict=True)),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    if reader.schema.names != schema.names:
+        raise ValueError(f"列不符 other columns: {', '.join(reader.schema.names)}")
+    for batch in reader:
+        yield pa.record_batch(list(map(_values, batch.columns, schema.types)), schema=schema)
+
+
+def _values(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if not pa.types.is_binary(kind):
+        return column
+    shapes = shapely.from_wkt(column.to_numpy(zero_copy_only=False))
+    return pa.array(shapely.to_wkb(shapes, byte_order=1, flavor="iso"), pa.binary())
+
+
 def _cells(column: pa.Array) -> pa.StringArray:
     if pa.types.is_binary(column.type):
         shapes = shapely.from_wkb(column.to_numpy(zero_copy_only=False))
-        texts = _quoted(pa.array(shapely.to_wkt(shapes, rounding_precision=-1, trim=True), pa.string()))
+        texts = _quoted(pa.array(shapely.to_wkt(shapes, rounding_precision=_DECIMALS, trim=True), pa.string()))
     elif pa.types.is_string(column.type):
         texts = _quoted(column)
     else:

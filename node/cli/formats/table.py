@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import shapely
 
 from node.cli.console import table
+from node.cli.outcomes import at_least
 from node.cli.rows import Rows
 
 if TYPE_CHECKING:
@@ -18,17 +19,28 @@ MAX_SHOWN = 1000
 """Rows shown at most; the rest is counted."""
 
 
-def preview(rows: Rows) -> tuple[Table, int]:
-    """Read all rows; return a table of the first ones, and how many it shows."""
-    kept: list[pa.RecordBatch] = []
-    for batch in rows:
-        room = MAX_SHOWN - sum(part.num_rows for part in kept)
-        if room > 0:
-            kept.append(batch.slice(0, room))
-    shown = pa.Table.from_batches(kept, rows.schema)
+def preview(rows: Rows, totals: Collection[str] = ()) -> tuple[Table, int]:
+    """Read all rows; return a table of the first ones, and how many it shows.
+
+    `totals` are columns to which members who are missing would only add.
+    """
+    shown = first_rows(rows)
     columns = [cells(column) for column in shown.itercolumns()]
-    numeric = [field.name for field in rows.schema if is_number(field.type)]
-    return table("", rows.schema.names, zip(*columns, strict=True), numeric), shown.num_rows
+    least = at_least(rows.answer.completeness)
+    headers = {field.name: f"{field.name}{least}" if field.name in totals else field.name for field in rows.schema}
+    numeric = [headers[field.name] for field in rows.schema if is_number(field.type)]
+    return table("", list(headers.values()), zip(*columns, strict=True), numeric), shown.num_rows
+
+
+def first_rows(rows: Rows) -> pa.Table:
+    """Read all rows; return the first ones, as many as are shown."""
+    kept: list[pa.RecordBatch] = []
+    room = MAX_SHOWN
+    for batch in rows:
+        if room:
+            kept.append(batch.slice(0, room))
+            room -= kept[-1].num_rows
+    return pa.Table.from_batches(kept, rows.schema)
 
 
 def is_number(kind: pa.DataType) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from registry.etcd_values import Delete, Put
 from registry.keys import dataset_key, node_key, replica_key
 from registry.session import Phase, Registration
 from tests.support.etcd import EtcdServer
-from tests.support.eventually import eventually
+from tests.support.eventually import comes_to, eventually
 from tests.support.records import dataset_record, node_record, replica_record
 
 NATION = "100000"
@@ -66,11 +65,8 @@ async def stored(client: Etcd, dataset: str = DLTB, holder: str = NATION) -> Rep
     return None if pair is None else replica_from_bytes(pair.value)
 
 
-async def until_stored(client: Etcd, wanted: ReplicaRecord | None, dataset: str = DLTB, within: float = 10.0) -> None:
-    deadline = time.monotonic() + within
-    while await stored(client, dataset) != wanted:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+async def until_stored(client: Etcd, wanted: ReplicaRecord | None, dataset: str = DLTB) -> None:
+    assert await comes_to(wanted, lambda: stored(client, dataset))
 
 
 def seen(directory: EtcdDirectory, dataset: str = DLTB) -> Callable[[], dict[str, int]]:
@@ -191,12 +187,12 @@ async def test_directories_see_replicas_come_move_and_go(client: Etcd, etcd: Etc
             await nation.put_replica(replica_record(DLTB, NATION, 3))
             await city.put_replica(replica_record(DLTB, "510100", 2, whole=False))
             for each in (directory, other):
-                await eventually(lambda each=each: seen(each)() == {NATION: 3, "510100": 2}, within=2.0)  # type: ignore[misc]
+                await eventually(lambda each=each: seen(each)() == {NATION: 3, "510100": 2})  # type: ignore[misc]
             assert directory.view().replicas[DLTB]["510100"] == replica_record(DLTB, "510100", 2, whole=False)
             await nation.put_replica(replica_record(DLTB, NATION, 4))
             await city.drop_replica(DLTB)
-            await eventually(lambda: seen(directory)() == {NATION: 4}, within=2.0)
-        await eventually(lambda: seen(directory)() == seen(other)() == {}, within=2.0)
+            await eventually(lambda: seen(directory)() == {NATION: 4})
+        await eventually(lambda: seen(directory)() == seen(other)() == {})
 
 
 async def test_what_did_not_change_keeps_its_identity(client: Etcd, etcd: EtcdServer) -> None:
@@ -267,7 +263,7 @@ async def test_a_node_s_membership_tells_of_its_replicas_from_its_joining_on(cli
     assert await stored(client, XZQ) is None
     async with following(etcd) as directory:
         await membership.advertise_replica(replica_record(DLTB, NATION, 2))
-        await eventually(lambda: seen(directory)() == {NATION: 2}, within=2.0)
+        await eventually(lambda: seen(directory)() == {NATION: 2})
         await membership.withdraw_replica(DLTB)
-        await eventually(lambda: seen(directory)() == {}, within=2.0)
+        await eventually(lambda: seen(directory)() == {})
     await membership.leave()

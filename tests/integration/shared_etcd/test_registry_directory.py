@@ -18,10 +18,12 @@ from registry.etcd_values import Compare, Delete, Put
 from registry.keys import dataset_key, node_key
 from registry.session import Phase, Registration
 from tests.support.etcd import EtcdServer
-from tests.support.eventually import eventually
+from tests.support.eventually import LONG_S, eventually
 from tests.support.records import dataset_record, node_record
 from tests.support.relay import Relay
 
+WATCH_ONLY = DirectoryOptions(reconcile=3600.0)
+"""Regular full reads would find everything in time: what the watch does has to be seen without them."""
 QUICK = DirectoryOptions(reconcile=1.0, doubt_seconds=3.0, cache=0.1)
 
 
@@ -39,7 +41,8 @@ async def following(
     """A directory with a client of its own, as another node would have."""
     client = Etcd([etcd.endpoint])
     directory = EtcdDirectory(client, cache, options)
-    await directory.start()
+    async with asyncio.timeout(LONG_S):
+        await directory.start()
     try:
         yield directory
     finally:
@@ -54,8 +57,7 @@ async def away(client: Etcd, etcd: EtcdServer) -> AsyncIterator[tuple[EtcdDirect
         await put_node(client, node)
     async with Relay(etcd.endpoint) as relay:
         own = Etcd([relay.endpoint])
-        # Regular full reads would find everything in time: what the watch does has to be seen without them.
-        directory = EtcdDirectory(own, None, DirectoryOptions(reconcile=3600.0))
+        directory = EtcdDirectory(own, None, WATCH_ONLY)
         await directory.start()
         assert nodes(directory) == ["510000", "510100", "510104"]
         await relay.refuse()
@@ -84,15 +86,13 @@ def version(directory: EtcdDirectory, dataset: str) -> int:
     return 0 if record is None else record.version
 
 
-async def test_a_node_and_its_datasets_are_seen_within_a_second(client: Etcd, etcd: EtcdServer) -> None:
-    async with following(etcd) as directory:
+async def test_a_node_and_its_datasets_are_seen_as_they_come(client: Etcd, etcd: EtcdServer) -> None:
+    async with following(etcd, options=WATCH_ONLY) as directory:
         assert directory.view().stale is False
         registration = Registration(client, node_record("510000"))
-        began = time.monotonic()
         await registration.start()
         await registration.put_dataset(dataset_record("510000", "dltb", 7))
         await eventually(lambda: nodes(directory) and version(directory, "510000/dltb") == 7)
-        assert time.monotonic() - began < 1.0
         assert directory.view().datasets["dltb"]["510000/dltb"] == dataset_record("510000", "dltb", 7)
         await registration.close()
         await eventually(lambda: nodes(directory) == [])
@@ -114,9 +114,7 @@ async def test_without_etcd_the_view_is_stale_and_keeps_everything(client: Etcd,
     await registration.put_dataset(dataset_record("510000", "dltb", 1))
     async with following(etcd) as directory:
         etcd.kill()
-        began = time.monotonic()
         await eventually(lambda: directory.view().stale)
-        assert time.monotonic() - began < 3.5
         as_of_ms = directory.view().as_of_ms
         await eventually(lambda: registration.state.phase is Phase.LOST)
         await asyncio.sleep(1.0)
@@ -125,7 +123,8 @@ async def test_without_etcd_the_view_is_stale_and_keeps_everything(client: Etcd,
         assert directory.view().as_of_ms == as_of_ms
         etcd.start()
         await eventually(lambda: not directory.view().stale and registration.state.phase is Phase.REGISTERED)
-        assert nodes(directory) == ["510000"]
+        # Its record may have gone with its lease before it came back.
+        await eventually(lambda: nodes(directory) == ["510000"])
         await registration.put_dataset(dataset_record("510000", "dltb", 2))
         await eventually(lambda: version(directory, "510000/dltb") == 2)
     await registration.close()
@@ -170,9 +169,7 @@ async def test_with_etcd_absent_at_start_the_file_is_used(client: Etcd, etcd: Et
     async with following(etcd, cache) as directory:
         seen = directory.view()
     etcd.kill()
-    began = time.monotonic()
     async with following(etcd, cache) as directory:
-        assert time.monotonic() - began < 2.0
         view = directory.view()
         assert view.stale is True
         assert 0 < view.as_of_ms <= time.time_ns() // 1_000_000
@@ -232,7 +229,7 @@ async def test_a_watch_goes_on_after_compaction(client: Etcd, etcd: EtcdServer) 
         await eventually(lambda: nodes(directory) == ["510000", "510104", "520000"])
         await eventually(lambda: not directory.view().stale)
         await put_node(client, "530000")
-        await eventually(lambda: "530000" in nodes(directory), within=1.0)
+        await eventually(lambda: "530000" in nodes(directory))
 
 
 async def test_another_history_is_noticed_even_if_it_is_longer(client: Etcd, etcd: EtcdServer) -> None:
@@ -245,7 +242,7 @@ async def test_another_history_is_noticed_even_if_it_is_longer(client: Etcd, etc
         while etcd.revision() <= revision:
             await client.transact([], [Put(b"/elsewhere", b"")])
         await relay.accept()
-        await eventually(lambda: nodes(directory) == ["510000", "510104", "520000"], within=5.0)
+        await eventually(lambda: nodes(directory) == ["510000", "510104", "520000"])
         await eventually(lambda: not directory.view().stale)
 
 
@@ -263,7 +260,7 @@ async def test_an_emptied_etcd_is_not_believed_at_once(client: Etcd, etcd: EtcdS
 
 
 async def test_nodes_that_register_again_end_the_doubt(client: Etcd, etcd: EtcdServer) -> None:
-    registration = Registration(client, node_record("510000"), ttl=1)
+    registration = Registration(client, node_record("510000"), ttl=5)
     await registration.start()
     await registration.put_dataset(dataset_record("510000", "dltb", 1))
     async with following(etcd, options=DirectoryOptions(doubt_seconds=60.0, doubt_reads=30)) as directory:
@@ -275,7 +272,7 @@ async def test_nodes_that_register_again_end_the_doubt(client: Etcd, etcd: EtcdS
             return not directory.view().stale and directory.view().as_of_ms > before
 
         before = time.time_ns() // 1_000_000
-        await eventually(lambda: settled() and registration.state.phase is Phase.REGISTERED, within=15)
+        await eventually(lambda: settled() and registration.state.phase is Phase.REGISTERED)
         assert set(map(str, seen)) == {str((["510000"], 1))}
     await registration.close()
 
@@ -283,9 +280,9 @@ async def test_nodes_that_register_again_end_the_doubt(client: Etcd, etcd: EtcdS
 async def test_a_seen_deletion_of_everything_is_believed(client: Etcd, etcd: EtcdServer) -> None:
     await put_node(client, "510000")
     await put_dataset(client, "510000")
-    async with following(etcd) as directory:
+    async with following(etcd, options=WATCH_ONLY) as directory:
         etcd.delete_all()
-        await eventually(lambda: nodes(directory) == [] and version(directory, "510000/dltb") == 0, within=1.0)
+        await eventually(lambda: nodes(directory) == [] and version(directory, "510000/dltb") == 0)
         assert not directory.view().stale
 
 
