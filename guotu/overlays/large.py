@@ -17,7 +17,7 @@ import shapely
 
 from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Segment, Trailer
 from guotu.model.digest import SegmentDigest, result_digest
-from guotu.model.errors import DeadlineExceeded, Incomplete, Internal
+from guotu.model.errors import DeadlineExceeded, Incomplete, Internal, TooLarge
 from guotu.model.overlay import SHARE
 from guotu.model.ownership import left_to
 from guotu.model.plan import Plan
@@ -90,8 +90,16 @@ class LargeZone:
             ground = self._ground(dataset)
             met = np.arange(len(tree)) if ground is None else np.sort(tree.query(ground, "intersects"))
             parts[dataset] = zones.part(met.tolist() or [0])
-            parts[dataset].encoded()  # raises what is too large before anybody is asked
+            self._check_size(dataset, parts[dataset])
         return parts
+
+    def _check_size(self, dataset: str, part: Zones) -> None:
+        """Tell what is too large before anybody is asked."""
+        try:
+            part.encoded()
+        except TooLarge as failure:
+            told = {**failure.facts, "what": f"分区 zone {part.names[0].as_py()!r}, {dataset}"}
+            raise TooLarge(**told) from None
 
     def _ground(self, dataset: str) -> shapely.Geometry | None:
         """Return where all features of a dataset lie; None if that is not known of its version."""

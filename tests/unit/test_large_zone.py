@@ -176,7 +176,7 @@ def test_what_cannot_be_asked_is_refused_before_anybody_is(monkeypatch: pytest.M
     with pytest.raises(InvalidQuestion, match="nobody has a dataset"):
         LargeZone(Overlay("dltb", ZONES), [], ask)
     monkeypatch.setattr(module, "MAX_ZONE_BYTES", 10_000)
-    with pytest.raises(TooLarge, match="zones"):
+    with pytest.raises(TooLarge, match="zone '大', 510000/dltb is too large"):
         list(LargeZone(Overlay("dltb", ZONES), RECORDS, ask).frames())
     assert not asked
 
