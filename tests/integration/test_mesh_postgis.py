@@ -113,7 +113,6 @@ def test_a_table_is_audited_against_a_replica_where_that_is_held(desk: Desk, tmp
 
 
 @OWNER
-@pytest.mark.timeout(600)
 def test_a_publish_that_is_killed_leaves_whole_versions(desk: Desk) -> None:
     """The node is killed with SIGKILL at four moments of a publish."""
     mesh, newest = desk.mesh, 1

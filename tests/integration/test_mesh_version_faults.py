@@ -59,7 +59,6 @@ def published_digest(waiting: subprocess.Popen[str]) -> str:
     return str(told["head"]["digest"])
 
 
-@pytest.mark.timeout(600)
 def test_a_publisher_killed_at_any_moment_knows_afterwards_what_became_of_it(desk: Desk) -> None:
     """The command that was waiting asks the node again once that is back, and tells the truth."""
     mesh, newest, kept = desk.mesh, 1, digest_of(desk, NODE, 1)
