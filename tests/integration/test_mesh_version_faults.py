@@ -99,9 +99,12 @@ def test_a_replica_killed_in_mid_transfer_goes_on_where_it_was(desk: Desk) -> No
     mesh.kill(NATION)
     kept = kept_bytes(mesh, NATION)
     mesh.start_node(NATION)
-    standing = replica_of(mesh, desk.dataset)
-    assert standing is not None
-    assert (standing.version, standing.head) == (1, 2)
+
+    def has_heard() -> bool:
+        standing = replica_of(mesh, desk.dataset)
+        return standing is not None and standing.head == 2 and standing.version in (1, 2)
+
+    eventually(has_heard)
     assert digest_of(desk, NATION, 1) == old
     reaches(mesh, desk.dataset, 2)
     assert fetched_bytes(mesh, NATION) == delta_bytes(desk) - kept
