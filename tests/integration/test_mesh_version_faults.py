@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.mesh import LocalMesh
-from tests.support.interrupted import MOMENTS, begin_publish, entries
+from tests.support.interrupted import MOMENTS, begin_publish, entries, wait_for
 from tests.support.plots import NODE, Desk, key
 from tests.support.small_mesh import eventually
 from tests.support.version_mesh import (
@@ -65,9 +65,7 @@ def test_a_publisher_killed_at_any_moment_knows_afterwards_what_became_of_it(des
     for seed, moment in enumerate(MOMENTS, start=2):
         path, there = write_bulk(desk, 2_000, seed), entries(desk, moment)
         waiting = begin_publish(desk, path)
-        while (seen := entries(desk, moment)) <= there and waiting.poll() is None:
-            pass
-        assert not seen | entries(desk, moment) <= there, f"the publish never came to {moment}"
+        wait_for(desk, moment, there, waiting)
         mesh.kill(NODE)
         mesh.start_node(NODE)
         told = waiting.communicate(timeout=120)[0]
