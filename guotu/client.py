@@ -200,8 +200,8 @@ class Client(Inquiries):
         area). Rows come in the order of the zones, then by group.
 
         Raises:
-            InvalidQuestion: names or zones have faults; all are told.
-            TooLarge: there are too many (5 million), or one is too large.
+            InvalidQuestion: names or zones have faults, or zones are too large by themselves; all are told.
+            TooLarge: there are too many (5 million).
         """
         question = Overlay(
             collection=collection,

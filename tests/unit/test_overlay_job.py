@@ -88,6 +88,13 @@ def total(answer: Answer) -> dict[Any, tuple[int, Decimal]]:
     return {row["zone_DLBM"]: (row["count"], row["area_m2"]) for row in answer.table().to_pylist()}
 
 
+def let_go() -> None:
+    """Wait for members that a job has let go of: they end with their next frame."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("overlay"):
+            thread.join()
+
+
 WHOLE = sum(int(name[:6]) for name in HEADS)
 LOST = errors.IncompleteAnswer(missing="-")
 
@@ -219,6 +226,7 @@ def test_what_was_not_finished_is_swept_away(tmp_path: Path) -> None:
     gone = errors.NodeUnavailable(address="a:1", detail="gone")
     with JobFolder(tmp_path) as folder, pytest.raises(errors.NodeUnavailable):
         list(OverlayJob(QUESTION, HEADS, Nodes(n510000=gone), folder).run())
+    let_go()
     for name in ("job.json.0a.tmp", "parts/510000~dltb.arrow.0b.tmp"):
         (tmp_path / name).write_bytes(b"half")
     answered(QUESTION, Nodes(), tmp_path)
@@ -234,6 +242,7 @@ def test_a_full_disk_is_told_and_the_job_goes_on_once_there_is_room(tmp_path: Pa
             disk.leave(0)
             with pytest.raises(errors.DiskFull, match="job's folder"):
                 list(job.run())
+            let_go()
         disk.clear()
         assert total(answered(QUESTION, Nodes(), disk.path / "job"))["01"][0] == WHOLE
         assert not [path for path in disk.path.rglob("*") if path.suffix == ".tmp"]
