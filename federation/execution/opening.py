@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 from federation.execution.contact import begins
 from guotu.model.answer import Frame
-from guotu.model.errors import DeadlineExceeded
 
 
 class Opening:
@@ -16,7 +17,8 @@ class Opening:
     def __init__(self, frames: AsyncIterator[Frame]) -> None:
         self._frames = frames
         self._read: list[Frame] = []
-        self._overtaken = False
+        self._opened = time.monotonic()
+        self._stopping: asyncio.Task[None] | None = None
         self.signed = asyncio.Event()
         """Set once there was any sign of life."""
         self.begun = asyncio.create_task(self._begin())
@@ -25,27 +27,40 @@ class Opening:
     async def _begin(self) -> Frame | None:
         async for frame in self._frames:
             self.signed.set()
-            if self._overtaken:
-                await self._frames.aclose()  # type: ignore[attr-defined]
-                return None
             self._read.append(frame)
             if begins(frame):
                 return frame
         return None
 
-    async def signs(self, seconds: float, node: str) -> None:
-        """Wait for a sign of life.
+    @property
+    def waited_s(self) -> float:
+        """Return how long ago it was opened, s."""
+        return time.monotonic() - self._opened
 
-        Raises:
-            DeadlineExceeded: there was none within `seconds`.
-        """
+    async def signs(self, seconds: float) -> bool:
+        """Wait until so long after it was opened; tells whether there was a sign of life by then, or an end."""
         sign = asyncio.create_task(self.signed.wait())
         try:
-            await asyncio.wait((sign, self.begun), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await self._by(seconds, sign, self.begun)
         finally:
             sign.cancel()
-        if not self.signed.is_set() and not self.begun.done():
-            raise DeadlineExceeded(node=node, seconds=round(seconds, 3))
+        return self.signed.is_set() or self.begun.done()
+
+    async def begins(self, seconds: float) -> bool:
+        """Wait until so long after it was opened; tells whether there were rows by then, or an end."""
+        await self._by(seconds, self.begun)
+        return self.begun.done()
+
+    async def _by(self, seconds: float, *awaited: asyncio.Task[Any]) -> None:
+        """Wait until one ends, or until so long after opening.
+
+        If this node itself is late to notice that the time is over, what has come meanwhile is not read yet. So one
+        waits for that long again, or a busy asker would take everybody for late.
+        """
+        until, first = max(seconds, self.waited_s), asyncio.FIRST_COMPLETED
+        done, _ = await asyncio.wait(awaited, timeout=until - self.waited_s, return_when=first)
+        if not done:
+            await asyncio.wait(awaited, timeout=self.waited_s - until, return_when=first)
 
     async def frames(self) -> AsyncIterator[Frame]:
         """Yield all frames, from the first on.
@@ -59,16 +74,16 @@ class Opening:
         async for frame in self._frames:
             yield frame
 
-    def overtaken(self) -> None:
-        """Stop reading, for somebody else answers; a sign of life is still waited for, since one learns from it."""
-        self._overtaken = True
-        if self.signed.is_set():
-            self.begun.cancel()
+    def stop(self) -> asyncio.Task[None]:
+        """Begin to stop reading, which tells who sends; returns the task that ends when that is done."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        return self._stopping
 
-    async def close(self) -> None:
-        """Stop reading, which tells who sends."""
+    async def _stop(self) -> None:
+        """Stop reading; what went wrong with it is of no interest any more."""
         self.begun.cancel()
         await asyncio.wait((self.begun,))
         if not self.begun.cancelled():
-            self.begun.exception()  # nobody else may have asked for it
+            self.begun.exception()
         await self._frames.aclose()  # type: ignore[attr-defined]

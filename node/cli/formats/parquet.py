@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from guotu.model.collection import GEOMETRY
-from node.cli.formats.crs_of import geometry_crs
+from node.cli.formats.crs_of import geometry_crs, require_crs
 from node.cli.formats.whole_parquet import write_parquet
 from node.cli.rows import Rows
 
@@ -29,27 +29,10 @@ def read(path: Path, schema: pa.Schema, layer: str) -> Iterator[pa.RecordBatch]:
     Raises: as `node.cli.formats.Format.read`.
     """
     with pa.parquet.ParquetFile(path) as file:
-        _require_crs(file.metadata.metadata or {}, schema)
+        metadata = file.metadata.metadata or {}
+        if b"geo" in metadata:
+            require_crs(json.loads(metadata[b"geo"])["columns"][GEOMETRY].get("crs"), schema)
         yield from file.iter_batches(_BATCH_ROWS)
-
-
-def _require_crs(metadata: Mapping[bytes, bytes], schema: pa.Schema) -> None:
-    """Compare the CRS that GeoParquet's metadata tells, where there are any.
-
-    Raises:
-        ValueError: it is another.
-    """
-    wanted = geometry_crs(schema)
-    if wanted is not None and b"geo" in metadata:
-        found = json.loads(metadata[b"geo"])["columns"][GEOMETRY].get("crs")
-        if found != wanted:
-            raise ValueError("坐标系不符 another CRS")
-
-
-def _flush(writer: pa.parquet.ParquetWriter, pending: list[pa.RecordBatch], schema: pa.Schema) -> None:
-    if pending:
-        writer.write_table(pa.Table.from_batches(pending, schema))
-        pending.clear()
 
 
 def _metadata(rows: Rows) -> dict[str, str]:
