@@ -23,6 +23,7 @@ from federation.notary import Notary
 from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.quantiles import Ranking
+from federation.selection import check_bbox
 from federation.validate import check_options, check_question
 from federation.works import Works
 from federation.zone_checks import check_zone_source
@@ -139,6 +140,8 @@ class Federation:
         """Check a question; returns its collection."""
         collection = self._collection(question.collection)
         check_question(question, collection)
+        if question.selection.bbox is not None:
+            check_bbox(question.selection.bbox)
         return collection
 
     def _opened(self, question: Question, collection: Collection) -> Opened | None:

@@ -18,7 +18,7 @@ class Opening:
         self._frames = frames
         self._read: list[Frame] = []
         self._opened = time.monotonic()
-        self._stopping: asyncio.Task[None] | None = None
+        self._overtaken = False
         self.signed = asyncio.Event()
         """Set once there was any sign of life."""
         self.begun = asyncio.create_task(self._begin())
@@ -27,6 +27,9 @@ class Opening:
     async def _begin(self) -> Frame | None:
         async for frame in self._frames:
             self.signed.set()
+            if self._overtaken:
+                await self._frames.aclose()  # type: ignore[attr-defined]
+                return None
             self._read.append(frame)
             if begins(frame):
                 return frame
@@ -74,16 +77,16 @@ class Opening:
         async for frame in self._frames:
             yield frame
 
-    def stop(self) -> asyncio.Task[None]:
-        """Begin to stop reading, which tells who sends; returns the task that ends when that is done."""
-        if self._stopping is None:
-            self._stopping = asyncio.create_task(self._stop())
-        return self._stopping
+    def overtaken(self) -> None:
+        """Stop reading, for somebody else answers; a sign of life is still waited for, since one learns from it."""
+        self._overtaken = True
+        if self.signed.is_set():
+            self.begun.cancel()
 
-    async def _stop(self) -> None:
-        """Stop reading; what went wrong with it is of no interest any more."""
+    async def close(self) -> None:
+        """Stop reading, which tells who sends."""
         self.begun.cancel()
         await asyncio.wait((self.begun,))
         if not self.begun.cancelled():
-            self.begun.exception()
+            self.begun.exception()  # nobody else may have asked for it
         await self._frames.aclose()  # type: ignore[attr-defined]

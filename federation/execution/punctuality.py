@@ -73,19 +73,22 @@ class Punctuality:
     def overtaken(self, address: str, signed: bool, seconds: float) -> None:
         """Note that others had rows before a member, which was late, and has been waited for so long.
 
-        That is the least that it takes. Without it what is usual would be that of the punctual, and shorter each time.
-        A member without a sign of life is in doubt if it is plainly late, or if that was so the last time.
+        One without a sign of life is in doubt if it is plainly late, or if that was so the last time.
         """
         record = self._of(address)
-        if signed:
-            if seconds >= self.begin_wait(address):
-                record.begins.append(seconds)
-            return
-        plainly = seconds >= self.sign_wait(address, plainly=True)
-        record.signs.append(seconds)
-        record.unsigned += 1
-        if plainly or record.unsigned >= _UNSIGNED:
-            self.failed(address, Cause.lateness(seconds))
+        if not signed:
+            record.unsigned += 1
+            if record.unsigned >= _UNSIGNED or seconds >= self.sign_wait(address, plainly=True):
+                self.failed(address, Cause.lateness(seconds))
+        elif seconds >= self.begin_wait(address):
+            record.begins.append(seconds)
+
+    def silent(self, address: str, seconds: float) -> None:
+        """Note that a member that was overtaken after so many seconds gave no sign of life to the end of the answer.
+
+        It takes so long at least. Without that what is usual would be that of the punctual, and shorter each time.
+        """
+        self._of(address).signs.append(seconds)
 
     def doubt(self, address: str) -> Cause | None:
         """Return why a member failed a moment ago; None if it did not."""

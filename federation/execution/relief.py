@@ -46,6 +46,7 @@ class Relief:
         self._plan = plan
         self._gives_way = gives_way
         self._openings: list[Opening] = []
+        self._overtaken: tuple[Opening, float] | None = None
         self._detour: Detour = ()
 
     async def frames(self) -> AsyncIterator[Frame]:
@@ -58,14 +59,25 @@ class Relief:
             answering, cause = await self._answering()
             for opening in self._openings:
                 if opening is not answering:
-                    opening.stop()
+                    opening.overtaken()
             async for frame in answering.frames():
                 if isinstance(frame, Trailer) and cause is not None:
                     told = cause.completeness(frame.completeness, self._step, self._plan.node, self._detour)
                     frame = replace(frame, completeness=told)
                 yield frame
         finally:
-            await asyncio.gather(*(opening.stop() for opening in self._openings))
+            self._note_silence()
+            for opening in self._openings:
+                opening.begun.cancel()
+            for opening in self._openings:
+                await opening.close()
+
+    def _note_silence(self) -> None:
+        """Note that a member that was overtaken has given no sign of life to this moment."""
+        if self._overtaken is not None:
+            owner, seconds = self._overtaken
+            if not owner.signed.is_set():
+                self._punctuality.silent(self._step.address, seconds)
 
     async def _answering(self) -> tuple[Opening, Cause | None]:
         """Return who answers, and why, if it is not the member."""
@@ -86,12 +98,13 @@ class Relief:
             cover = self._cover(detour)
             if await self._beaten(owner, cover):
                 if doubt is None:
+                    self._overtaken = owner, owner.waited_s
                     self._punctuality.overtaken(address, owner.signed.is_set(), owner.waited_s)
                 return cover, late
         cause = await self._cause(owner)
         if cause is None:
             return owner, None
-        await owner.stop()
+        await owner.close()
         return cover or self._cover(self._around()), cause
 
     async def _cover_first(self, why: Cause) -> tuple[Opening, Cause | None]:
@@ -155,7 +168,7 @@ class Relief:
         """
         await asyncio.wait((owner.begun,))
         cause = self._judge(owner)
-        if cause is not None and not isinstance(owner.begun.exception(), CircuitOpen):
+        if cause is not None and cause.of_member and not isinstance(owner.begun.exception(), CircuitOpen):
             self._punctuality.failed(self._step.address, cause)
         return cause
 

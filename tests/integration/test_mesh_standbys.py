@@ -11,7 +11,7 @@ import pytest
 from demo.mesh import LocalMesh
 from tests.support.plots import NODE, Desk, key, layer
 from tests.support.small_mesh import eventually
-from tests.support.version_mesh import NATION, ask, operate, reaches, running_mesh
+from tests.support.version_mesh import NATION, ask, hears, operate, reaches, running_mesh
 
 NEIGHBOUR = "520000"
 GROUPED = ("--group-by", "DLBM", "--sum", "MJ", "--count")
@@ -80,15 +80,19 @@ def answers(desk: Desk, asked: str, subject: str) -> dict[tuple[str, ...], Any]:
         ("query", subject, "--limit", "0"),
         ("query", subject, "--sort", "-MJ", "--limit", "0"),
     ]
-    found: dict[tuple[str, ...], Any] = {}
+    return {words: owners_answer(desk, asked, words) for words in questions}
 
-    def answered(words: tuple[str, ...]) -> bool:
-        found[words] = ask(desk.mesh, asked, *words)
-        return bool(part(found[words], desk)["outcome"] == "ANSWERED")
 
-    for words in questions:
-        eventually(lambda words=words: answered(words))
-    return found
+def owners_answer(desk: Desk, asked: str, words: tuple[str, ...]) -> Any:
+    """Return what the owner itself gives; where it is late, as on a busy machine, its replica answers first."""
+    found = []
+
+    def is_the_owners() -> bool:
+        found.append(ask(desk.mesh, asked, *words))
+        return bool(part(found[-1], desk)["outcome"] == "ANSWERED")
+
+    eventually(is_the_owners)
+    return found[-1]
 
 
 def test_a_killed_owner_is_replaced_until_it_is_back(desk: Desk) -> None:
@@ -120,6 +124,7 @@ def test_a_version_that_no_replica_has_is_missing(desk: Desk) -> None:
     mesh = desk.mesh
     operate(mesh, NATION, "unsubscribe", desk.dataset)
     desk.publish("--deletes", desk.csv(f"BSM\n{key(8)}\n"))
+    hears(mesh, desk.dataset, 3)
     mesh.kill(NODE)
     error = ask(mesh, NATION, "stats", desk.collection, *GROUPED, "--partial", code=4)["error"]
     assert error["reason"] == "NOBODY_ANSWERED"

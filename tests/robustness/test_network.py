@@ -77,7 +77,7 @@ def test_a_silent_relay_keeps_what_it_has_until_it_speaks(relays: Relays, line: 
 
 
 def test_a_relay_delays(relays: Relays, line: socket.socket) -> None:
-    relays.delay("r", 1.5)
+    relays.delay("r", 4.0)
     line.sendall(b"late")
     line.settimeout(0.3)
     with pytest.raises(TimeoutError):

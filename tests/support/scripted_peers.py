@@ -292,7 +292,6 @@ class ScriptedPeers:
         return self.members[address].answer(question, timeout)
 
     async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:
-        await asyncio.sleep(0.05)
         plan = self.plans[address]
         if isinstance(plan, Exception):
             raise plan

@@ -267,5 +267,6 @@ async def test_what_is_held_here_is_nearest_of_all() -> None:
     asked = measured(mesh({}, copy(), nearest=True, replicas=(copy(),)), n510200=0.001)
     told = (await asked.ask(rows_of(Options()))).outcomes["510100"]
     assert (told.outcome, told.replica) == (Outcome.REPLICA, "510000")
+    assert told.detail == "a replica lies here"
     ordinary = mesh({}, replicas=(copy(),))
     assert (await ordinary.ask(rows_of(Options()))).outcomes["510100"].outcome is Outcome.ANSWERED

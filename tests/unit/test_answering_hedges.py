@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -67,6 +68,22 @@ async def test_a_silent_member_is_in_doubt_before_its_hedges_are_used_up() -> No
     assert punctuality._of(CITY).more >= left, "in doubt it is replaced without that"
 
 
+async def test_a_member_that_never_gave_a_sign_is_among_what_is_usual_and_one_that_did_so_later_once() -> None:
+    for silent, after in ((True, None), (False, asyncio.Event())):
+        asked = mesh({"silent": silent, "after": after}, copy(batch_rows=1))
+        signs = asked.federation._punctuality._of(CITY).signs
+        async with aclosing(asked.frames(rows_of(Options()), 20.0)) as frames:  # type: ignore[type-var]
+            async for frame in frames:
+                if isinstance(frame, Batch) and frame.dataset == "510100/dltb":
+                    break
+            assert list(signs) == []
+            if after is not None:
+                after.set()
+                await eventually(lambda signs=signs: len(signs) == 1)
+        assert len(signs) == 1
+        asked.all_closed()
+
+
 async def test_a_member_that_is_slow_with_its_rows_is_not_in_doubt() -> None:
     asked = mesh({"silent_after": 0}, copy())
     heard = await asked.ask(rows_of(Options()))
@@ -74,22 +91,12 @@ async def test_a_member_that_is_slow_with_its_rows_is_not_in_doubt() -> None:
     assert asked.federation._punctuality.doubt(CITY) is None
 
 
-@pytest.mark.parametrize("owner", [{"silent": True}, {"silent_after": 0}])
-async def test_a_member_that_loses_is_stopped_when_rows_begin(owner: dict[str, object]) -> None:
-    asked = mesh(owner, copy(batch_rows=1))
-    await begins_without(asked, asked.members["510100"])
-
-
 async def test_a_standby_that_loses_is_stopped_when_rows_begin() -> None:
-    held = copy(silent=True)
-    await begins_without(mesh({"after": held.heard, "batch_rows": 1}, held), held)
-
-
-async def begins_without(asked: Mesh, loser: Member) -> None:
-    """Read up to the first rows in question: whoever lost is stopped, though the winner is far from its end."""
+    held = copy(silent_after=0)
+    asked = mesh({"after": held.heard, "batch_rows": 1}, held)
     async with aclosing(asked.frames(rows_of(Options()), 20.0)) as frames:  # type: ignore[type-var]
         async for frame in frames:
             if isinstance(frame, Batch) and frame.dataset == "510100/dltb":
                 break
-        await eventually(lambda: (loser.opened, loser.closed) == (1, 1))
+        await eventually(lambda: (held.opened, held.closed) == (1, 1))
     asked.all_closed()

@@ -197,6 +197,13 @@ async def test_a_member_that_failed_is_not_waited_for_the_next_time() -> None:
     assert city_of(heard.outcomes).outcome is Outcome.REPLICA
 
 
+async def test_a_member_that_lacks_a_version_is_not_in_doubt_for_other_questions() -> None:
+    asked = mesh({"failure": errors.UnknownVersion(dataset="510100/dltb", version=3)}, copy_of(HEALTHY[1]))
+    heard = await asked.ask(rows_of(Options()))
+    assert (city_of(heard.outcomes).outcome, city_of(heard.outcomes).reason) == (Outcome.REPLICA, "OWNER_FAILED")
+    assert asked.federation._punctuality.doubt("510100:1") is None
+
+
 async def test_a_doubt_is_not_prolonged_by_questions_that_standbys_answer() -> None:
     asked = mesh({}, copy_of(HEALTHY[1]))
     punctuality = asked.federation._punctuality
@@ -318,7 +325,7 @@ async def test_whoever_closes_a_stream_can_be_stopped_himself() -> None:
 
     opening = Opening(reluctant())
     await begun.wait()
-    closing = opening.stop()
+    closing = asyncio.create_task(opening.close())
     await asyncio.sleep(0)
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -1,16 +1,13 @@
-"""How long one waits for a stream that was begun: whose lateness it is, and what stopping leaves behind."""
+"""How long one waits for a stream that was begun, and whose lateness it is."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 from federation.execution.opening import Opening
 from guotu.model.answer import Completeness, Frame, Notice, Trailer
-from guotu.model.errors import StoreFailure
 from guotu.model.question import CompletenessMode
 
 SIGN = Notice("x", "x", "510100")
@@ -37,7 +34,7 @@ async def test_a_silent_one_is_waited_for_and_no_longer() -> None:
     assert not await opening.signs(0.02)
     assert not await opening.begins(0.02)
     assert opening.waited_s >= 0.02
-    await opening.stop()
+    await opening.close()
 
 
 async def test_a_sign_is_not_yet_an_answer_and_an_end_is_both() -> None:
@@ -47,8 +44,8 @@ async def test_a_sign_is_not_yet_an_answer_and_an_end_is_both() -> None:
     assert await ended.begins(60.0)
     assert await ended.signs(0.0)
     assert [frame async for frame in ended.frames()] == [SIGN, END]
-    await signed.stop()
-    await ended.stop()
+    await signed.close()
+    await ended.close()
 
 
 async def test_who_is_late_itself_does_not_take_others_for_late() -> None:
@@ -63,52 +60,4 @@ async def test_who_is_late_itself_does_not_take_others_for_late() -> None:
 
     opening = Opening(punctual())
     assert await opening.signs(0.05)
-    await opening.stop()
-
-
-async def test_stopping_ends_the_stream_and_keeps_silent_about_what_was_wrong_with_it() -> None:
-    closed: list[str] = []
-    complaints: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-
-    async def failing() -> AsyncIterator[Frame]:
-        raise StoreFailure(detail="x")
-        yield SIGN
-
-    async def watched() -> AsyncIterator[Frame]:
-        try:
-            await asyncio.Event().wait()
-            yield SIGN
-        finally:
-            closed.append("closed")
-
-    lost, open_one = Opening(failing()), Opening(watched())
-    await lost.begins(60.0)
-    await asyncio.sleep(0)
-    for opening in (lost, open_one, open_one):
-        await opening.stop()
-    del lost, open_one, opening
-    gc.collect()
-    assert closed == ["closed"]
-    assert complaints == []
-
-
-async def test_who_is_cancelled_while_stopping_is_cancelled() -> None:
-    """A stream that takes its time to end: the task that stops it can be cancelled in the midst of that."""
-    ending = asyncio.Event()
-
-    async def slow_to_end() -> AsyncIterator[Frame]:
-        try:
-            await asyncio.Event().wait()
-            yield SIGN
-        finally:
-            ending.set()
-            await asyncio.sleep(0.05)
-
-    opening = Opening(slow_to_end())
-    await asyncio.sleep(0)
-    stopping = opening.stop()
-    await ending.wait()
-    stopping.cancel()
-    await asyncio.wait((stopping, opening.begun))
-    assert stopping.cancelled()
+    await opening.close()

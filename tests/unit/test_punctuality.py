@@ -76,7 +76,7 @@ def test_those_who_were_overtaken_are_among_what_is_usual() -> None:
     made = Punctuality(Clock())
     for number in range(2000):
         if number % 20 == 0:
-            made.overtaken(ONE, signed=False, seconds=max(made.sign_wait(ONE), 0.4))
+            made.silent(ONE, max(made.sign_wait(ONE), 0.4))
         else:
             made.sign(ONE, 0.1 + 0.01 * (number % 20))
     assert made.sign_wait(ONE) >= 0.29
