@@ -1,8 +1,10 @@
-"""Overlays of the federation against one DuckDB and one PostGIS that hold everything: projects, plots, a region.
+"""Overlays of the federation against one DuckDB and one PostGIS that hold everything: projects, plots, regions, layers.
 
 Seven local nodes (six owners and the nation, which owns nothing) hold about a million parcels. Parcels and ellipsoidal
 areas by zone and land class are asked of the nation and of both engines in turns. Answers are compared first: rows and
 counts must be equal, areas agree to 1 ppm or 0.02 m², each row for itself and all of them together; else it fails.
+The layer is one of farmland plots, which the owners publish too: `guotu overlay --zones-from` lays the parcels over it,
+and its and the nodes' peak of resident memory is taken.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ from benchmarks.environment import environment
 from benchmarks.fdw.national import National, as_table
 from benchmarks.narrator import Narrator
 from benchmarks.overlaying.engines import DUCKDB, MESH, POSTGIS, everything_in_duckdb, everything_in_postgis, load_zones
+from benchmarks.overlaying.farmland import COLLECTION as FARMLAND
+from benchmarks.overlaying.farmland import farmland
+from benchmarks.overlaying.layers import Sides
+from benchmarks.overlaying.many_groups import gathered
 from benchmarks.overlaying.zone_sets import PLAIN, STRAIGHT, ZoneSet, require_close, summed, zone_sets
 from benchmarks.owners import MESH_NODES, OWNERS, owned_parcels
 from benchmarks.parcels import DEFAULT_TOTAL
@@ -36,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
     parser.add_argument("--rows", type=int, default=DEFAULT_TOTAL, help="parcels in all 图斑总数 (default 1,000,000)")
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds of each set of zones 轮数 (default 5)")
+    parser.add_argument("--plots", type=int, default=150_000, help="farmland plots in all 农田图斑 (default 150,000)")
+    parser.add_argument(
+        "--groups", type=int, default=20_000_000, help="gathered by themselves 分组 (default 20,000,000)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the generator 随机种子 (default 0)")
 
 
@@ -57,15 +67,22 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         restart(mesh, collection)
         postgis = stack.enter_context(National(cluster))
         nation = stack.enter_context(mesh.client(NATION, timeout=_QUESTION_S))
+        plots = farmland(files, arguments.plots, arguments.seed, folder)
+        fill(mesh, national_collection(FARMLAND), plots, narrator)
         told = {
             zones.name: _measured(zones, nation, engine, postgis, arguments.rounds, narrator)
             for zones in zone_sets(collection, arguments.seed)
         }
+        layer = Sides(mesh, engine, cluster, postgis, plots).measured(folder, narrator)
+    with work_folder(keep=False) as folder:
+        groups = gathered(arguments.groups, folder)
     return {
         "benchmark": "overlay",
         "speedup_postgis": {name: item["speedup_postgis"] for name, item in told.items()},
         "speedup_duckdb": {name: item["speedup_duckdb"] for name, item in told.items()},
         "zone_sets": told,
+        "layer": layer,
+        "many_groups": groups,
         "rows": rows,
         "rounds": arguments.rounds,
         "seed": arguments.seed,

@@ -126,10 +126,10 @@ def _write(file: Path, counties: list[tuple[County, int]], seed: int) -> None:
     with closing(pq.ParquetWriter(file, schema(), compression="zstd")) as writer:
         for county, count in counties:
             writer.write_table(generate_county(county, count, seed), row_group_size=_ROW_GROUP)
-        writer.add_key_value_metadata({"geo": _geo_metadata(bounds)})
+        writer.add_key_value_metadata({"geo": geo_metadata(bounds)})
 
 
-def _geo_metadata(bounds: NDArray[np.float64]) -> str:
+def geo_metadata(bounds: NDArray[np.float64]) -> str:
     """File metadata `geo` of GeoParquet 1.1.0 (https://geoparquet.org/releases/v1.1.0/)."""
     column = {
         "encoding": "WKB",

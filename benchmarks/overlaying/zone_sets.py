@@ -17,7 +17,7 @@ from benchmarks.fdw.projects import projects
 from benchmarks.fdw.variant import Variant
 from guotu.model.area import ellipsoidal_area_m2
 from guotu.model.collection import GEOMETRY, Collection
-from guotu.model.question import Overlay
+from guotu.model.question import LayerOverlay, Overlay
 from guotu.model.zones import ZONE, Zones, zones_of
 
 PLAIN, STRAIGHT = "plain", "straight edges"
@@ -67,7 +67,7 @@ def _region(seed: int) -> NDArray[np.object_]:
 def _zone_set(collection: Collection, name: str, shapes: NDArray[np.object_]) -> ZoneSet:
     zones = zones_of([f"{number:04d}" for number in range(len(shapes))], shapes)
     question = Overlay(collection.id, zones, ("DLBM",), shares=False)
-    return ZoneSet(name, question, _duckdb_sums(), _duckdb_cuts(), _postgis(name, question, zones))
+    return ZoneSet(name, question, duckdb_sums(), duckdb_cuts(), _postgis(name, question, zones))
 
 
 _COVERED = f"ST_CoveredBy(parcel.{GEOMETRY}, zones.area)"
@@ -75,14 +75,15 @@ _CUT = f"ST_Intersection(parcel.{GEOMETRY}, zones.area)"
 _PAIRS = f"{TABLE} AS parcel JOIN zones ON ST_Intersects(parcel.{GEOMETRY}, zones.area)"
 
 
-def _duckdb_sums() -> str:
-    """Parcels that lie within count with the area that was computed once; others are cut."""
+def duckdb_sums() -> str:
+    """Return the sums: parcels that lie within count with the area that was computed once; others are cut."""
     part = f"CASE WHEN {_COVERED} THEN parcel.TBMJ::DOUBLE ELSE ST_Area_Spheroid({_CUT}) END"
     pairs = f"SELECT zones.name AS zone, parcel.DLBM, {part} AS common FROM {_PAIRS}"
     return f"SELECT zone, DLBM, {_sums()} FROM ({pairs}) WHERE common >= {_LEAST_M2} GROUP BY 1, 2"
 
 
-def _duckdb_cuts() -> str:
+def duckdb_cuts() -> str:
+    """Return every pair: `zone`, `DLBM`, `area_m2` of a parcel that lies within, else `cut` (WKB)."""
     within = f"CASE WHEN {_COVERED} THEN parcel.TBMJ::DOUBLE END AS area_m2"
     return (
         f"SELECT zones.name AS zone, parcel.DLBM, {within}, "
@@ -102,18 +103,26 @@ def summed(pairs: pa.Table) -> pa.Table:
 
 def _postgis(name: str, question: Overlay, zones: Zones) -> Variant:
     given = f"SELECT name, ST_GeomFromWKB(wkb, {SRID}) AS area FROM unnest($1::text[], $2::bytea[]) AS given(name, wkb)"
+    forms = {form: f"WITH zones AS MATERIALIZED ({given}) {sql}" for form, sql in _postgis_sums().items()}
+    parameters = (zones.names.to_pylist(), shapely.to_wkb(zones.shapes).tolist())
+    return Variant("overlay", name, question, forms, parameters, _KEY)
 
+
+def layer_variant(question: LayerOverlay) -> Variant:
+    """Return the question about a layer over a layer as PostGIS is asked it, the zones in a table of that name."""
+    return Variant("overlay", "layer", question, _postgis_sums(), (), _KEY)
+
+
+def _postgis_sums() -> dict[str, str]:
     def sql(cut: str) -> str:
         part = f'CASE WHEN {_COVERED} THEN parcel."TBMJ"::double precision ELSE ST_Area({cut}::geography) END'
         pairs = f'SELECT zones.name AS zone, parcel."DLBM", {part} AS common FROM {_PAIRS}'
         return (
-            f'WITH zones AS MATERIALIZED ({given}) SELECT zone, "DLBM", {_sums("numeric(38, 4)")} '
-            f"FROM ({pairs}) AS pairs WHERE common >= {_LEAST_M2} GROUP BY 1, 2"
+            f'SELECT zone, "DLBM", {_sums("numeric(38, 4)")} FROM ({pairs}) AS pairs '
+            f"WHERE common >= {_LEAST_M2} GROUP BY 1, 2"
         )
 
-    forms = {PLAIN: sql(_CUT), STRAIGHT: sql(f"ST_Segmentize({_CUT}, {_EDGE_DEG})")}
-    parameters = (zones.names.to_pylist(), shapely.to_wkb(zones.shapes).tolist())
-    return Variant("overlay", name, question, forms, parameters, _KEY)
+    return {PLAIN: sql(_CUT), STRAIGHT: sql(f"ST_Segmentize({_CUT}, {_EDGE_DEG})")}
 
 
 def _sums(kind: str = "DECIMAL(38, 4)") -> str:

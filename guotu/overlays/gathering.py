@@ -114,8 +114,10 @@ class _Reader:
         return self._key(self.rows.num_rows - 1)
 
     def up_to(self, horizon: Key) -> pa.RecordBatch:
-        """Return the rows at hand up to a key, and hold the others."""
-        count = bisect_right(range(self.rows.num_rows), horizon, key=self._key)
+        """Return the rows at hand up to a key, and hold the others; all of them if it is their last one's."""
+        count = self.rows.num_rows
+        if self.last > horizon:
+            count = bisect_right(range(count), horizon, key=self._key)
         ready, rest = self.rows.slice(0, count), self.rows.slice(count)
         self.rows = rest if rest.num_rows else next(self._blocks, None)
         return ready

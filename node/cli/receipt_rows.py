@@ -127,7 +127,7 @@ class _Batches:
             batch = self._left if self._left is not None else next(self._batches, None)
             if batch is None:
                 return
-            part = batch.slice(0, min(rows, batch.num_rows))
+            part = batch.slice(0, min(rows, batch.num_rows))  # a statement may name more than Arrow can count
             rows -= part.num_rows
             self._taken += int(part.num_rows)
             rest = batch.slice(part.num_rows)

@@ -190,3 +190,12 @@ def test_a_thread_that_nobody_waits_for_is_stopped_by_closing(tmp_path: Path) ->
     aside.close()
     with pytest.raises(ValueError, match="closed"):
         run.append(batch)
+
+
+def test_a_member_that_does_not_keep_the_order_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with closing(Blocks(PLAIN, tmp_path, "")) as aside:
+        runs = [Run(aside), Run(aside)]
+        rows = many(0, 1000).take(np.arange(1000)[::-1].copy())
+        for run in runs:
+            run.append(rows.combine_chunks().to_batches()[0])
+        assert sum(batch.num_rows for batch in merged(runs, PLAIN)) >= 1000

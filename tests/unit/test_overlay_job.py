@@ -16,7 +16,7 @@ import pytest
 
 from guotu.answering import Answer
 from guotu.model import errors
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Outcome, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Trailer
 from guotu.model.overlay import AREA_TYPE
 from guotu.model.plan import Plan
 from guotu.model.question import CompletenessMode, LayerOverlay, Options, Scope, Selection, ZoneSource
@@ -35,6 +35,8 @@ PARTIAL = replace(QUESTION, options=Options(completeness=CompletenessMode.ALLOW_
 class Nodes:
     """Answers for each dataset with two groups; fails for those that it is told of."""
 
+    said = Notice("OWNER_NOT_ASKED", "features count twice", "510000/dltb")
+
     def __init__(self, **failures: errors.GuotuError) -> None:
         self.failures = {f"{owner.removeprefix('n')}/dltb": failure for owner, failure in failures.items()}
         self.asked: list[LayerOverlay] = []
@@ -46,6 +48,7 @@ class Nodes:
             self.asked.append(question)
             begun = len(self.asked) > 1
         yield Header("r", "100000", Plan("100000", "dltb", Scope.SUBTREE, ()), {dataset: 1, **ZONES}, SCHEMA)
+        yield self.said
         failure = self.failures.get(dataset) if begun else None
         mode = question.options.completeness
         if failure is None:
@@ -85,6 +88,13 @@ def total(answer: Answer) -> dict[Any, tuple[int, Decimal]]:
     return {row["zone_DLBM"]: (row["count"], row["area_m2"]) for row in answer.table().to_pylist()}
 
 
+def let_go() -> None:
+    """Wait for members that a job has let go of: they end with their next frame."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("overlay"):
+            thread.join()
+
+
 WHOLE = sum(int(name[:6]) for name in HEADS)
 LOST = errors.IncompleteAnswer(missing="-")
 
@@ -100,6 +110,13 @@ def test_members_are_asked_at_the_cut_of_the_first_answer(tmp_path: Path) -> Non
         assert asked.zones.cut == ZONES
         assert asked.options.cut == {asked.options.dataset: 1}
         assert asked.left_to == {"510100/dltb": 1, "510700/dltb": 1}
+
+
+def test_what_members_have_to_say_is_told_once_also_of_parts_that_were_kept(tmp_path: Path) -> None:
+    for nodes in (Nodes(), Nodes()):
+        answer = answered(QUESTION, nodes, tmp_path)
+        assert answer.trailer
+        assert answer.warnings == [Nodes.said]
 
 
 def test_what_is_kept_is_not_asked_again_and_heads_do_not_matter_then(tmp_path: Path) -> None:
@@ -209,6 +226,7 @@ def test_what_was_not_finished_is_swept_away(tmp_path: Path) -> None:
     gone = errors.NodeUnavailable(address="a:1", detail="gone")
     with JobFolder(tmp_path) as folder, pytest.raises(errors.NodeUnavailable):
         list(OverlayJob(QUESTION, HEADS, Nodes(n510000=gone), folder).run())
+    let_go()
     for name in ("job.json.0a.tmp", "parts/510000~dltb.arrow.0b.tmp"):
         (tmp_path / name).write_bytes(b"half")
     answered(QUESTION, Nodes(), tmp_path)
@@ -224,6 +242,7 @@ def test_a_full_disk_is_told_and_the_job_goes_on_once_there_is_room(tmp_path: Pa
             disk.leave(0)
             with pytest.raises(errors.DiskFull, match="job's folder"):
                 list(job.run())
+            let_go()
         disk.clear()
         assert total(answered(QUESTION, Nodes(), disk.path / "job"))["01"][0] == WHOLE
         assert not [path for path in disk.path.rglob("*") if path.suffix == ".tmp"]
