@@ -38,6 +38,8 @@ demo: $(VENV)/.demo  ## run the mesh on real data: six nodes, questions, a lost 
 postgres: setup  ## make sure that PostgreSQL 15 and PostGIS are there, which tests and benchmarks need
 	@$(BIN)/python -m benchmarks.pg_install
 
+# Nodes and commands start hundreds of times in tests: what Python compiled once is kept for them.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: setup postgres lint  ## check and test everything
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -99,8 +99,7 @@ class Boundaries:
             known = {name: record for name, record in known.items() if name in cut} if closed else known
             for tier, alone in _tiers(known, division.code):
                 for some in _batched(tier):
-                    asked = (_read(layer, division, name, cut, deadline, ask) for name in some)
-                    for more in await asyncio.gather(*asked):
+                    for more in await _side_by_side(_read(layer, division, name, cut, deadline, ask) for name in some):
                         parts = parts.joined(more)
                 boundary = await asyncio.to_thread(_put_together, division, parts, alone)
                 if boundary is not None:
@@ -155,13 +154,24 @@ def _batched(names: list[str]) -> Iterable[list[str]]:
     return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
 
 
+async def _side_by_side(reads: Iterable[Coroutine[None, None, _Parts]]) -> list[_Parts]:
+    """Return what all give, in their order; where one fails the others are stopped."""
+    tasks = [asyncio.create_task(read) for read in reads]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def _read(layer: Layer, division: KnownDivision, dataset: str, cut: Cut, deadline: Deadline, ask: Ask) -> _Parts:
     """Return what one dataset holds of a division."""
     prefix = prefix_of(division.code)
     pinned = {dataset: cut[dataset]} if dataset in cut else {}
     question = Query(
         layer.collection,
-        Selection(filter=f"\"{layer.code}\" LIKE '{prefix}%'" if prefix else ""),
+        Selection(filter=f"\"{layer.code}\" LIKE '{prefix}%'"),
         (layer.code, GEOMETRY),
         limit=_MOST_PARTS + 1,
         options=Options(cut=pinned, dataset=dataset, aside=True),

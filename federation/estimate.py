@@ -141,7 +141,7 @@ def _lies_in(record: DatasetRecord, division: str) -> bool:
 def _ground(record: DatasetRecord) -> shapely.Geometry | None:
     """Return where the features of a dataset lie, None if that is not known."""
     if record.coverage_wkb:
-        return shapely.from_wkb(record.coverage_wkb, on_invalid="ignore")
+        return shapely.make_valid(shapely.from_wkb(record.coverage_wkb, on_invalid="ignore"))
     extent = record.extent
     return None if extent is None else shapely.box(extent.xmin, extent.ymin, extent.xmax, extent.ymax)
 

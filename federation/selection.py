@@ -65,14 +65,19 @@ def _require_geometry(part: str, collection: Collection) -> None:
         raise InvalidQuestion(part=part, detail=f"{collection.id} 没有几何 has no geometry")
 
 
-def _in_bbox(bbox: Extent, collection: Collection) -> Expression:
-    _require_geometry("bbox", collection)
+def check_bbox(bbox: Extent) -> None:
+    """Check that a rectangle has degrees; raises InvalidQuestion."""
     in_degrees = (
         -180 <= bbox.xmin <= 180 and -180 <= bbox.xmax <= 180 and -90 <= bbox.ymin <= 90 and -90 <= bbox.ymax <= 90
     )
     if not in_degrees:
         detail = "须为度，经度在前 xmin,ymin,xmax,ymax must be degrees, longitude first (EPSG:4490)"
         raise InvalidQuestion(part="bbox", detail=detail)
+
+
+def _in_bbox(bbox: Extent, collection: Collection) -> Expression:
+    _require_geometry("bbox", collection)
+    check_bbox(bbox)
     try:
         window = rectangle(bbox)
     except ValueError as failure:

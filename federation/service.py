@@ -10,6 +10,7 @@ from pathlib import Path
 
 from federation.binning import with_edges
 from federation.boundaries import Boundaries, told_by, told_plan
+from federation.drawing import draw
 from federation.ending import Ending
 from federation.estimate import estimate_frames
 from federation.execution.answering import Answering
@@ -23,6 +24,7 @@ from federation.notary import Notary
 from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.quantiles import Ranking
+from federation.selection import check_bbox
 from federation.validate import check_options, check_question
 from federation.works import Works
 from federation.zone_checks import check_zone_source
@@ -123,7 +125,7 @@ class Federation:
 
     async def _ask(self, question: Question, timeout: float) -> AsyncGenerator[Frame, None]:
         deadline = Deadline.after(timeout)
-        collection = self._checked(question)
+        collection = await self._checked(question)
         page = self._opened(question, collection)
         ending = Ending(question, page, self._notary)
         asked, found = await self._located(question if page is None else page.query, deadline)
@@ -135,10 +137,13 @@ class Federation:
         except IncompleteAnswer as failure:
             raise await self._with_all_gone(failure, asked, deadline) from failure
 
-    def _checked(self, question: Question) -> Collection:
+    async def _checked(self, question: Question) -> Collection:
         """Check a question; returns its collection."""
         collection = self._collection(question.collection)
+        await draw(question, self._collection)
         check_question(question, collection)
+        if question.selection.bbox is not None:
+            check_bbox(question.selection.bbox)
         return collection
 
     def _opened(self, question: Question, collection: Collection) -> Opened | None:
@@ -252,7 +257,7 @@ class Federation:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
             UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
         """
-        self._checked(question)
+        await self._checked(question)
         if isinstance(question, Query) and question.page is not None:
             raise InvalidQuestion(part="page", detail="只能说明整个问题 a page is not explained, its whole question is")
         deadline = Deadline.after(timeout)

@@ -58,7 +58,7 @@ def check_query(query: Query, collection: Collection) -> None:
         InvalidFilter: the geometry to be near of is broken, empty, or not in degrees.
         TooLarge: it has more than MAX_FILTER_BYTES.
         UnknownField: a field does not exist.
-        InvalidCrs: the CRS is not known or not Chinese.
+        InvalidCrs: the CRS is not known, or has no EPSG code.
     """
     _bounded("fields", len(query.fields), MAX_FIELDS)
     _bounded("sort", len(query.sort), MAX_SORT_KEYS)

@@ -14,12 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from guotu.answering import Answer
 from guotu.inquiries import Inquiries
 from guotu.model.answer import Frame, Trailer
-from guotu.model.asking import aggregates, options, pin, selection, sort_keys
+from guotu.model.asking import aggregates, named_zones, options, pin, selection, sort_keys
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
@@ -27,7 +25,6 @@ from guotu.model.errors import InvalidQuestion, UnknownCollection
 from guotu.model.plan import Plan
 from guotu.model.question import Overlay, Page, Query, Question, Scope, Stats
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
-from guotu.model.zones import zones_of
 from guotu.overlays.runs import in_runs
 from guotu.wire.blocking import BlockingCalls, OnBusy
 from guotu.wire.endpoint import TlsFiles
@@ -203,16 +200,12 @@ class Client(Inquiries):
         area). Rows come in the order of the zones, then by group.
 
         Raises:
-            InvalidQuestion: names or zones have faults; all are told.
-            TooLarge: there are too many (5 million), or one is too large.
+            InvalidQuestion: names or zones have faults, or zones are too large by themselves; all are told.
+            TooLarge: there are too many (5 million).
         """
-        shapes = np.atleast_1d(np.asarray(zones, dtype=object))
-        named = [str(name) for name in (range(1, len(shapes) + 1) if names is None else names)]
-        if len(named) != len(shapes):
-            raise InvalidQuestion(part="names", detail=f"{len(shapes)} zones and {len(named)} names")
         question = Overlay(
             collection=collection,
-            zones=zones_of(named, shapes),
+            zones=named_zones(zones, names),
             group_by=tuple(group_by),
             selection=selection(where, bbox, within, division, boundary),
             options=options(scope, partial, cut, dataset, pin(dataset, version)),

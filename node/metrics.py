@@ -44,9 +44,6 @@ class Metrics:
         self.member_seconds = Histogram(
             "guotu_member_seconds", "Seconds a member took", ["member"], buckets=_SECONDS, registry=self.registry
         )
-        self.published_rows = Counter(
-            "guotu_published_rows", "Rows of versions published here", ["collection"], registry=self.registry
-        )
 
     def observe_member(self, member: MemberOutcome) -> None:
         """Count a member's part in a question; members pruned are not counted."""

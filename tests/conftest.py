@@ -1,31 +1,33 @@
-"""Fixtures that several suites share."""
+"""How the suites run: examples of Hypothesis, and which process has which tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.databases import stop_cluster
-from tests.support.etcd import EtcdServer
+
+# How long an example takes says more about what else the machine does than about what is tested.
+settings.register_profile("guotu", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("guotu")
 
 
-@pytest.fixture(scope="session")
-def etcd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
-    """One real etcd for the whole run."""
-    server = EtcdServer(tmp_path_factory.mktemp("etcd"))
-    server.start()
-    yield server
-    server.kill()
+class _ByPlace(LoadFileScheduling):
+    """Gives each file to one process, and all files of a folder that is a package, which share something costly."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(super()._split_scope(nodeid))
+        package = self.config.rootpath / file.parent / "__init__.py"
+        return str(file.parent if package.exists() else file)
 
 
-@pytest.fixture
-def etcd(etcd_server: EtcdServer) -> EtcdServer:
-    """The real etcd, running and empty, whatever the test before did to it."""
-    if not etcd_server.running:
-        etcd_server.start()
-    etcd_server.delete_all()
-    return etcd_server
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByPlace:
+    return _ByPlace(config, log)
 
 
 def pytest_sessionfinish() -> None:

@@ -28,6 +28,7 @@ _RELIEVED = (
     errors.UnknownVersion,
 )
 """Errors after which a standby may answer: not where the member may not answer, or where the question is at fault."""
+_OF_DATA = (errors.UnknownDataset.reason, errors.UnknownVersion.reason)
 _UNTOLD = (Outcome.TIMED_OUT, Outcome.UNREACHABLE, Outcome.FAILED, Outcome.STALE_REGISTRY)
 
 
@@ -38,6 +39,11 @@ class Cause:
     outcome: Outcome
     reason: str
     detail: str
+
+    @property
+    def of_member(self) -> bool:
+        """Tell whether other questions to the member may well end so, too; not if it lacks a dataset or a version."""
+        return self.reason not in _OF_DATA
 
     @classmethod
     def of_error(cls, failure: errors.GuotuError, stale_registry: bool) -> Cause | None:
@@ -74,8 +80,9 @@ class Cause:
 
     @classmethod
     def farther(cls, seconds: float) -> Cause:
-        """Return that a member, which takes so long to give a sign of life, is farther than a replica."""
-        return cls(Outcome.UNREACHABLE, FARTHER, f"a replica is nearer than {seconds * 1000:.1f} ms")
+        """Return that a member, which takes so long to give a sign of life, is farther than a replica; 0: not known."""
+        detail = f"a replica is nearer than {seconds * 1000:.1f} ms" if seconds else "a replica lies here"
+        return cls(Outcome.UNREACHABLE, FARTHER, detail)
 
     def completeness(
         self, told: Completeness, step: PlanStep, asker: str, detour: tuple[PlanStep, ...] = ()

@@ -11,7 +11,7 @@ from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
 from federation.execution.punctuality import Punctuality
 from guotu.model.answer import Batch, Frame, Trailer
-from guotu.model.errors import DeadlineExceeded, GuotuError, NodeUnavailable
+from guotu.model.errors import DeadlineExceeded, GuotuError, NodeUnavailable, Overloaded
 from guotu.model.plan import PlanStep
 
 _PROBE_S = 1.0
@@ -22,10 +22,17 @@ class Contact:
     """Asks one member; its breaker and its punctuality learn from that."""
 
     def __init__(
-        self, step: PlanStep, ask: Callable[[], AsyncIterator[Frame]], deadline: Deadline, punctuality: Punctuality
+        self,
+        step: PlanStep,
+        ask: Callable[[], AsyncIterator[Frame]],
+        deadline: Deadline,
+        punctuality: Punctuality,
+        alone: Callable[[], bool],
     ) -> None:
-        """Take the step, how it is asked, by when, and what is known of members."""
+        """Take the step, how it is asked, by when, what is known of members, and what tells if nobody else has all."""
         self._step = step
+        self._alone = alone
+        self._asked = time.monotonic()
         self._ask = ask
         self._deadline = deadline
         self._punctuality = punctuality
@@ -36,17 +43,17 @@ class Contact:
 
         Raises:
             CircuitOpen: it did not answer lately, and is not asked.
-            Overloaded: it is not to be asked yet, or said so now.
+            Overloaded: it is not to be asked yet, or said so now, and cannot well be waited for.
             DeadlineExceeded: it gave no sign of life, for which it has half of its share of the deadline.
             what the member raises.
         """
         probing = self._breaker.enter()
         patience = min(self._deadline.patience(), _PROBE_S) if probing else self._deadline.patience()
-        began, signed, rows = time.monotonic(), False, False
+        signed, rows = False, False
         try:
             async with aclosing(self._opened(patience)) as frames:
                 async for frame in frames:
-                    seconds = time.monotonic() - began
+                    seconds = self._waited_s()
                     if not signed:
                         signed = True
                         self._breaker.answered()
@@ -57,11 +64,11 @@ class Contact:
                     yield frame
         except GuotuError as failure:
             if not signed or isinstance(failure, NodeUnavailable):
-                self._breaker.failed(failure, time.monotonic() - began)
+                self._breaker.failed(failure, self._waited_s())
             raise
         except (asyncio.CancelledError, GeneratorExit):
             if not signed:
-                self._breaker.abandoned(time.monotonic() - began)
+                self._breaker.abandoned(self._waited_s())
             raise
         except Exception:
             self._breaker.answered()
@@ -70,19 +77,40 @@ class Contact:
             self._breaker.answered()
 
     async def _opened(self, patience: float) -> AsyncGenerator[Frame, None]:
-        """Ask, and once more where no connection came about; nothing has been received then."""
-        began = time.monotonic()
+        """Ask, and once more where no connection came about, or the member is busy; nothing has been received then."""
+        until = time.monotonic() + patience
         try:
             first, frames = await self._first(patience)
         except NodeUnavailable:
             if not self._breaker.may_retry():
                 raise
-            first, frames = await self._first(max(patience - (time.monotonic() - began), 0.0))
+            first, frames = await self._first(max(until - time.monotonic(), 0.0))
+        except Overloaded as busy:
+            await self._pause(busy, until - time.monotonic())
+            first, frames = await self._first(max(until - time.monotonic(), 0.0))
         async with aclosing(frames):  # type: ignore[type-var]
             if first is not None:
                 yield first
             async for frame in frames:
                 yield frame
+
+    async def _pause(self, busy: Overloaded, patience: float) -> None:
+        """Wait until a busy member may be asked again, if it has then as long again to give a sign of life.
+
+        That is in the time which it may be silent for, so that nobody waits longer because of it.
+
+        Raises:
+            Overloaded: that would be too late, others have all of its part, or too many were put to it once more.
+        """
+        if busy.retry_s > patience / 2 or not self._alone() or not self._breaker.may_retry():
+            raise busy
+        self._breaker.failed(busy, self._waited_s())
+        # Who is stopped in the pause has not been waiting for the member's silence.
+        self._asked = time.monotonic() + busy.retry_s
+        await asyncio.sleep(busy.retry_s)
+
+    def _waited_s(self) -> float:
+        return time.monotonic() - self._asked
 
     async def _first(self, patience: float) -> tuple[Frame | None, AsyncIterator[Frame]]:
         """Ask and wait for the first frame, which a member sends before any work."""

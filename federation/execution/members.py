@@ -18,7 +18,7 @@ from federation.execution.contact import Contact
 from federation.execution.deadline import Deadline
 from federation.execution.outcomes import STANDBY
 from federation.execution.punctuality import Punctuality
-from federation.execution.relief import Relief
+from federation.execution.relief import Relief, is_covered
 from federation.execution.retained import telling_retained
 from guotu.model.answer import Frame, Header, Segment, Trailer
 from guotu.model.errors import Internal
@@ -118,7 +118,11 @@ class Members:
             asked = self.work.ask(self.peers, step, options, deadline.member_share())
             return self.answering.watched(step, asked)
 
-        async with aclosing(Contact(step, ask, deadline, self.punctuality).frames()) as frames:  # type: ignore[type-var]
+        def alone() -> bool:
+            return not is_covered(step, self.detour(step, self.avoided))
+
+        contact = Contact(step, ask, deadline, self.punctuality, alone)
+        async with aclosing(contact.frames()) as frames:  # type: ignore[type-var]
             async for frame in frames:
                 if isinstance(frame, Header) and not frame.schema.equals(self.work.member_schema):
                     raise Internal(detail="the member's schema differs; its catalogue may be of another edition")

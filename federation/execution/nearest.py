@@ -16,11 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
-from numpy.typing import NDArray
 
 from guotu.model.collection import GEOMETRY, Collection
 from guotu.model.crs import MESH_CRS, transform_wkb
-from guotu.model.distance import Distances, least_m
+from guotu.model.distance import Distances
 from guotu.model.errors import InvalidCrs
 from guotu.model.plan import ExpectedDataset
 from guotu.model.ports import FeatureStore, Scan
@@ -116,29 +115,19 @@ class _Search:
         """Return the nearest of those there are and of a batch of others."""
         shapes = np.asarray(shapely.from_wkb(batch.column(GEOMETRY).to_numpy(zero_copy_only=False)), dtype=object)
         far = float(best[DISTANCE][-1].as_py()) if best.num_rows >= self._count else reach
-        metres = self._measured(shapes, distances, far)
+        metres = distances.nearest(shapes, self._count, far)
         near = np.flatnonzero(metres <= far)
-        if len(near) > self._count:
-            # All that are as near as the last of them stay, since equal ones go by key.
-            near = near[metres[near] <= np.partition(metres[near], self._count - 1)[self._count - 1]]
+        keys = batch.column(self._collection.key).take(pa.array(near))
+        # What is not taken is not copied: thousands may be as near as one another.
+        near = near[self._first(pa.table({DISTANCE: metres[near], self._collection.key: keys}))]
         columns = [pa.array(metres[near]), *batch.take(pa.array(near)).columns]
         both = pa.concat_tables([best, pa.Table.from_arrays(columns, schema=self._schema)])
-        keys = [(DISTANCE, "ascending"), (self._collection.key, "ascending")]
-        return both.take(pc.sort_indices(both, sort_keys=keys)[: self._count])
+        return both.take(self._first(both))
 
-    def _measured(self, shapes: NDArray[np.object_], distances: Distances, far: float) -> NDArray[np.float64]:
-        """Return distances of shapes; NaN of those that are surely farther than as many others as are wanted."""
-        least = least_m(shapely.bounds(self._shape), shapely.bounds(shapes))
-        metres = np.full(len(shapes), np.nan)
-        first = np.argsort(least, kind="stable")[: self._count]  # NaN comes last
-        metres[first] = distances.of(shapes[first])
-        if len(first) < len(shapes):
-            found = metres[first]
-            if not np.isnan(found).any():
-                far = min(far, float(found.max()))
-            rest = np.setdiff1d(np.flatnonzero(least <= far), first)
-            metres[rest] = distances.of(shapes[rest])
-        return metres
+    def _first(self, rows: pa.Table) -> pa.UInt64Array:
+        """Return the numbers of as many rows as are wanted, the nearest first, equal ones by key."""
+        keys = [(DISTANCE, "ascending"), (self._collection.key, "ascending")]
+        return pc.sort_indices(rows, sort_keys=keys)[: self._count]
 
     def _finished(self, rows: pa.Table) -> pa.Table:
         """Return the columns asked for, in the CRS asked for."""

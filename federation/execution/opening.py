@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 from federation.execution.contact import begins
 from guotu.model.answer import Frame
-from guotu.model.errors import DeadlineExceeded
 
 
 class Opening:
@@ -16,6 +17,7 @@ class Opening:
     def __init__(self, frames: AsyncIterator[Frame]) -> None:
         self._frames = frames
         self._read: list[Frame] = []
+        self._opened = time.monotonic()
         self._overtaken = False
         self.signed = asyncio.Event()
         """Set once there was any sign of life."""
@@ -33,19 +35,35 @@ class Opening:
                 return frame
         return None
 
-    async def signs(self, seconds: float, node: str) -> None:
-        """Wait for a sign of life.
+    @property
+    def waited_s(self) -> float:
+        """Return how long ago it was opened, s."""
+        return time.monotonic() - self._opened
 
-        Raises:
-            DeadlineExceeded: there was none within `seconds`.
-        """
+    async def signs(self, seconds: float) -> bool:
+        """Wait until so long after it was opened; tells whether there was a sign of life by then, or an end."""
         sign = asyncio.create_task(self.signed.wait())
         try:
-            await asyncio.wait((sign, self.begun), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await self._by(seconds, sign, self.begun)
         finally:
             sign.cancel()
-        if not self.signed.is_set() and not self.begun.done():
-            raise DeadlineExceeded(node=node, seconds=round(seconds, 3))
+        return self.signed.is_set() or self.begun.done()
+
+    async def begins(self, seconds: float) -> bool:
+        """Wait until so long after it was opened; tells whether there were rows by then, or an end."""
+        await self._by(seconds, self.begun)
+        return self.begun.done()
+
+    async def _by(self, seconds: float, *awaited: asyncio.Task[Any]) -> None:
+        """Wait until one ends, or until so long after opening.
+
+        If this node itself is late to notice that the time is over, what has come meanwhile is not read yet. So one
+        waits for that long again, or a busy asker would take everybody for late.
+        """
+        until, first = max(seconds, self.waited_s), asyncio.FIRST_COMPLETED
+        done, _ = await asyncio.wait(awaited, timeout=until - self.waited_s, return_when=first)
+        if not done:
+            await asyncio.wait(awaited, timeout=self.waited_s - until, return_when=first)
 
     async def frames(self) -> AsyncIterator[Frame]:
         """Yield all frames, from the first on.

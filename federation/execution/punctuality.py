@@ -13,18 +13,21 @@ from federation.execution.cause import Cause
 from guotu.model.plan import PlanStep, Standby
 
 _REMEMBERED = 64
-_PATIENCE = 2.0
-"""Times its usual time (95 of 100) that a member is waited for."""
+_PLAINLY = 2.0
+"""Times its usual time (95 of 100) after which a member is plainly late, and not one of the other five."""
 _SIGN_S = (0.05, 0.25, 1.0)
 """Least, unknown and greatest wait for a sign of life, which takes a member no work, s."""
 _BEGIN_S = (1.0, 1.0, 10.0)
 """Least, unknown and greatest wait for the first rows, s."""
 _DOUBT_S = 5.0
 """How long a member that failed is in doubt: others are then asked beside it at once."""
+_UNSIGNED = 2
+"""Races in a row that a member lost without a sign of life, after which it is in doubt."""
 _NEARER = 0.5
 """Of the owner's distance that of a replica must be at most, so that equals do not take turns."""
-_SHARE, _BURST = 0.1, 10.0
-"""Of the questions to members, how many may also be put to others because an answer is late; and how many at once."""
+_SHARE, _BURST, _KEPT = 0.1, 3.0, 1.0
+"""Of the questions to a member, how many may also be put to others because it is late; how many at once; and how many
+of these are kept for when it is plainly late."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,8 @@ class _Record:
     begins: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     doubt: Cause | None = None
     doubted_until: float = -math.inf
+    unsigned: int = 0
+    more: float = _BURST
 
 
 class Punctuality:
@@ -42,15 +47,17 @@ class Punctuality:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._records: dict[str, _Record] = {}
-        self._tokens = _BURST
 
-    def asked(self) -> None:
-        """Note that a member is asked, which allows for a share of a question more."""
-        self._tokens = min(self._tokens + _SHARE, _BURST)
+    def asked(self, address: str) -> None:
+        """Note that a member is asked before others, which allows for a share of a question to them."""
+        record = self._of(address)
+        record.more = min(record.more + _SHARE, _BURST)
 
     def sign(self, address: str, seconds: float) -> None:
         """Note when a member gave a sign of life."""
-        self._of(address).signs.append(seconds)
+        record = self._of(address)
+        record.signs.append(seconds)
+        record.unsigned = 0
 
     def begin(self, address: str, seconds: float) -> None:
         """Note when a member's first rows came, which ends any doubt."""
@@ -62,6 +69,29 @@ class Punctuality:
         """Note that a member did not answer, and why."""
         record = self._of(address)
         record.doubt, record.doubted_until = cause, self._clock() + _DOUBT_S
+
+    def overtaken(self, address: str, signed: bool, seconds: float) -> None:
+        """Note that others had rows before a member, which was late, and has been waited for so long.
+
+        One without a sign of life is in doubt if it is plainly late, or if that was so the last time.
+        """
+        record = self._of(address)
+        if not signed:
+            record.unsigned += 1
+            if record.unsigned >= _UNSIGNED or seconds >= self.sign_wait(address, plainly=True):
+                self.failed(address, Cause.lateness(seconds))
+        elif seconds >= self.begin_wait(address):
+            record.begins.append(seconds)
+
+    def silent(self, address: str, seconds: float) -> None:
+        """Note that a member that was overtaken after so many seconds gave no sign of life to the end of the answer.
+
+        It takes so long at least. Without that what is usual would be that of the punctual, and shorter each time. The
+        question has been answered once, by others, so it is none of those that were asked twice.
+        """
+        record = self._of(address)
+        record.signs.append(seconds)
+        record.more = min(record.more + 1.0, _BURST)
 
     def doubt(self, address: str) -> Cause | None:
         """Return why a member failed a moment ago; None if it did not."""
@@ -100,21 +130,23 @@ class Punctuality:
         nearer = owner > 0.0 and all(self.distance(address) <= owner * _NEARER for address in first.values())
         return Cause.farther(owner) if nearer or (step.covered and not any(first.values())) else None
 
-    def sign_wait(self, address: str) -> float:
-        """Return how long to wait for a sign of life before somebody else is asked, s."""
-        return _wait(self._of(address).signs, _SIGN_S)
+    def sign_wait(self, address: str, plainly: bool = False) -> float:
+        """Return after how long without a sign of life a member is late, or plainly late, s."""
+        return _wait(self._of(address).signs, _SIGN_S, plainly)
 
-    def begin_wait(self, address: str) -> float:
-        """Return how long to wait for the first rows before somebody else is asked, s."""
-        return _wait(self._of(address).begins, _BEGIN_S)
+    def begin_wait(self, address: str, plainly: bool = False) -> float:
+        """Return after how long without rows a member is late, or plainly late, s."""
+        return _wait(self._of(address).begins, _BEGIN_S, plainly)
 
-    def may_ask_more(self, address: str) -> bool:
-        """Tell, and take note, whether somebody else may be asked beside a member that is late."""
+    def may_ask_more(self, address: str, plainly: bool = False) -> bool:
+        """Tell, and take note, whether others may be asked beside a member that is late, or plainly late."""
         if self.doubt(address) is not None:
             return True
-        if self._tokens < 1.0:
+        record = self._of(address)
+        left = record.more - 1.0
+        if left < (0.0 if plainly else _KEPT):
             return False
-        self._tokens -= 1.0
+        record.more = left
         return True
 
     def _of(self, address: str) -> _Record:
@@ -124,9 +156,9 @@ class Punctuality:
         return found
 
 
-def _wait(seen: deque[float], bounds: tuple[float, float, float]) -> float:
+def _wait(seen: deque[float], bounds: tuple[float, float, float], plainly: bool) -> float:
     least, unknown, greatest = bounds
     if not seen:
         return unknown
     usual = sorted(seen)[math.ceil(0.95 * len(seen)) - 1]
-    return min(max(usual * _PATIENCE, least), greatest)
+    return min(max(usual * _PLAINLY if plainly else usual, least), greatest)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from federation.execution.cause import Cause
@@ -13,7 +11,7 @@ from federation.execution.opening import Opening
 from federation.execution.outcomes import unreadable
 from federation.execution.punctuality import Punctuality
 from guotu.model.answer import Frame, Trailer
-from guotu.model.errors import CircuitOpen, DeadlineExceeded, GuotuError, Internal
+from guotu.model.errors import CircuitOpen, GuotuError, Internal
 from guotu.model.plan import Decision, Plan, PlanStep
 
 Detour = tuple[PlanStep, ...]
@@ -48,6 +46,7 @@ class Relief:
         self._plan = plan
         self._gives_way = gives_way
         self._openings: list[Opening] = []
+        self._overtaken: tuple[Opening, float] | None = None
         self._detour: Detour = ()
 
     async def frames(self) -> AsyncIterator[Frame]:
@@ -67,30 +66,40 @@ class Relief:
                     frame = replace(frame, completeness=told)
                 yield frame
         finally:
+            self._note_silence()
             for opening in self._openings:
                 opening.begun.cancel()
             for opening in self._openings:
                 await opening.close()
+
+    def _note_silence(self) -> None:
+        """Note that a member that was overtaken has given no sign of life to this moment."""
+        if self._overtaken is not None:
+            owner, seconds = self._overtaken
+            if not owner.signed.is_set():
+                self._punctuality.silent(self._step.address, seconds)
 
     async def _answering(self) -> tuple[Opening, Cause | None]:
         """Return who answers, and why, if it is not the member."""
         stale = self._plan.stale_registry
         if self._step.decision is Decision.MISSING:
             return self._cover(()), Cause.of_missing(self._step, stale)
-        self._punctuality.asked()
         if self._gives_way is not None:
             return await self._cover_first(self._gives_way)
+        address = self._step.address
+        self._punctuality.asked(address)
         owner, cover = self._open(self._own), None
-        doubt = self._punctuality.doubt(self._step.address)
-        late = doubt or await self._late(owner)
+        doubt = self._punctuality.doubt(address)
         # Those behind a member are asked without it where it does not answer, not because it is late.
         detour = self._around() if doubt is not None else ()
         covered = self._step.covered or is_covered(self._step, detour)
-        if late is not None and covered and self._punctuality.may_ask_more(self._step.address):
+        late = (doubt or await self._to_be_overtaken(owner)) if covered else None
+        if late is not None:
             cover = self._cover(detour)
             if await self._beaten(owner, cover):
-                if doubt is None and not owner.signed.is_set():
-                    self._punctuality.failed(self._step.address, late)
+                if doubt is None:
+                    self._overtaken = owner, owner.waited_s
+                    self._punctuality.overtaken(address, owner.signed.is_set(), owner.waited_s)
                 return cover, late
         cause = await self._cause(owner)
         if cause is None:
@@ -101,8 +110,9 @@ class Relief:
     async def _cover_first(self, why: Cause) -> tuple[Opening, Cause | None]:
         """Ask the standbys, and the member once they fail or are late."""
         cover, address = self._cover(()), self._step.standbys[0].address
-        await asyncio.wait((cover.begun,), timeout=self._punctuality.begin_wait(address))
-        if not cover.begun.done() and not self._punctuality.may_ask_more(address):
+        self._punctuality.asked(address)
+        begun = await cover.begins(self._punctuality.begin_wait(address, plainly=True))
+        if not begun and not self._punctuality.may_ask_more(address, plainly=True):
             await asyncio.wait((cover.begun,))
         if cover.begun.done() and _helps(cover):
             return cover, why
@@ -122,15 +132,22 @@ class Relief:
         self._openings.append(opening)
         return opening
 
-    async def _late(self, owner: Opening) -> Cause | None:
-        """Wait as long as the member usually takes; returns that it is late, None if it has begun or failed."""
+    async def _to_be_overtaken(self, owner: Opening) -> Cause | None:
+        """Wait until others may be asked beside a member that is late; None if it has begun or failed before."""
         if self._step.decision is Decision.LOCAL:
             return None
-        started, address = time.monotonic(), self._step.address
-        with suppress(DeadlineExceeded):
-            await owner.signs(self._punctuality.sign_wait(address), self._step.node)
-            await asyncio.wait((owner.begun,), timeout=self._punctuality.begin_wait(address))
-        return None if owner.begun.done() else Cause.lateness(time.monotonic() - started)
+        for plainly in (False, True):
+            late = await self._late(owner, plainly)
+            if late is None or self._punctuality.may_ask_more(self._step.address, plainly):
+                return late
+        return None
+
+    async def _late(self, owner: Opening, plainly: bool) -> Cause | None:
+        """Wait as long as the member usually takes, or until it is plainly late; None if it has begun or failed."""
+        address = self._step.address
+        if await owner.signs(self._punctuality.sign_wait(address, plainly)):
+            await owner.begins(self._punctuality.begin_wait(address, plainly))
+        return None if owner.begun.done() else Cause.lateness(owner.waited_s)
 
     async def _beaten(self, owner: Opening, cover: Opening) -> bool:
         """Wait until one of the two has begun to answer; tells whether it was not the member."""
@@ -151,7 +168,7 @@ class Relief:
         """
         await asyncio.wait((owner.begun,))
         cause = self._judge(owner)
-        if cause is not None and not isinstance(owner.begun.exception(), CircuitOpen):
+        if cause is not None and cause.of_member and not isinstance(owner.begun.exception(), CircuitOpen):
             self._punctuality.failed(self._step.address, cause)
         return cause
 

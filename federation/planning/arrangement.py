@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from federation.planning.candidates import Candidates
 from federation.planning.prune import MAY_MATCH, OF_ANY_VERSION, REASONS
-from federation.planning.topology import Claims, Topology
+from federation.planning.topology import Topology, claims_of
 from guotu.model.plan import ExpectedDataset
 from guotu.model.question import Cut
 from guotu.model.records import DatasetRecord
@@ -25,7 +25,7 @@ class Arrangement:
         """Arrange what is below `root`; what was made for records that are still the same is taken from `before`."""
         self.source = source
         self.topology = topology
-        claims = _claims(source, topology)
+        claims = claims_of(source.values(), topology.nodes)
         self.tree = Topology(topology.nodes, claims) if claims else topology
         """With what datasets tell of nodes that are not registered."""
         reached: dict[str, list[DatasetRecord]] = {}
@@ -90,15 +90,6 @@ class Arrangement:
         if made is None or made[0] is not record:
             made = self._made[key] = (record, expect(record, REASONS[number], record.version))
         return made[1]
-
-
-def _claims(source: Mapping[str, DatasetRecord], topology: Topology) -> Claims:
-    """Return where nodes that are not registered also stand, as their datasets tell."""
-    return {
-        record.node: record.also_under
-        for record in source.values()
-        if record.also_under and record.node not in topology.nodes
-    }
 
 
 def expect(record: DatasetRecord, reason: str, version: int) -> ExpectedDataset:

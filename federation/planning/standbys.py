@@ -36,8 +36,9 @@ class Standbys:
         if not (view.replicas or own) or not expected:
             return ()
         place = member, split_dataset(expected[0].dataset)[1]
+        heads = view.datasets.get(place[1])
         # None of these is ever changed: whoever has another has made it anew.
-        source = expected, view.replicas, view.nodes, view.datasets, own
+        source = expected, view.replicas, view.nodes, heads, own
         kept = self._kept.get(place)
         if kept is not None and all(one is other for one, other in zip(kept[0], source, strict=True)):
             return kept[1]

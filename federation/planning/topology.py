@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from guotu.model.division import DivisionLevel, at_level, node_division, stands_above
 from guotu.model.gateway import gateway
-from guotu.model.records import NodeRecord
+from guotu.model.records import DatasetRecord, NodeRecord
 
 _LEVELS = (DivisionLevel.COUNTY, DivisionLevel.PREFECTURE, DivisionLevel.PROVINCE, DivisionLevel.NATION)
 Claims = Mapping[str, tuple[str, ...]]
@@ -90,6 +90,11 @@ class Topology:
         record = self.nodes.get(node)
         claimed = self.claims.get(node, ()) if record is None else record.also_under
         return (other for other in claimed if stands_above(other, node))
+
+
+def claims_of(datasets: Iterable[DatasetRecord], nodes: Mapping[str, NodeRecord]) -> Claims:
+    """Return where nodes that are not registered also stand, as their datasets tell."""
+    return {item.node: item.also_under for item in datasets if item.also_under and item.node not in nodes}
 
 
 @lru_cache(maxsize=8192)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import shapely
 
 from guotu.model.division import split_dataset
@@ -20,6 +21,7 @@ from guotu.model.question import (
     ZoneSource,
 )
 from guotu.model.records import Extent
+from guotu.model.zones import Zones, zones_of
 
 
 def selection(where: str, bbox: Sequence[float] | None, within: Any, division: str, boundary: str = "") -> Selection:
@@ -90,6 +92,20 @@ def aggregates(
     for function, names in fields.items():
         wanted.extend(Aggregate(function, name, f"{function}_{name}") for name in names)
     return tuple(wanted)
+
+
+def named_zones(shapes: Any, names: Iterable[object] | None) -> Zones:
+    """Return zones of shapely polygons or multipolygons (EPSG:4490, lon/lat); without names "1", "2" and so on.
+
+    Raises:
+        InvalidQuestion: names or shapes have faults; all are told.
+        TooLarge: there are too many.
+    """
+    given = np.atleast_1d(np.asarray(shapes, dtype=object))
+    named = [str(name) for name in (range(1, len(given) + 1) if names is None else names)]
+    if len(named) != len(given):
+        raise InvalidQuestion(part="names", detail=f"{len(given)} 个分区 zones, {len(named)} 个名称 names")
+    return zones_of(named, given)
 
 
 def zone_source(name: str, group_by: Iterable[str], where: str) -> ZoneSource:

@@ -25,6 +25,9 @@ _E2 = 1 - (SEMI_MINOR_M / SEMI_MAJOR_M) ** 2
 _PAIRS = 1 << 15
 """Pairs of a shape and an edge that are worked on at a time."""
 _ROUNDING = 1e-9
+_SLACK_M = 1e-3
+"""Far more than degrees are rounded by."""
+_HALF_TURN_DEG = 179.0
 _BULGE_DEG = 0.1
 """How much farther from the equator than a great circle a geodesic may lead."""
 
@@ -79,19 +82,66 @@ class Distances:
 
     def of(self, shapes: Objects) -> Floats:
         """Return the distance of each shape (EPSG:4490, lon/lat), metres, shape (n,); NaN where there is no point."""
-        metres = np.full(len(shapes), np.nan)
         present = np.flatnonzero(~shapely.is_missing(shapes) & ~shapely.is_empty(shapes))
-        met = shapely.intersects(self._shape, shapes[present])
-        metres[present[met]] = 0.0
-        apart = present[~met]
+        return self._measured(shapes, present, len(shapes), np.inf)
+
+    def nearest(self, shapes: Objects, count: int, most: float) -> Floats:
+        """Return the distances of those of many shapes (EPSG:4490, lon/lat) that may be the nearest, metres, (n,).
+
+        They are those of `of`, or NaN: of a shape without a point, and of one that is surely farther than `most`
+        metres, or than `count` others. What meets the shape comes first: where that is enough, hardly anything is
+        measured.
+        """
+        least = least_m(np.array(shapely.bounds(self._shape)), shapely.bounds(shapes))
+        return self._measured(shapes, np.flatnonzero(least <= most), count, most)
+
+    def _measured(self, shapes: Objects, places: Ints, count: int, most: float) -> Floats:
+        """Return the distances of the shapes at some places, NaN of others; see `nearest`."""
+        metres = np.full(len(shapes), np.nan)
+        met = shapely.intersects(self._shape, shapes[places])
+        metres[places[met]] = 0.0
+        apart = places[~met]
         if len(apart):
-            metres[apart] = self._apart(np.asarray(shapely.force_2d(shapes[apart]), dtype=object))
+            others = np.asarray(shapely.force_2d(shapes[apart]), dtype=object)
+            metres[apart] = self._apart(others, count - int(np.count_nonzero(met)), most)
         return metres
 
-    def _apart(self, shapes: Objects) -> Floats:
+    def _apart(self, shapes: Objects, count: int, most: float) -> Floats:
+        """Return the distances of shapes that do not meet it, NaN of those that are not needed; see `nearest`."""
+        metres = np.full(len(shapes), np.nan)
         flat = _scaled(shapes, np.broadcast_to(self._scale, len(shapes)))
-        ends = _ends(shapely.shortest_line(self._flat, flat), np.broadcast_to(self._scale, len(shapes)))
-        metres = self._length(ends)
+        near = np.flatnonzero(self._within(shapes, flat, most if count > 0 else 0.0))
+        if not len(near):
+            return metres
+        ends = self._ends(flat[near])
+        upper = self._length(ends)
+        if 0 < count < len(near):
+            # No distance exceeds its upper bound, so as many as are wanted are as near as this.
+            enough = float(np.partition(np.nan_to_num(upper, nan=np.inf), count - 1)[count - 1])
+            kept = self._within(shapes[near], flat[near], enough)
+            near, ends, upper = near[kept], ends[kept], upper[kept]
+        metres[near] = self._refined(shapes[near], flat[near], ends, upper)
+        return metres
+
+    def _within(self, shapes: Objects, flat: Objects, metres: float) -> Mask:
+        """Return which shapes may be as near as that, shape (n,); `flat` are the same in the plane of this one."""
+        if metres == np.inf:
+            return np.ones(len(shapes), np.bool_)
+        # It broadcasts, which its types do not tell.
+        reached: Mask = shapely.dwithin(self._flat, flat, self._radius(shapes, metres + _SLACK_M))  # type: ignore[call-overload]
+        west, _, east, _ = shapely.bounds(self._shape)
+        bounds = shapely.bounds(shapes)
+        # The plane does not know of the way across the 180th meridian.
+        around: Mask = np.maximum(bounds[:, 2] - west, east - bounds[:, 0]) >= _HALF_TURN_DEG
+        return reached | around
+
+    def _ends(self, flat: Objects) -> Floats:
+        """Return the points of this shape and of others that are nearest in the plane, degrees, shape (n, 2, 2)."""
+        return _ends(shapely.shortest_line(self._flat, flat), np.broadcast_to(self._scale, len(flat)))
+
+    def _refined(self, shapes: Objects, flat: Objects, ends: Floats, upper: Floats) -> Floats:
+        """Return the distances of shapes, from the points that are nearest in the plane, and how far these are."""
+        metres = upper.copy()
         feature, edge = self._tree.query(flat, predicate="dwithin", distance=self._radius(shapes, metres))
         middle = ends[:, :, 1].mean(axis=1)
         for start in range(0, len(feature), _PAIRS):
@@ -105,7 +155,7 @@ class Distances:
                 found = ends[:, :, 1].mean(axis=1)
         return metres
 
-    def _radius(self, shapes: Objects, metres: Floats) -> Floats:
+    def _radius(self, shapes: Objects, metres: Floats | float) -> Floats:
         """Return how far apart, in the plane of the whole shape, what is at most so many metres apart may lie."""
         low, high = _band(shapely.bounds(shapes), metres)
         shrink = np.minimum(1.0, _scale(high) / self._scale)

@@ -19,15 +19,25 @@ MAX_ZONES = 100_000
 """Most zones of one request."""
 MAX_ZONE_BYTES = 32 << 20
 """Most bytes of the zones of one request."""
+MAX_BYTES_OF_A_ZONE = MAX_ZONE_BYTES - (16 << 10)
+"""Most bytes of one zone's shape, as WKB: what fits in a request, with its name. Two million points."""
 MAX_ZONES_IN_ALL = 5_000_000
 """Most zones of one overlay, which is asked in as many requests as it takes."""
 MAX_ZONE_BYTES_IN_ALL = 1 << 30
 """Most bytes of the shapes of one overlay's zones, as WKB."""
 ZONE = "zone"
 """Column of a zone's name."""
+_POINT_BYTES = 16
+_ROW_BYTES = 64
+"""Of a row without its points and its name."""
 _SHAPE = "geometry"
 _SCHEMA = pa.schema([pa.field(ZONE, pa.string(), nullable=False), pa.field(_SHAPE, pa.binary(), nullable=False)])
 _MAX_NAME = 256
+_TOO_LARGE = (
+    "点数过多，一个分区至多 32 MiB，约两百万点；请简化，或拆成几个分区 "
+    "too many points: one zone has at most 32 MiB, about two million points; "
+    "simplify it, or split it into several zones"
+)
 _SHOWN = 20
 _AREAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 _UNREADABLE = (pa.ArrowException, OSError, EOFError, ValueError, TypeError, KeyError)
@@ -92,14 +102,13 @@ class Zones:
     def part(self, numbers: Sequence[int]) -> Zones:
         """Return what the pieces with these numbers, from 0 on, ascending, are of the zones: for who meets no others.
 
-        A zone is given as those of its pieces, or as it is where that takes no more points. No vertex is moved:
+        A zone is given as those of its pieces, or as it is where that takes no more bytes. No vertex is moved:
         features that meet no other pieces have the same area in common with it, to the last bit.
         """
         chosen = np.array(numbers, np.int64)
         owners = self.pieces.owners[chosen]
-        needed = np.bincount(owners, shapely.get_num_coordinates(self.pieces.shapes[chosen]), len(self))
-        points = np.bincount(self.owners, shapely.get_num_coordinates(self.shapes), len(self))
-        uncut = (needed > 0) & (needed >= points)
+        needed = self._sizes(self.pieces.shapes[chosen], owners)
+        uncut = (needed > 0) & (needed >= self._sizes(self.shapes, self.owners))
         mine, theirs = uncut[self.owners], ~uncut[owners]
         place = np.concatenate([self.owners[mine], owners[theirs]])
         shapes = np.concatenate([self.shapes[mine], self.pieces.shapes[chosen[theirs]]])
@@ -107,9 +116,15 @@ class Zones:
         met, place = np.unique(place[order], return_inverse=True)
         return Zones(self.names.take(pa.array(met)), shapes[order], place)
 
+    def _sizes(self, shapes: Objects, owners: Numbers) -> Numbers:
+        """Return about how many bytes the zones take, made of some shapes, in a request; 0 of none, shape (n,)."""
+        rows = _POINT_BYTES * shapely.get_num_coordinates(shapes) + _ROW_BYTES + _lengths(self.names)[owners]
+        sizes: Numbers = np.bincount(owners, rows, len(self)).astype(np.int64)
+        return sizes
+
     def runs(self) -> Iterator[Zones]:
         """Yield these zones in runs, none of which is too many or too large for one request; by an upper bound."""
-        sizes = np.bincount(self.owners, _size_bound(self.shapes), len(self)) + 4 * _lengths(self.names)
+        sizes = np.bincount(self.owners, _size_bound(self.shapes), len(self)) + _lengths(self.names)
         start, total = 0, 0.0
         for number, size in enumerate(sizes.tolist()):
             total += size
@@ -199,6 +214,7 @@ def _shape_faults(names: Sequence[str], shapes: Objects) -> list[str]:
     faults += _each(
         names, outside, "坐标须为经纬度（EPSG:4490，经度在前） coordinates must be degrees, longitude first"
     )
+    faults += _each(names, areal & _too_large(shapes), _TOO_LARGE)
     sound = np.flatnonzero(areal & ~outside)
     broken = sound[~shapely.is_valid(shapes[sound])]
     for place, reason in zip(broken.tolist(), shapely.is_valid_reason(shapes[broken]), strict=True):
@@ -238,6 +254,14 @@ def _flat(shapes: Objects) -> Objects:
     return np.asarray(shapely.force_2d(shapes), dtype=object)
 
 
+def _too_large(shapes: Objects) -> NDArray[np.bool_]:
+    """Tell which shapes are too large for any request."""
+    large: NDArray[np.bool_] = _size_bound(shapes) > MAX_BYTES_OF_A_ZONE
+    for place in np.flatnonzero(large).tolist():
+        large[place] = len(shapely.to_wkb(shapes[place], output_dimension=2)) > MAX_BYTES_OF_A_ZONE
+    return large
+
+
 def _size_bound(shapes: Objects) -> NDArray[np.float64]:
     """Return how many bytes shapes take at most as WKB; a ring has four points or more."""
     bound: NDArray[np.float64] = np.asarray(shapely.get_num_coordinates(shapes) * 21.0 + 64, np.float64)
@@ -245,5 +269,6 @@ def _size_bound(shapes: Objects) -> NDArray[np.float64]:
 
 
 def _lengths(names: pa.StringArray) -> NDArray[np.int64]:
-    lengths: NDArray[np.int64] = pc.utf8_length(names).to_numpy().astype(np.int64)
+    """Return how many bytes names take."""
+    lengths: NDArray[np.int64] = pc.binary_length(names).to_numpy().astype(np.int64)
     return lengths

@@ -1,9 +1,9 @@
 """A job's folder: what was asked and at which versions, and the parts that are finished, each proven by its hash.
 
 `job.json` is written once the versions are known. A part is `parts/NODE~COLLECTION.arrow` (Arrow IPC file) and, written
-after it, `.json` with its SHA-256 and the member's outcome: a part without it, or with other bytes, is not there. Files
-come to their names whole, so that a crash at any line leaves a folder with which one can go on. Parts are written and
-read in batches: none is in memory as a whole.
+after it, `.json` with its SHA-256, the member's outcome and warnings: a part without it, or with other bytes, is not
+there. Files come to their names whole, so that a crash at any line leaves a folder with which one can go on. Parts are
+written and read in batches: none is in memory as a whole.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from guotu.model.answer import MemberOutcome, Outcome
+from guotu.model.answer import MemberOutcome, Notice, Outcome
 from guotu.model.disk import is_full
 from guotu.model.errors import DirectoryInUse, DiskFull, InvalidQuestion
 
@@ -61,6 +61,8 @@ class Part:
 
     member: MemberOutcome
     path: Path
+    notices: tuple[Notice, ...]
+    """What the caller should know of it."""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield its rows.
@@ -109,8 +111,8 @@ class Draft:
         with self._folder.writing():
             self._writer.write_batch(rows)
 
-    def keep(self, member: MemberOutcome) -> None:
-        """Make the part whole, with the member's outcome; durable on return.
+    def keep(self, member: MemberOutcome, notices: Sequence[Notice]) -> None:
+        """Make the part whole, with the member's outcome and warnings; durable on return.
 
         Raises: as `write`.
         """
@@ -121,7 +123,11 @@ class Draft:
             os.fsync(self._file.fileno())
             with suppress(FileNotFoundError):
                 target.with_name(f"{target.name}.json").unlink()
-            told = {"sha256": _sha256(self._path), "member": asdict(member)}
+            told = {
+                "sha256": _sha256(self._path),
+                "member": asdict(member),
+                "notices": [asdict(notice) for notice in notices],
+            }
             self._path.replace(target.with_name(f"{target.name}.arrow"))
         self._folder.write(f"{self._name}.json", told)
 
@@ -192,7 +198,8 @@ class JobFolder:
             told = json.loads((self.path / f"{name}.json").read_bytes())
             if _sha256(rows) != told["sha256"]:
                 return None
-            return Part(MemberOutcome(**{**told["member"], "outcome": Outcome(told["member"]["outcome"])}), rows)
+            member = MemberOutcome(**{**told["member"], "outcome": Outcome(told["member"]["outcome"])})
+            return Part(member, rows, tuple(Notice(**notice) for notice in told["notices"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Outcome, Segment, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Segment, Trailer
 from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.division import split_dataset
 from guotu.model.errors import (
@@ -140,6 +140,7 @@ class OverlayJob:
         options = self._question.options
         with self._folder.draft(dataset, self._pinned.schema) as draft:
             pairs, trailer = 0, None
+            notices: list[Notice] = []
             try:
                 with closing(self._ask(self._asked(dataset))) as frames:  # type: ignore[type-var]
                     for frame in frames:
@@ -148,6 +149,8 @@ class OverlayJob:
                         if isinstance(frame, Batch):
                             draft.write(frame.rows)
                             pairs += _pairs(frame.rows)
+                        elif isinstance(frame, Notice):
+                            notices.append(frame)
                         trailer = frame if isinstance(frame, Trailer) else trailer
             except Incomplete:
                 pass  # the trailer tells
@@ -155,7 +158,7 @@ class OverlayJob:
                 trailer = Trailer(Completeness(options.completeness, (_timed_out(dataset, failure),)), 0, 0, b"")
             member = _of(dataset, trailer)
             if member.outcome.whole:
-                draft.keep(member)
+                draft.keep(member, notices)
                 return member, pairs
         self._lost[dataset] = member
         return member, 0
@@ -179,14 +182,17 @@ class OverlayJob:
         cut = {**pinned.datasets, **pinned.zones}
         plan = Plan(pinned.node, self._question.collection, options.scope, (), zones=cut)
         yield Header("", pinned.node, plan, cut, pinned.schema)
-        members = []
+        members: list[MemberOutcome] = []
+        notices: list[Notice] = []
         digest, size = SegmentDigest(pinned.schema), 0
         with closing(Gathering(pinned.schema, self._folder.path, self._folder.place)) as groups:
             for dataset in sorted(pinned.datasets):
                 part = self._folder.part(dataset)
                 members.append(self._lost.get(dataset, _unasked(dataset)) if part is None else part.member)
+                notices += () if part is None else part.notices
                 for rows in () if part is None else part.batches():
                     groups.add(pa.Table.from_batches([rows]))
+            yield from dict.fromkeys(notices)
             for rows in groups.batches():
                 digest.update(rows)
                 size += rows.nbytes

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import TypeVar
 
 from guotu.model.answer import Frame, Trailer
@@ -68,15 +69,20 @@ class BlockingCalls(Connection):
     def ask(self, question: Question, timeout: float | None) -> Iterator[Frame]:
         """Stream the frames of an answer; closing the iterator cancels the question.
 
-        A node that is too busy is asked again when it says, as long as the deadline allows that.
+        A node that is too busy is asked again when it says, as long as the deadline allows that, and no frame has come.
         """
         deadline = time.monotonic() + (timeout or self._timeout)
         while True:
-            try:
-                yield from self._ask_once(question, max(deadline - time.monotonic(), 0.0))
+            with closing(self._ask_once(question, max(deadline - time.monotonic(), 0.0))) as frames:
+                try:
+                    first = next(frames, None)
+                except Overloaded as busy:
+                    self._wait(busy, deadline)
+                    continue
+                if first is not None:
+                    yield first
+                    yield from frames
                 return
-            except Overloaded as busy:
-                self._wait(busy, deadline)
 
     def _patiently(self, timeout: float | None, call: Callable[[float], T]) -> T:
         """Make a call, which is given what is left of its deadline, until the node is not too busy for it."""
@@ -102,7 +108,7 @@ class BlockingCalls(Connection):
         if self._closing.wait(pause):
             raise busy
 
-    def _ask_once(self, question: Question, timeout: float) -> Iterator[Frame]:
+    def _ask_once(self, question: Question, timeout: float) -> Generator[Frame, None, None]:
         stub = query_pb2_grpc.QueryServiceStub(self._channel)
         metadata = request_id()
         call: Iterator[Response]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,20 +41,22 @@ class Connection:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Raise what the node raised, in place of what gRPC makes of it."""
+        began = time.monotonic()
         try:
             yield
         except grpc.RpcError as failure:
-            raise error_of_call(failure, self._address) from failure
+            raise error_of_call(failure, self._address, time.monotonic() - began) from failure
 
     @contextmanager
     def _streaming(self, call: Any, feed: Feed[Any] | None = None) -> Iterator[None]:
         """Read a stream; whoever stops reading cancels the call. What went wrong in `feed` is raised first."""
+        began = time.monotonic()
         try:
             yield
         except grpc.RpcError as failure:
             if feed is not None and feed.failure is not None:
                 raise feed.failure from None
-            raise error_of_call(failure, self._address) from failure
+            raise error_of_call(failure, self._address, time.monotonic() - began) from failure
         finally:
             call.cancel()
 

@@ -136,6 +136,6 @@ class GrpcPeers:
 
     async def close(self) -> None:
         """Close all channels; calls under way end."""
-        for channel in self._channels.values():
+        while self._channels:
+            _, channel = self._channels.popitem()
             await channel.close(grace=0)
-        self._channels.clear()

@@ -69,7 +69,11 @@ def _attach(status: status_pb2.Status, detail: Message) -> None:
 
 
 def error_from(
-    code: grpc.StatusCode, message: str, trailing: Iterable[tuple[str, str | bytes]] | None, address: str
+    code: grpc.StatusCode,
+    message: str,
+    trailing: Iterable[tuple[str, str | bytes]] | None,
+    address: str,
+    waited_s: float | None = None,
 ) -> errors.GuotuError:
     """Return the error that a failed call stands for.
 
@@ -78,13 +82,14 @@ def error_from(
         message: its message.
         trailing: its trailing metadata.
         address: where the call went, for errors that no node wrote (no connection, deadline, message size).
+        waited_s: seconds that the call took, if they are known.
     """
     info = _error_info(trailing or ())
     if info is not None:
         known = errors.error_class(info.reason)
         return known(**_facts(info)) if known.reason == info.reason else errors.Internal(detail=message or info.reason)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return errors.DeadlineExceeded(node=address, seconds="-")
+        return errors.DeadlineExceeded(node=address, seconds="-" if waited_s is None else round(waited_s, 3))
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return errors.TooLarge(what="message", size=message, limit="-")
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
@@ -92,10 +97,10 @@ def error_from(
     return errors.Internal(detail=f"{code.name}: {message}")
 
 
-def error_of_call(failure: grpc.RpcError, address: str) -> errors.GuotuError:
-    """Return the error that a failed call (blocking or asyncio) stands for."""
+def error_of_call(failure: grpc.RpcError, address: str, waited_s: float | None = None) -> errors.GuotuError:
+    """Return the error that a failed call (blocking or asyncio) stands for; see `error_from`."""
     trailing = cast("Iterable[tuple[str, str | bytes]]", failure.trailing_metadata() or ())
-    return error_from(failure.code(), failure.details() or "", trailing, address)
+    return error_from(failure.code(), failure.details() or "", trailing, address, waited_s)
 
 
 def _error_info(trailing: Iterable[tuple[str, str | bytes]]) -> error_details_pb2.ErrorInfo | None:

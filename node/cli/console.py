@@ -26,9 +26,10 @@ def stderr() -> Console:
 
 
 def _console(file: IO[str]) -> Console:
-    from rich.console import Console
+    from node.cli.piped_console import PipedConsole
 
-    return Console(file=file, width=None if file.isatty() else _UNWRAPPED, highlight=False, markup=False, emoji=False)
+    width = None if file.isatty() else _UNWRAPPED
+    return PipedConsole(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
 def say(message: str, style: str = "") -> None:

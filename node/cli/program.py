@@ -45,6 +45,7 @@ from node.cli.stop_signal import StopSignal
 from node.cli.store import store
 from node.cli.subscribe import subscribe
 from node.cli.unsubscribe import unsubscribe
+from node.cli.usage import in_both_languages
 from node.cli.verify import verify
 from node.cli.versions import versions
 from node.without import without_pandas
@@ -58,12 +59,21 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 class Program(click.Group):
     """Runs commands; what they return is the exit code, what they raise is shown once, here."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options before the command."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as wrong:
+            raise in_both_languages(wrong) from wrong
+
     def invoke(self, ctx: click.Context) -> NoReturn:
         """Run the command and end with its exit code."""
         try:
             code = super().invoke(ctx)
         except GuotuError as error:
             code = report(error, _wants_json(ctx))
+        except click.UsageError as wrong:
+            raise in_both_languages(wrong) from wrong
         except BrokenPipeError:  # whoever read our output has enough of it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = exit_codes.BROKEN_PIPE

@@ -11,7 +11,7 @@ from node.cli.json_option import json_option, pass_session
 from node.cli.session import Session
 
 
-@click.group(short_help="回执 receipts of answers")
+@click.group(short_help="回执 receipts of answers", epilog=examples("guotu receipt verify urban.parquet"))
 def receipt() -> None:
     """回执：节点对其回答的签名凭据 receipts: what nodes signed of their answers."""
 

@@ -39,7 +39,7 @@ def _found(what: str, look: Callable[[], Finding]) -> Finding:
     """Look; a statement that is none of ours cannot be read as one."""
     try:
         return look()
-    except (KeyError, TypeError, ValueError, AttributeError) as failure:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as failure:
         return Finding(what, False, f"内容残缺 it is not whole: {type(failure).__name__} {failure}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from guotu.model.errors import InvalidQuestion
 from node.cli.export import sidecar_path
+from node.cli.formats.answer_json import account_text
 from node.cli.formats.geojson import ACCOUNT_MEMBER
 from node.cli.formats.gpkg import ACCOUNT_LAYER
 
@@ -68,14 +69,15 @@ def _of_geopackage(path: Path) -> Any:
 
 
 def _of_text(path: Path) -> Any:
-    """Return the account at the end of a GeoJSON file, which may be large, or the whole of another document."""
+    """Return the account at the end of a GeoJSON file or of what `--json` printed, or the whole of another document."""
     with path.open("rb") as file:
-        if path.stat().st_size and (member := _account_member(file.fileno())) is not None:
-            return json.loads(member)
+        if path.stat().st_size and (account := _account_text(file.fileno())) is not None:
+            return json.loads(account)
         return json.loads(file.read())
 
 
-def _account_member(descriptor: int) -> bytes | None:
+def _account_text(descriptor: int) -> bytes | None:
+    """Return the text of the account without reading the rows, which may be many."""
     with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as text:
         at = text.rfind(ACCOUNT_MEMBER)
-        return None if at < 0 else text[at + len(ACCOUNT_MEMBER) :].strip().removesuffix(b"}")
+        return account_text(text) if at < 0 else text[at + len(ACCOUNT_MEMBER) :].strip().removesuffix(b"}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from federation.planning.topology import Topology, claims_of
 from guotu.model.definition import collection_to_json
 from guotu.model.division import contains
 from guotu.model.errors import InvalidQuestion, UnknownCollection
@@ -116,13 +117,19 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         return await self._gate.unary(context, "ListDatasets", work)
 
     def _below(self, view: DirectoryView, collection: str) -> Iterator[DatasetRecord]:
-        """Yield the records below this node; ids are looked at first, for a record is unpacked when it is read."""
+        """Yield the records of who stands below this node, as a question finds them.
+
+        Divisions of ids are looked at first, for a record is unpacked when it is read.
+        """
         wanted = [collection] if collection else list(view.datasets)
-        for name in wanted:
-            by_id = view.datasets.get(name, {})
-            for dataset in by_id:
-                if not dataset.startswith(f"{self._gate.node}/") and contains(self._holdings.division, dataset[:6]):
-                    yield by_id[dataset]
+        records = [
+            by_id[dataset]
+            for by_id in (view.datasets.get(name, {}) for name in wanted)
+            for dataset in by_id
+            if not dataset.startswith(f"{self._gate.node}/") and contains(self._holdings.division, dataset[:6])
+        ]
+        tree = Topology(view.nodes, claims_of(records, view.nodes))
+        return (record for record in records if tree.step(self._gate.node, record.node) is not None)
 
 
 def _of_collection(records: Iterable[DatasetRecord], collection: str) -> list[DatasetRecord]:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from guotu.model.ports import FeatureStore, Scan
 from guotu.model.question import SortKey
 from guotu.model.schema import arrow_schema
 from tests.support.features import drawn, parcels, sample_collection, stored_rows
-from tests.support.stores import READERS, fetch, load
+from tests.support.stores import READERS, fetch, load, make_store, remove_store
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,8 +26,9 @@ DATASET = "510000/tb"
 COLLECTION = sample_collection()
 TABLE = parcels(3000)
 MANY = 200_000
-PROMPT_S = 3
-"""Far less than a slow scan takes; on an idle machine an interrupted one ends within 0.1 s."""
+CROWD = 8 * READERS
+PROMPT_S = 10
+"""Far less than a crowd of slow scans takes; on an idle machine they end within 0.1 s once they are interrupted."""
 SLOW = Not(Or(tuple(Like("BSM", f"%x%{number}%\\y%") for number in range(400))))
 """A filter that every row passes, and that takes seconds over many rows: patterns with an escape are slow."""
 
@@ -38,16 +39,17 @@ async def loaded(shared_features: FeatureStore) -> FeatureStore:
     return shared_features
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def large(features: FeatureStore) -> FeatureStore:
-    await features.stage(DATASET, 1, COLLECTION, drawn(many_rows(), rows=20_000))
-    await features.activate(DATASET, 1)
-    return features
-
-
-@cache
-def many_rows() -> pa.Table:
-    return stored_rows(parcels(MANY))
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def large(kind: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FeatureStore]:
+    """A store with many rows, which the last test closes."""
+    folder = tmp_path_factory.mktemp("large")
+    store = make_store(kind, folder)
+    await store.open()
+    await store.stage(DATASET, 1, COLLECTION, drawn(stored_rows(parcels(MANY)), rows=20_000))
+    await store.activate(DATASET, 1)
+    yield store
+    await store.close()
+    remove_store(kind, folder)
 
 
 def slow_scan(store: FeatureStore) -> asyncio.Task[pa.Table]:
@@ -155,7 +157,7 @@ async def test_scans_that_nobody_draws_from_do_not_hold_up_others(large: Feature
 
 
 async def test_cancelling_frees_the_engine_at_once(large: FeatureStore) -> None:
-    scans = [slow_scan(large) for _ in range(3 * READERS)]
+    scans = [slow_scan(large) for _ in range(CROWD)]
     await asyncio.sleep(0.5)
     assert not any(scan.done() for scan in scans)
     started = time.monotonic()
@@ -178,7 +180,7 @@ async def test_closing_the_iterator_ends_a_scan_under_way(large: FeatureStore) -
 
 
 async def test_closing_the_store_ends_running_scans_with_a_failure(large: FeatureStore) -> None:
-    waiting = [slow_scan(large) for _ in range(2 * READERS)]
+    waiting = [slow_scan(large) for _ in range(CROWD)]
     halfway = large.scan(DATASET, 1, COLLECTION, Scan(COLLECTION.column_names))
     await anext(halfway)
     await asyncio.sleep(0.2)

@@ -23,8 +23,6 @@ from demo.node_process import guotu_command
 from demo.owners import NODES
 from tests.support.demo_sandbox import DEMO, Ran, Sandbox, new_sandbox
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
@@ -57,7 +55,7 @@ def ask_again(ran: Ran, question: dict[str, Any]) -> Any:
     address = line.split("GUOTU_NODE=")[1].split()[0]
     words = [guotu_command(), *shlex.split(question["command"])[1:], "--cut", str(cut), "--json"]
     environment = {**ran.sandbox.environment, "GUOTU_NODE": address}
-    done = subprocess.run(words, cwd=ran.sandbox.home, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, cwd=ran.sandbox.home, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -110,8 +108,8 @@ def test_ends_clean_when_interrupted(sandbox: Sandbox, number: signal.Signals, c
         else:
             process.send_signal(number)
         process.stdout.read()
-        assert process.wait(60) == code
-    deadline = time.monotonic() + 10
+        assert process.wait(200) == code
+    deadline = time.monotonic() + 60
     while sandbox.processes() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert sandbox.processes() == []

@@ -140,7 +140,7 @@ async def test_a_reader_sees_one_version_throughout(place: Place) -> None:
     async with place.gis.transaction(isolation="repeatable_read"):
         assert await shown(place.gis) == before
         await apply(place.store, OTHERS.slice(0, 400), 2)
-        await asyncio.wait_for(place.bring(2), 20)
+        await asyncio.wait_for(place.bring(2), 60)
         assert await shown(place.gis) == before
     await place.agrees(2)
 

@@ -97,7 +97,7 @@ def press_ctrl_c(desk: Desk, begun: Callable[[], None]) -> None:
     asking = subprocess.Popen([guotu_command(), *words], stderr=subprocess.PIPE, text=True)
     begun()
     asking.send_signal(signal.SIGINT)
-    _, said = asking.communicate(timeout=30)
+    _, said = asking.communicate(timeout=120)
     assert asking.returncode == 130, said
 
 

@@ -57,6 +57,12 @@ def heads(mesh: LocalMesh) -> dict[str, int]:
         return {item.dataset: item.version for item in client.datasets(COLLECTION)}
 
 
+def is_whole(mesh: LocalMesh) -> bool:
+    """Tell whether all answer the nation: it leaves who did not answer a moment ago alone for a while."""
+    with mesh.client(NATION) as client:
+        return client.stats(COLLECTION, count=True, partial=True).completeness.complete
+
+
 def changed(luck: int) -> gpd.GeoDataFrame:
     """Return the layer with rows gone, others come and all areas changed."""
     rows = layer(ROWS + luck).iloc[luck:].copy()
@@ -151,6 +157,7 @@ def test_a_member_that_is_lost_between_two_pages_marks_them_and_the_others_go_on
         with pytest.raises(IncompleteAnswer):
             client.query(COLLECTION, fields=["BSM"], page_size=SIZE, page=token).table()
     mesh.start_node(CITY)
+    eventually(lambda: is_whole(mesh))
     assert sorted([*found, *map(key, range(ROWS))]) == sorted(whole)
 
 

@@ -13,7 +13,7 @@ from demo.mesh import LocalMesh
 from guotu.model.errors import GuotuError
 from tests.support.plots import NODE, Desk, key, layer
 from tests.support.small_mesh import eventually
-from tests.support.version_mesh import NATION, ask, operate, reaches, running_mesh
+from tests.support.version_mesh import NATION, ask, hears, operate, reaches, running_mesh
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,7 @@ def test_what_nobody_else_holds_is_named_and_still_answered_but_not_published(de
     operate(mesh, NATION, "unsubscribe", desk.dataset)
     change = desk.csv(f"BSM\n{key(7)}\n")
     desk.publish("--deletes", change)
+    hears(mesh, desk.dataset, 2)
     try:
         assert desk.dataset in operate(mesh, NODE, "node", "drain")["alone"]
         answer = ask(mesh, NATION, "stats", desk.collection, "--count")

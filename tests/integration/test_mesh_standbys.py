@@ -11,7 +11,7 @@ import pytest
 from demo.mesh import LocalMesh
 from tests.support.plots import NODE, Desk, key, layer
 from tests.support.small_mesh import eventually
-from tests.support.version_mesh import NATION, ask, operate, reaches, running_mesh
+from tests.support.version_mesh import NATION, ask, hears, operate, reaches, running_mesh
 
 NEIGHBOUR = "520000"
 GROUPED = ("--group-by", "DLBM", "--sum", "MJ", "--count")
@@ -71,22 +71,35 @@ def owner_gives(desk: Desk, words: tuple[str, ...], whole: Any) -> bool:
 
 
 def answers(desk: Desk, asked: str, subject: str) -> dict[tuple[str, ...], Any]:
-    """Return the answers to some questions while all is well, by question."""
+    """Return the owner's answers to some questions while all is well, by question.
+
+    An owner that is late on a busy machine is overtaken; so each is asked until the owner was in time.
+    """
     questions = [
         ("stats", subject, *GROUPED),
         ("query", subject, "--limit", "0"),
         ("query", subject, "--sort", "-MJ", "--limit", "0"),
     ]
-    found = {words: ask(desk.mesh, asked, *words) for words in questions}
-    assert all(part(answer, desk)["outcome"] == "ANSWERED" for answer in found.values())
-    return found
+    return {words: owners_answer(desk, asked, words) for words in questions}
+
+
+def owners_answer(desk: Desk, asked: str, words: tuple[str, ...]) -> Any:
+    """Return what the owner itself gives; where it is late, as on a busy machine, its replica answers first."""
+    found = []
+
+    def is_the_owners() -> bool:
+        found.append(ask(desk.mesh, asked, *words))
+        return bool(part(found[-1], desk)["outcome"] == "ANSWERED")
+
+    eventually(is_the_owners)
+    return found[-1]
 
 
 def test_a_killed_owner_is_replaced_until_it_is_back(desk: Desk) -> None:
     mesh = desk.mesh
     healthy = answers(desk, NATION, desk.collection)
     mesh.kill(NODE)
-    check_relieved(desk, NATION, healthy, "OWNER_UNREACHABLE")
+    check_relieved(desk, NATION, healthy, "OWNER_UNREACHABLE", "OWNER_LATE")
     eventually(lambda: not is_registered(desk))
     check_relieved(desk, NATION, healthy, "OWNER_UNREACHABLE")
     mesh.start_node(NODE)
@@ -111,6 +124,7 @@ def test_a_version_that_no_replica_has_is_missing(desk: Desk) -> None:
     mesh = desk.mesh
     operate(mesh, NATION, "unsubscribe", desk.dataset)
     desk.publish("--deletes", desk.csv(f"BSM\n{key(8)}\n"))
+    hears(mesh, desk.dataset, 3)
     mesh.kill(NODE)
     error = ask(mesh, NATION, "stats", desk.collection, *GROUPED, "--partial", code=4)["error"]
     assert error["reason"] == "NOBODY_ANSWERED"

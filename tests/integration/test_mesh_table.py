@@ -151,7 +151,7 @@ def test_a_crash_before_the_fingerprints_are_kept_costs_only_reading_everything(
     edit(live)
     words = ("publish", live.desk.collection, "--from-table", TABLE, "--database", live.url)
     command = (sys.executable, "-c", _KILLED, "--config", str(live.desk.mesh.config(NODE)), *words)
-    done = subprocess.run(command, capture_output=True, timeout=60, env={**os.environ, "PYTHONPATH": "."})
+    done = subprocess.run(command, capture_output=True, timeout=200, env={**os.environ, "PYTHONPATH": "."})
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert live.desk.versions()[0] == 2
     assert live.memory.read_bytes() == before

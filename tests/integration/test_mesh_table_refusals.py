@@ -83,7 +83,7 @@ def test_an_increment_against_another_head_is_a_conflict(live: Live, monkeypatch
     file = live.desk.write(layer(ROWS - 5))
 
     def late(self: Sending, sources: Any) -> Any:
-        told, _ = begin_publish(live.desk, file).communicate(timeout=60)
+        told, _ = begin_publish(live.desk, file).communicate(timeout=120)
         assert json.loads(told)["published"]
         return send(self, sources)
 
@@ -226,7 +226,7 @@ def test_breaking_off_ends_the_query_and_changes_nothing(live: Live) -> None:
     active = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'guotu publish' AND datname = current_database()"
     eventually(lambda: live.sql(f"{active} AND state = 'active' AND query LIKE '%slow%'") != [])
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=30)[0]
+    said = process.communicate(timeout=120)[0]
     assert process.returncode == 130, said
     eventually(lambda: live.sql(active) == [])
     assert not published(live)

@@ -27,7 +27,7 @@ def write_identity(folder: Path, authority: trustme.CA) -> tuple[Path, Path, Pat
 
 
 def wait_ready(client: Client) -> NodeState:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         with suppress(errors.Unavailable):
             state = client.node()

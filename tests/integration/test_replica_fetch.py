@@ -215,7 +215,7 @@ async def test_a_silent_holder_costs_its_stall_and_no_more(bench: Bench, tmp_pat
     port = server.sockets[0].getsockname()[1]
     bench.sources.append(Source("110000", f"127.0.0.1:{port}"))
     async with bench.holder("120000", data, item.sha256):
-        await asyncio.wait_for(bench.fetch(bench.fetcher(stall_s=0.3), item), 15)
+        await asyncio.wait_for(bench.fetch(bench.fetcher(stall_s=1.0), item), 60)
         assert await _stored(bench, item) == data
         assert bench.bad == []
     server.close()

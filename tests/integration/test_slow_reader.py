@@ -128,7 +128,7 @@ async def test_who_stalls_and_goes_away_leaves_nothing_behind() -> None:
         answer = await chain.stalled("510000")
         await chain.settled()
         await answer.aclose()  # type: ignore[attr-defined]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await chain.store.closed.wait()
         assert chain.store.drawn <= AHEAD
 

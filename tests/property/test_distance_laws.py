@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import shapely
-from hypothesis import assume, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Geod
@@ -102,6 +102,76 @@ def test_it_does_not_depend_on_what_stands_beside_it() -> None:
     together = distances.of(shapes)
     assert (together == 0).any()
     assert together.tolist() == [float(distances.of(shapes[at : at + 1])[0]) for at in range(len(shapes))]
+
+
+LITERALS = {
+    "jagged, with a hole": shapely.Point(104, 30).buffer(2, quad_segs=200).difference(shapely.box(103, 29, 104, 30)),
+    "box": shapely.box(103, 29, 105, 31),
+    "line": shapely.LineString([(102, 28), (104, 30), (106, 29)]),
+    "point": shapely.Point(104, 30),
+    "two, one at the end of the map": shapely.MultiPolygon(
+        [shapely.box(103, 29, 104, 30), shapely.box(178, 29, 180, 31)]
+    ),
+}
+HAIRS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8, 1e-5)
+"""Degrees: what stands so far from an edge may be 0 m away though it does not meet it."""
+
+
+def neighbours(luck: np.random.Generator) -> NDArray[np.object_]:
+    """Shapes with corners on edges and corners of the literals, or by a hair beside them, or far off."""
+    x, y = (luck.integers(-28, 29, (2, 10)) / 8) + np.array([[104], [30]])
+    x, y = x + luck.choice(HAIRS, 10), y - luck.choice(HAIRS, 10)
+    size = luck.choice([1e-3, 0.125, 0.5, 1.0], 10)
+    corners = np.stack([np.stack([x, x + size, x + size / 3], 1), np.stack([y, y + size / 3, y + size], 1)], 2)
+    made = [
+        shapely.points(x, y),
+        shapely.box(x, y, x + size, y + size),
+        shapely.polygons(corners),
+        shapely.linestrings(corners[:, :2]),
+        shapely.points(np.maximum(x - 283, -179.999), y),  # beyond the end of the map
+        np.array([None, shapely.Polygon()]),
+    ]
+    return np.asarray(luck.permutation(np.concatenate(made)), dtype=object)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    name=st.sampled_from(sorted(LITERALS)),
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(1, 52),
+    most=st.sampled_from([0.0, 1e-3, 20_000.0, 20_100_000.0]),
+)
+def test_the_nearest_are_those_that_measuring_all_finds(name: str, seed: int, count: int, most: float) -> None:
+    literal, shapes = LITERALS[name], neighbours(np.random.default_rng(seed))
+    distances = Distances(literal)
+    every, found = distances.of(shapes), distances.nearest(shapes, count, most)
+    known = ~np.isnan(found)
+    assert found[known].tolist() == every[known].tolist()
+    near = np.sort(every[every <= most])
+    farthest = near[min(count, len(near)) - 1] if len(near) else -1.0
+    event(f"at 0 m: {np.count_nonzero(every == 0) > 0}, measured: {np.count_nonzero(found > 0) > 0}")
+    assert known[(every <= most) & (every <= farthest)].all()
+    # As the plane has it, what meets is 0 m away; nothing else is, but what is as good as met.
+    met = shapely.intersects(literal, shapes)
+    assert (every[met] == 0).all()
+    assert (shapely.distance(literal, shapes[(every == 0) & ~met]) < 1e-9).all()
+
+
+def test_where_enough_meets_the_shape_nothing_else_is_measured() -> None:
+    literal = LITERALS["jagged, with a hole"]
+    shapes = np.array([shapely.Point(105, 30), shapely.Point(103.5, 29.5), shapely.Point(105, 30.5), None])
+    found = Distances(literal).nearest(shapes, 2, 1e6)
+    assert found[[0, 2]].tolist() == [0, 0]
+    assert np.isnan(found[[1, 3]]).all()
+    assert Distances(literal).nearest(shapes, 3, 1e6)[1] > 0
+
+
+def test_what_lies_beyond_the_end_of_the_map_is_as_near_as_measuring_it_says() -> None:
+    distances = Distances(shapely.box(178, 29, 180, 31))
+    shapes = np.array([shapely.Point(177, 30), shapely.Point(-179.999, 30), shapely.Point(175, 30)])
+    every = distances.of(shapes)
+    assert every[0] < every[1] < every[2]
+    assert distances.nearest(shapes, 2, 20_100_000.0)[:2].tolist() == every[:2].tolist()
 
 
 def test_known_distances() -> None:

@@ -53,6 +53,7 @@ LITERALS = st.one_of(
     PLACES.map(lambda at: shapely.Point(round(at[0]), round(at[1]))),  # equally far from many
     st.lists(PLACES, min_size=2, max_size=3).map(shapely.LineString),
     st.tuples(PLACES, st.floats(0.1, 2)).map(lambda it: shapely.Point(it[0]).buffer(it[1], quad_segs=3)),
+    st.just(shapely.Point(108, 33).buffer(5, quad_segs=300).difference(shapely.box(107, 32, 109, 34))),
     st.just(shapely.Point(-120, -40)),
 ).filter(lambda shape: bool(shape.is_valid))
 

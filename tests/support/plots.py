@@ -72,16 +72,18 @@ class Desk:
         return f"{NODE}/{self.collection}"
 
     def define(self, fields: str = FIELDS) -> None:
-        """Put a definition in force and wait until the node has it."""
+        """Put a definition in force and wait until all nodes that run have it."""
         path = self.folder / "catalogue.toml"
         path.write_text(catalogue(self.collection, fields), encoding="utf-8")
         ran = run_guotu("catalogue", "apply", path, "--local", "--yes", config=self.mesh.config(NODE))
         assert ran.code == 0, ran.out + ran.err
         names = [line.split('"')[1] for line in fields.splitlines() if "name" in line]
-        eventually(lambda: self.fields() == names)
+        running = [name for name, item in self.mesh.nodes.items() if item.process.alive]
+        eventually(lambda: all(self.fields(node) == names for node in running))
 
-    def fields(self) -> list[str]:
-        with self.mesh.client(NODE) as client:
+    def fields(self, node: str) -> list[str]:
+        """Return the fields of the definition that a node has."""
+        with self.mesh.client(node) as client:
             found = [item for item in client.collections() if item.id == self.collection]
             return [item.name for item in found[0].fields] if found else []
 

@@ -170,7 +170,7 @@ class Follower:
     def status(self, dataset: str = DATASET) -> ReplicaStatus | None:
         return next((item for item in self.replicator.status() if item.dataset == dataset), None)
 
-    async def reaches(self, version: int, dataset: str = DATASET, within: float = 20.0) -> ReplicaStatus:
+    async def reaches(self, version: int, dataset: str = DATASET, within: float = 60.0) -> ReplicaStatus:
         """Wait until a version is current and advertised."""
 
         def there() -> bool:

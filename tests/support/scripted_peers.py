@@ -139,6 +139,10 @@ class Member:
     """Who holds it, if it is a replica."""
     quiet_s: float = 0.0
     """Says nothing for so long."""
+    after: asyncio.Event | None = None
+    """Says nothing before that."""
+    heard: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set once it is asked."""
     asked: list[Question] = field(default_factory=list)
     timeouts: list[float | None] = field(default_factory=list)
     opened: int = 0
@@ -162,6 +166,7 @@ class Member:
         self.asked.append(question)
         self.timeouts.append(timeout)
         self.opened += 1
+        self.heard.set()
         try:
             async for frame in self._frames(question):
                 yield frame
@@ -171,6 +176,8 @@ class Member:
     async def _frames(self, question: Question) -> AsyncIterator[Frame]:
         if self.silent:
             await asyncio.Event().wait()
+        if self.after is not None:
+            await self.after.wait()
         await asyncio.sleep(self.quiet_s)
         if self.silent_header and self.failure is not None:
             raise self.failure
@@ -285,7 +292,6 @@ class ScriptedPeers:
         return self.members[address].answer(question, timeout)
 
     async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:
-        await asyncio.sleep(0.05)
         plan = self.plans[address]
         if isinstance(plan, Exception):
             raise plan

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,26 +83,42 @@ def publish_part(mesh: LocalMesh, node: str, collection: str, source: str, folde
 
 
 def apply_catalogue(mesh: LocalMesh, node: str = "100000") -> None:
-    """Put the national catalogue in force."""
+    """Put the national catalogue in force, and wait until all nodes that run have it."""
     path = run_guotu("catalogue", "path").out.strip()
     ran = run_guotu("catalogue", "apply", path, "--yes", config=mesh.config(node))
     assert ran.code == 0, ran.err + ran.out
+    running = [name for name, item in mesh.nodes.items() if item.process.alive]
+    eventually(lambda: all(has_catalogue(mesh, name) for name in running))
 
 
-def make_mesh(root: Path, folder: Path) -> LocalMesh:
-    """Start four nodes and publish counties and land cover."""
-    mesh = LocalMesh(root, NODES, {"registry.lease_ttl_s": 2})
-    mesh.start()
-    apply_catalogue(mesh)
-    parts = [
-        (node, collection, source)
-        for node in OWNED
-        for collection, source in (("county", "county.parquet"), ("landcover", "landcover_2019.parquet"))
-    ]
-    for part in parts:
-        publish_part(mesh, *part, folder)
-    eventually(lambda: is_whole(mesh, NODES, len(parts)))
-    return mesh
+def has_catalogue(mesh: LocalMesh, node: str) -> bool:
+    """Tell whether a node knows of any collection."""
+    with mesh.client(node) as client:
+        return bool(client.collections())
+
+
+@contextmanager
+def small_mesh(folder: Path) -> Iterator[LocalMesh]:
+    """Run four nodes that have counties and land cover; `folder` is for the files that these are published from."""
+    root = short_folder()
+    with LocalMesh(root, NODES, {"registry.lease_ttl_s": 2}) as mesh:
+        mesh.start()
+        apply_catalogue(mesh)
+        parts = [
+            (node, collection, source)
+            for node in OWNED
+            for collection, source in (("county", "county.parquet"), ("landcover", "landcover_2019.parquet"))
+        ]
+        for part in parts:
+            publish_part(mesh, *part, folder)
+        eventually(lambda: is_whole(mesh, NODES, len(parts)))
+        yield mesh
+    shutil.rmtree(root)
+
+
+def short_folder() -> Path:
+    """Return a new folder with a short path: unix sockets have short names."""
+    return Path(tempfile.mkdtemp(prefix="gt-"))
 
 
 def is_whole(mesh: LocalMesh, nodes: tuple[str, ...], datasets: int) -> bool:
@@ -122,7 +140,13 @@ def heal(mesh: LocalMesh, nodes: tuple[str, ...]) -> None:
             mesh.stop(name)
         elif not node.process.alive:
             mesh.start_node(name)
-    eventually(lambda: is_whole(mesh, nodes, 2 * len(OWNED)))
+    eventually(lambda: is_whole(mesh, nodes, 2 * len(OWNED)) and answers_whole(mesh))
+
+
+def answers_whole(mesh: LocalMesh) -> bool:
+    """Tell whether all answer the nation: it leaves who did not answer a moment ago alone for a while."""
+    with mesh.client("100000") as client:
+        return client.stats("landcover", count=True, partial=True).completeness.complete
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -84,6 +84,16 @@ def reaches(mesh: LocalMesh, dataset: str, version: int, node: str = NATION, sec
     return seen[0]
 
 
+def hears(mesh: LocalMesh, dataset: str, version: int, node: str = NATION) -> None:
+    """Wait until a node knows that a version is the head of another's dataset."""
+
+    def known() -> bool:
+        with mesh.client(node) as client:
+            return any((item.dataset, item.version) == (dataset, version) for item in client.datasets())
+
+    eventually(known)
+
+
 def verify_sound(mesh: LocalMesh, node: str, dataset: str, version: int, digest: str) -> None:
     """Check that all that a node has of a dataset is what was signed, and the version meant."""
     told = operate(mesh, node, "verify", dataset)

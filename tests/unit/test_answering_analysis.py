@@ -86,8 +86,8 @@ async def test_a_member_that_is_late_is_overtaken(make: Make) -> None:
 
 
 async def test_a_standby_that_is_beaten_is_overtaken() -> None:
-    province, city, other = three(quiet_s=0.6)
-    copy = Member(city.node, parcels(city.node, 35), city.version, silent=True)
+    copy = Member("510100", parcels("510100", 35), 3, silent=True)
+    province, city, other = three(after=copy.heard)
     steps, _ = await analysed(Mesh(province, city, replace(other, holds=(copy,))), rows_of(Options()))
     own, standby = steps["510100"].attempts
     assert (own.ending, standby.ending) == (Ending.ANSWERED, Ending.OVERTAKEN)

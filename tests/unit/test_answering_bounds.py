@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
 
 from guotu.model import errors
-from guotu.model.answer import Header, Outcome
-from guotu.model.question import (
-    Options,
-)
+from guotu.model.answer import Frame, Header, Outcome
+from guotu.model.question import Options, Question
+from tests.support.eventually import eventually
 from tests.support.scripted_mesh import (
     ANY_QUESTION,
     PARTIAL,
@@ -28,8 +28,8 @@ from tests.support.scripted_peers import Member, parcels
 @ANY_QUESTION
 @pytest.mark.parametrize("options", [PARTIAL, Options()], ids=["partial", "strict"])
 async def test_a_silent_member_costs_its_own_part_within_the_deadline(make: Make, options: Options) -> None:
+    # It never says anything: without the deadline the answer would not end.
     heard = await Mesh(*three(silent=True)).ask(make(options), timeout=1.0)
-    assert heard.seconds < 3.0
     assert heard.outcomes["510100"].outcome is Outcome.TIMED_OUT
     if options is PARTIAL:
         assert heard.failure is None
@@ -53,7 +53,6 @@ async def test_members_behind_a_silent_one_have_time_left() -> None:
 
 async def test_a_member_that_falls_silent_is_late_and_truncated() -> None:
     heard = await Mesh(*three(silent_after=2)).ask(rows_of(PARTIAL), timeout=1.0)
-    assert heard.seconds < 3.0
     late = heard.outcomes["510100"]
     assert (late.outcome, late.reason, late.truncated) == (Outcome.TIMED_OUT, "DEADLINE_EXCEEDED", True)
 
@@ -62,16 +61,23 @@ async def test_all_members_silent() -> None:
     members = [replace(member, silent=True) for member in three()[1:]]
     heard = await Mesh(*members).ask(rows_of(PARTIAL), timeout=0.5)
     assert isinstance(heard.failure, errors.NobodyAnswered)
-    assert heard.seconds < 2.5
 
 
 async def test_members_work_side_by_side() -> None:
-    members = [
-        Member(f"51{number:02d}00", parcels(f"51{number:02d}00", 20), seconds_a_batch=0.1) for number in range(1, 9)
-    ]
+    everybody = asyncio.Barrier(8)
+
+    class Waits(Member):
+        """A member that answers once all are asked."""
+
+        async def _frames(self, question: Question) -> AsyncIterator[Frame]:
+            await everybody.wait()
+            async for frame in super()._frames(question):
+                yield frame
+
+    members = [Waits(f"51{number:02d}00", parcels(f"51{number:02d}00", 20)) for number in range(1, 9)]
     heard = await Mesh(*members).ask(rows_of(Options()))
     assert heard.failure is None
-    assert heard.seconds < 8 * 0.3
+    assert len(heard.rows) == 8 * 20
 
 
 async def test_a_limit_ends_the_answer_and_the_members() -> None:
@@ -111,7 +117,7 @@ async def test_who_stops_reading_stops_the_members(make: Make) -> None:
     async with aclosing(mesh.frames(make(Options()), 30)) as frames:  # type: ignore[type-var]
         async for frame in frames:
             assert isinstance(frame, Header)
-            await asyncio.sleep(0.05)
+            await eventually(lambda: mesh.members["510100"].opened)
             break
     mesh.all_closed()
     assert mesh.members["510100"].opened == 1
@@ -127,8 +133,7 @@ async def test_a_cancelled_question_closes_its_members(make: Make) -> None:
             pass
 
     task = asyncio.create_task(read())
-    await asyncio.sleep(0.05)
-    assert mesh.members["510100"].opened == 1
+    await eventually(lambda: mesh.members["510100"].opened)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
 
 from federation.execution.breaker import State
 from guotu.model import errors
-from guotu.model.answer import Outcome
-from guotu.model.question import Options
+from guotu.model.answer import Frame, Outcome
+from guotu.model.question import Options, Question
+from tests.support.eventually import eventually
 from tests.support.scripted_mesh import ANY_QUESTION, LOST, PARTIAL, Make, Mesh, rows_of, three
 from tests.support.scripted_peers import Member, parcels
 
@@ -128,6 +131,65 @@ async def test_without_a_standby_an_overloaded_member_has_refused() -> None:
     assert breaker_of(asked) is State.CLOSED
 
 
+class BusyFirst(Member):
+    """A member that has too much to do for the first `questions`, and tells a moment to come back."""
+
+    questions = 1
+
+    async def _frames(self, question: Question) -> AsyncIterator[Frame]:
+        if len(self.asked) <= self.questions:
+            raise errors.Overloaded(node=self.node, retry_s=0.05)
+        async for frame in super()._frames(question):
+            yield frame
+
+
+def busy_first(*copies: Member, questions: int = 1) -> Mesh:
+    """Return three members, of which the second is busy at first, and the last holds the replicas."""
+    province, city, other = three()
+    busy = BusyFirst(city.node, city.rows, city.version)
+    busy.questions = questions
+    return Mesh(province, busy, replace(other, holds=copies))
+
+
+@ANY_QUESTION
+async def test_a_busy_member_that_nobody_can_stand_in_for_is_asked_again_when_it_said(make: Make) -> None:
+    healthy = await Mesh(*three()).ask(make(Options()))
+    asked = busy_first()
+    heard = await asked.ask(make(Options()))
+    assert heard.failure is None
+    assert (heard.rows, heard.trailer.digest) == (healthy.rows, healthy.trailer.digest)
+    assert len(asked.members["510100"].asked) == 2
+
+
+async def test_a_busy_member_is_asked_again_once_only_and_within_the_budget() -> None:
+    asked = busy_first(questions=9)
+    told = (await asked.ask(rows_of(PARTIAL))).outcomes["510100"]
+    assert (told.outcome, told.reason) == (Outcome.REFUSED, "OVERLOADED")
+    assert len(asked.members["510100"].asked) == 2
+    spent = busy_first()
+    spent.federation._punctuality.breaker("510100", CITY)._retries = 0.0
+    assert (await spent.ask(rows_of(PARTIAL))).outcomes["510100"].reason == "OVERLOADED"
+    assert len(spent.members["510100"].asked) == 1
+
+
+async def test_a_busy_member_is_not_waited_for_where_a_replica_answers() -> None:
+    asked = busy_first(copy())
+    heard = await asked.ask(rows_of(Options()))
+    assert (heard.outcomes["510100"].outcome, heard.outcomes["510100"].reason) == (Outcome.REPLICA, "OWNER_OVERLOADED")
+    assert len(asked.members["510100"].asked) == 1
+
+
+async def test_who_gives_up_while_a_busy_member_is_waited_for_has_not_found_it_silent() -> None:
+    """It took more than half a second to say so, which would count as a silence."""
+    asked = mesh({"quiet_s": 0.6, "failure": errors.Overloaded(node="510100", retry_s=60.0), "silent_header": True})
+    breaker = asked.federation._punctuality.breaker("510100", CITY)
+    async with aclosing(asked.frames(rows_of(Options()), 600.0)) as frames:  # type: ignore[type-var]
+        await anext(aiter(frames))
+        await eventually(lambda: breaker.retried == 1)
+    asked.all_closed()
+    assert (breaker.why, breaker.state) == (None, State.CLOSED)
+
+
 @ANY_QUESTION
 async def test_a_draining_owner_is_spared_where_a_replica_covers_it(make: Make) -> None:
     healthy = await Mesh(*three()).ask(make(Options()))
@@ -166,7 +228,8 @@ async def test_of_two_replicas_the_one_that_is_not_draining_answers() -> None:
 @ANY_QUESTION
 async def test_after_a_hedge_standbys_are_asked_once_only(make: Make) -> None:
     """The member is late, its standby fails, then the member fails too."""
-    asked = mesh({"quiet_s": 0.4, "failure": LOST}, copy(failure=errors.StoreFailure(detail="x")))
+    failing = copy(failure=errors.StoreFailure(detail="x"))
+    asked = mesh({"after": failing.heard, "quiet_s": 0.1, "failure": LOST}, failing)
     heard = await asked.ask(make(PARTIAL))
     told = heard.outcomes["510100"]
     assert (told.outcome, told.reason) == (Outcome.UNREACHABLE, "NODE_UNAVAILABLE")
@@ -176,7 +239,7 @@ async def test_after_a_hedge_standbys_are_asked_once_only(make: Make) -> None:
 
 def measured(asked: Mesh, **seconds: float) -> Mesh:
     """Have members known by their distance; nobody is asked beside them for being late."""
-    asked.federation._punctuality._tokens = 0.0
+    asked.federation._punctuality._of("510100:1").more = -100.0
     for node, each in seconds.items():
         for _ in range(3):
             asked.federation._punctuality.sign(f"{node[1:]}:1", each)
@@ -204,5 +267,6 @@ async def test_what_is_held_here_is_nearest_of_all() -> None:
     asked = measured(mesh({}, copy(), nearest=True, replicas=(copy(),)), n510200=0.001)
     told = (await asked.ask(rows_of(Options()))).outcomes["510100"]
     assert (told.outcome, told.replica) == (Outcome.REPLICA, "510000")
+    assert told.detail == "a replica lies here"
     ordinary = mesh({}, replicas=(copy(),))
     assert (await ordinary.ask(rows_of(Options()))).outcomes["510100"].outcome is Outcome.ANSWERED

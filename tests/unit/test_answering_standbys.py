@@ -166,7 +166,8 @@ async def test_rows_of_two_copies_are_never_in_one_answer() -> None:
 
 
 async def test_a_member_that_is_late_answers_if_it_is_first() -> None:
-    asked = mesh({"quiet_s": 0.6}, copy_of(HEALTHY[1], silent=True))
+    copy = copy_of(HEALTHY[1], silent=True)
+    asked = mesh({"after": copy.heard}, copy)
     heard = await asked.ask(rows_of(Options()))
     assert heard.failure is None
     assert city_of(heard.outcomes).outcome is Outcome.ANSWERED
@@ -174,14 +175,15 @@ async def test_a_member_that_is_late_answers_if_it_is_first() -> None:
 
 
 async def test_a_late_member_is_waited_for_where_the_standby_fails() -> None:
-    heard = await mesh({"quiet_s": 0.8}, copy_of(HEALTHY[1], failure=LOST)).ask(rows_of(Options()))
+    copy = copy_of(HEALTHY[1], failure=LOST)
+    heard = await mesh({"after": copy.heard, "quiet_s": 0.1}, copy).ask(rows_of(Options()))
     assert heard.failure is None
     assert city_of(heard.outcomes).outcome is Outcome.ANSWERED
 
 
 async def test_only_a_share_of_questions_is_asked_twice() -> None:
     asked = mesh({"quiet_s": 0.3, "silent_after": None}, copy_of(HEALTHY[1]))
-    asked.federation._punctuality._tokens = 0.0
+    asked.federation._punctuality._of("510100:1").more = -100.0
     heard = await asked.ask(rows_of(Options()))
     assert city_of(heard.outcomes).outcome is Outcome.ANSWERED
     assert asked.members["510200"].holds[0].asked == []
@@ -193,6 +195,13 @@ async def test_a_member_that_failed_is_not_waited_for_the_next_time() -> None:
     assert asked.federation._punctuality.doubt("510100:1") is not None
     heard = await asked.ask(rows_of(Options()))
     assert city_of(heard.outcomes).outcome is Outcome.REPLICA
+
+
+async def test_a_member_that_lacks_a_version_is_not_in_doubt_for_other_questions() -> None:
+    asked = mesh({"failure": errors.UnknownVersion(dataset="510100/dltb", version=3)}, copy_of(HEALTHY[1]))
+    heard = await asked.ask(rows_of(Options()))
+    assert (city_of(heard.outcomes).outcome, city_of(heard.outcomes).reason) == (Outcome.REPLICA, "OWNER_FAILED")
+    assert asked.federation._punctuality.doubt("510100:1") is None
 
 
 async def test_a_doubt_is_not_prolonged_by_questions_that_standbys_answer() -> None:

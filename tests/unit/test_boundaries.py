@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import shapely
 from federation.boundaries import Boundaries
 from guotu.model.answer import Batch, Frame, Header
 from guotu.model.boundary import Boundary
-from guotu.model.errors import InvalidQuestion, UnknownBoundary
+from guotu.model.errors import IncompleteAnswer, InvalidQuestion, UnknownBoundary
 from guotu.model.plan import Plan
 from guotu.model.question import Query, Scope
 from registry.gazetteer import Gazetteer
@@ -155,3 +156,23 @@ async def test_a_closed_cut_is_all_that_is_read() -> None:
     assert shapely.from_wkb(found.wkb).equals(whole("510100"))
     with pytest.raises(UnknownBoundary):
         await holders.resolve("510100", {"510000/landcover": 2}, closed=True)
+
+
+async def test_where_one_holder_does_not_answer_no_other_is_kept_at_work() -> None:
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def ask(question: Query, timeout: float) -> AsyncIterator[Frame]:
+        if question.options.dataset == "510100/xzq":
+            await begun.wait()
+            raise IncompleteAnswer(missing="510100/xzq")
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+            yield Batch("", pa.record_batch([], []))
+        finally:
+            stopped.set()
+
+    holders = Holders({"510100/xzq": [], "510100-ch/xzq": []})
+    with pytest.raises(IncompleteAnswer):
+        await holders.boundaries.resolve("510100", {}, 10, ask)
+    assert stopped.is_set()

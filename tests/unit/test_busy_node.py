@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Generator
 
 import grpc
 import pyarrow as pa
@@ -11,7 +12,10 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from guotu.client import connect
+from guotu.model.answer import Frame, Notice
 from guotu.model.errors import Overloaded
+from guotu.model.question import Query, Question
+from guotu.wire.blocking import BlockingCalls
 from guotu.wire.status import error_from, status_of
 from tests.support.canned_node import CannedNode, Script, answer_frames
 from tests.support.cli_runner import run
@@ -59,6 +63,26 @@ def test_a_client_does_not_wait_past_its_deadline(node: CannedNode, script: Scri
     with connect(node.address, timeout=20.0) as mesh, pytest.raises(Overloaded):
         mesh.query("landcover")
     assert len(script.questions) == 1
+
+
+class Breaking(BlockingCalls):
+    """Calls of a node that says it is too busy when it has begun to answer."""
+
+    asked = 0
+
+    def _ask_once(self, question: Question, timeout: float) -> Generator[Frame, None, None]:
+        self.asked += 1
+        yield Notice("FIRST", "")
+        raise busy(0.0)
+
+
+def test_who_has_had_frames_does_not_get_them_again() -> None:
+    with Breaking("127.0.0.1:1", None, 20.0) as calls:
+        frames = calls.ask(Query("landcover"), None)
+        assert next(frames) == Notice("FIRST", "")
+        with pytest.raises(Overloaded):
+            next(frames)
+        assert calls.asked == 1
 
 
 def test_the_command_line_says_that_it_waits(node: CannedNode, script: Script) -> None:

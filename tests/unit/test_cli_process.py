@@ -11,9 +11,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from guotu.model.answer import Batch, Frame
+from node.cli.program import program
 from tests.support.canned_node import CannedNode, Script
 from tests.support.cli_answers import ROWS, row_frames
 
@@ -55,20 +58,15 @@ print(sorted({name.split(".")[0] for name in sys.modules} & {"pyarrow", "numpy",
     assert out.stdout == "[]\n"
 
 
-def every_help() -> list[list[str]]:
-    return [
-        [], ["nodes"], ["collections"], ["datasets"], ["versions"], ["query"], ["stats"], ["explain"],
-        ["explain", "query"], ["explain", "stats"], ["publish"], ["catalogue"], ["catalogue", "apply"],
-        ["catalogue", "show"], ["catalogue", "path"], ["node"], ["node", "init"], ["node", "serve"],
-    ]  # fmt: skip
+def every_command(command: click.Command = program, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(command, click.Group):
+        for name, part in command.commands.items():
+            yield from every_command(part, (*path, name))
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    from click.testing import CliRunner
-
-    from node.cli.program import program
-
-    for command in every_help():
+    for command in every_command():
         result = CliRunner().invoke(program, [*command, "--help"])
         assert result.exit_code == 0
         assert " ".join(["guotu", *command]) in result.stdout.partition("examples:")[2], command
@@ -80,13 +78,13 @@ def test_an_interrupted_query_ends_clean(
     endless_node: CannedNode, tmp_path: Path, number: signal.Signals, code: int, name: str
 ) -> None:
     process = start(endless_node, "query", "landcover", "-o", str(tmp_path / name))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not list(tmp_path.rglob(name)):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == code
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
@@ -100,7 +98,18 @@ def test_a_reader_that_has_enough_is_no_error(endless_node: CannedNode, form: st
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == ""
-    assert process.wait(timeout=20) == 141
+    assert process.wait(timeout=120) == 141
+
+
+def test_a_table_that_nobody_reads_is_no_error() -> None:
+    node = CannedNode(Script(row_frames()))
+    process = start(node, "query", "landcover")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 141
+    node.stop()
 
 
 def test_a_reader_of_json_that_has_enough_is_no_error(endless_node: CannedNode) -> None:
@@ -111,4 +120,4 @@ def test_a_reader_of_json_that_has_enough_is_no_error(endless_node: CannedNode) 
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == ""
-    assert process.wait(timeout=20) == 141
+    assert process.wait(timeout=120) == 141

@@ -101,3 +101,10 @@ def test_it_stands_alone() -> None:
     for wrong in (Stats("dltb", count, estimate=True), Stats("dltb", (), ("DLBM",), estimate=True)):
         with pytest.raises(InvalidQuestion, match="estimate"):
             check_stats(wrong, PARCELS)
+
+
+def test_a_coverage_that_crosses_itself_spoils_no_estimate() -> None:
+    bow = shapely.Polygon([(104, 30), (105, 31), (105, 30), (104, 31)])
+    record = dataset("510100", rows=1000, box=bow.bounds, coverage=bow)
+    row = about(Selection(bbox=Extent(104.0, 30.0, 104.5, 31.0)), [record])
+    assert (row["estimate"], row["most"]) == (500, 1000)

@@ -94,7 +94,7 @@ class Bench:
         self.desk = MaterialDesk(self.heads, self.tables, self.clock, self.changed)  # type: ignore[arg-type]
 
     async def comes(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 self.changed.set()
                 await asyncio.sleep(0)

@@ -16,7 +16,7 @@ import pytest
 
 from guotu.answering import Answer
 from guotu.model import errors
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Outcome, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Trailer
 from guotu.model.overlay import AREA_TYPE
 from guotu.model.plan import Plan
 from guotu.model.question import CompletenessMode, LayerOverlay, Options, Scope, Selection, ZoneSource
@@ -35,6 +35,8 @@ PARTIAL = replace(QUESTION, options=Options(completeness=CompletenessMode.ALLOW_
 class Nodes:
     """Answers for each dataset with two groups; fails for those that it is told of."""
 
+    said = Notice("OWNER_NOT_ASKED", "features count twice", "510000/dltb")
+
     def __init__(self, **failures: errors.GuotuError) -> None:
         self.failures = {f"{owner.removeprefix('n')}/dltb": failure for owner, failure in failures.items()}
         self.asked: list[LayerOverlay] = []
@@ -46,6 +48,7 @@ class Nodes:
             self.asked.append(question)
             begun = len(self.asked) > 1
         yield Header("r", "100000", Plan("100000", "dltb", Scope.SUBTREE, ()), {dataset: 1, **ZONES}, SCHEMA)
+        yield self.said
         failure = self.failures.get(dataset) if begun else None
         mode = question.options.completeness
         if failure is None:
@@ -107,6 +110,13 @@ def test_members_are_asked_at_the_cut_of_the_first_answer(tmp_path: Path) -> Non
         assert asked.zones.cut == ZONES
         assert asked.options.cut == {asked.options.dataset: 1}
         assert asked.left_to == {"510100/dltb": 1, "510700/dltb": 1}
+
+
+def test_what_members_have_to_say_is_told_once_also_of_parts_that_were_kept(tmp_path: Path) -> None:
+    for nodes in (Nodes(), Nodes()):
+        answer = answered(QUESTION, nodes, tmp_path)
+        assert answer.trailer
+        assert answer.warnings == [Nodes.said]
 
 
 def test_what_is_kept_is_not_asked_again_and_heads_do_not_matter_then(tmp_path: Path) -> None:

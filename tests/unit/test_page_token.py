@@ -18,9 +18,11 @@ from federation.paging.token import PageToken, fingerprint
 from guotu.model.collection import Field, FieldType
 from guotu.model.errors import GuotuError, InvalidQuestion, TooLarge
 from guotu.model.question import MAX_PAGE_TOKEN, Options, Page, Position, Query, Scope, Selection, SortKey
+from guotu.model.records import Extent
 from guotu.wire.questions import query_from_proto, query_to_proto
 from tests.support.federation_parts import PARCELS
 from tests.support.mesh_of_rows import MeshOfRows
+from tests.support.scripted_mesh import Mesh, three
 
 SORT = tuple(map(SortKey, ("DLBM", "TBMJ", "KD", "SJNF", "GXRQ", "SFYX")))
 QUESTION = Query("dltb", sort=SORT)
@@ -166,3 +168,11 @@ def test_numbers_that_do_not_travel_whole_are_no_order() -> None:
     check_order(QUESTION, wide)
     with pytest.raises(InvalidQuestion, match="15"):
         check_order(Query("dltb", sort=(SortKey("GBZ"),)), wide)
+
+
+@pytest.mark.parametrize("page", [None, Page(10)])
+async def test_a_window_of_no_degrees_is_refused_in_pages_as_elsewhere(page: Page | None) -> None:
+    window = Selection(bbox=Extent(float("nan"), 30.0, 104.0, 31.0))
+    heard = await Mesh(*three()).ask(Query("dltb", window, ("BSM",), page=page))
+    assert isinstance(heard.failure, InvalidQuestion)
+    assert heard.failure.facts["part"] == "bbox"

@@ -15,6 +15,7 @@ import pytest
 import shapely
 
 from federation.notary import Notary
+from guotu.model.crs import crs_projjson
 from guotu.model.errors import InvalidQuestion
 from node.cli.export import sidecar_path
 from node.cli.formats.losses import Losses
@@ -77,6 +78,9 @@ def test_a_value_that_was_changed_in_a_text_is_told(
     ("csv", b'"igbp"', b'"IGBP"'),
     ("csv", b"\n", b'\n"x",,,,,\n'),
     ("csv", b',13,', b",13,,"),
+    ("geojson", b'\n],"guotu":', b'\n],"guotu":{},"features":[\n],"guotu":'),
+    ("json", b'\n],\n', b'\n],\n  "rows": [],\n'),
+    ("json", b'\n],\n', b'\n],\n"rows": [\n],\n'),
     ("json", b'{"rows": [', b'{"rows":[[],'),
     ("json", b'"geometry":', b'"geometri":'),
 ])  # fmt: skip
@@ -117,12 +121,26 @@ def test_what_was_changed_in_a_flatgeobuf_is_told(tmp_path: Path, notary: Notary
     assert found(file) is False
 
 
+def test_a_flatgeobuf_without_index_keeps_the_order(
+    tmp_path: Path, notary: Notary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.cli.formats.fgb._INDEXED_ROWS", 0)
+    file = saved("fgb", tmp_path, signed(finite_frames(), notary))
+    assert "order" not in json.loads(sidecar_path(file).read_text())
+    assert found(file) is True
+    frames = list(signed(finite_frames(), notary))
+    turned = [frames[0], frames[2], frames[1], frames[-1]]
+    assert found(saved("fgb", tmp_path, turned)) is False
+
+
 def test_what_was_changed_in_a_parquet_is_told(tmp_path: Path, notary: Notary) -> None:
     file = saved("parquet", tmp_path, signed(row_frames(), notary))
     table = pq.ParquetFile(file).read()
-    metadata = {**table.schema.metadata, b"geo": table.schema.metadata[b"geo"].replace(b"4490", b"4326")}
-    pq.write_table(table.replace_schema_metadata(metadata), file)
-    assert found(file) is False
+    for crs, expected in (("EPSG:4326", False), ("EPSG:4490", True)):
+        geo = {"columns": {"geometry": {"crs": {"scope": "another release", **crs_projjson(crs)}}}}
+        metadata = {**table.schema.metadata, b"geo": json.dumps(geo).encode()}
+        pq.write_table(table.replace_schema_metadata(metadata), file)
+        assert found(file) is expected
 
 
 @pytest.mark.parametrize(("form", "keeps"), [

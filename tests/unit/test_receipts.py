@@ -146,6 +146,7 @@ def test_what_stands_beside_the_rows_is_what_was_signed(
 @pytest.mark.parametrize("change", [
     lambda said: said["segments"][0].update(rows=-4),
     lambda said: said["segments"][0].update(rows=10**30),
+    lambda said: said["segments"][0].update(rows=float("inf")),
     lambda said: said.update(time_ms=10**30),
     lambda said: said.update(segments="none", outcomes=None, node={}, question=7),
 ])  # fmt: skip

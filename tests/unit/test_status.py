@@ -161,6 +161,11 @@ def test_what_no_node_wrote_is_told_with_the_address(
         assert "10.0.0.1:7000" in got.message
 
 
+def test_a_deadline_that_no_node_told_of_is_told_with_its_seconds() -> None:
+    got = error_from(grpc.StatusCode.DEADLINE_EXCEEDED, "from the network", None, "10.0.0.1:7000", waited_s=1.25)
+    assert "(1.25 s)" in got.english
+
+
 def test_every_code_stands_for_some_error() -> None:
     for code in grpc.StatusCode:
         assert "?" not in error_from(code, "", None, "a:1").message

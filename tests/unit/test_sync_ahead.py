@@ -41,17 +41,17 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
 @pytest.mark.parametrize("depth", [1, 4])
 def test_closing_ends_the_thread_and_closes_the_source(depth: int) -> None:
-    closed = threading.Event()
+    closed, drawing = threading.Event(), set()
 
     def items() -> Iterator[int]:
+        drawing.add(threading.current_thread())
         try:
             yield from range(1000)
         finally:
             closed.set()
 
-    before = threading.active_count()
     stream = ahead(items(), depth)
     assert [next(stream), next(stream)] == [0, 1]
     stream.close()
     assert closed.is_set()
-    assert threading.active_count() == before
+    assert [thread.is_alive() for thread in drawing] == [False]

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+import structlog.testing
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -228,7 +229,10 @@ def test_a_full_file_makes_room_and_a_bad_one_fails_nobody(tmp_path: Path, memor
     assert (tmp_path / "spans.jsonl.1").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["spans.jsonl", "spans.jsonl.1"]
     broken = SpanFile(tmp_path / "no" / "spans", lambda span: "")
-    assert broken.export(memory.get_finished_spans()) is SpanExportResult.FAILURE
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(2):
+            assert broken.export(memory.get_finished_spans()) is SpanExportResult.FAILURE
+    assert [("no/spans" in entry["detail"], entry["log_level"]) for entry in logged] == [(True, "warning")]
 
 
 @pytest.mark.parametrize(

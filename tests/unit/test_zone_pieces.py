@@ -77,6 +77,14 @@ def test_who_meets_all_of_a_zone_is_sent_it_as_it_is() -> None:
     assert everything == ZONES
 
 
+def test_no_part_takes_more_bytes_than_the_whole() -> None:
+    named = zones_of(["国" * 256], np.array([COAST]))
+    count = len(named.pieces.shapes)
+    parts = [named.part(range(some)) for some in range(1, count)]
+    assert {part.whole for part in parts} == {True, False}
+    assert max(len(part.encoded()) for part in parts) <= len(named.encoded())
+
+
 def test_a_member_is_sent_the_pieces_that_meet_what_it_advertises() -> None:
     record = dataset("510100", box=(104.4, 30.5, 104.6, 30.7))
     expected = ExpectedDataset("510100/dltb", 1, 10, 1.0, True, "MAY_MATCH")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,4 +20,15 @@ def read(path: Path, schema: pa.Schema, layer: str) -> Iterator[pa.RecordBatch]:
 
     Raises: as `node.cli.formats.Format.read`.
     """
-    return (objects(lines, schema) for lines in lines_between(path, FIRST.encode(), LAST.encode()))
+    for lines in lines_between(path, FIRST.encode(), LAST.encode()):
+        yield objects(lines, schema)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        if "rows" in json.loads(account_text(text) or b"{}"):
+            raise ValueError("rows 出现两次 rows stands twice")
+
+
+def account_text(text: mmap.mmap) -> bytes | None:
+    """Return what comes after the rows, as a JSON object, without reading them; None in another document."""
+    end = f"\n{LAST}\n".encode()
+    at = text.rfind(end) if text[: len(FIRST)] == FIRST.encode() else -1
+    return None if at < 0 else b"{" + text[at + len(end) :]

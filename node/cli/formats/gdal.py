@@ -11,7 +11,7 @@ from pyogrio.raw import open_arrow, write_arrow
 
 from guotu.model.collection import GEOMETRY
 from guotu.model.errors import InvalidInput
-from node.cli.formats.crs_of import geometry_crs_code
+from node.cli.formats.crs_of import geometry_crs_code, require_crs
 from node.cli.rows import Rows
 
 _BATCH_ROWS = 16_384
@@ -52,7 +52,7 @@ def read_layer(path: Path, schema: pa.Schema, layer: str | None) -> Iterator[pa.
     """
     try:
         with open_arrow(path, layer=layer, batch_size=_BATCH_ROWS, use_pyarrow=True) as (meta, reader):
-            _require_crs(meta["crs"], geometry_crs_code(schema))
+            require_crs(meta["crs"], schema)
             shape = meta["geometry_name"] or _UNNAMED
             names = [GEOMETRY if name == shape else name for name in reader.schema.names]
             if sorted(names) != sorted(schema.names):
@@ -63,9 +63,3 @@ def read_layer(path: Path, schema: pa.Schema, layer: str | None) -> Iterator[pa.
                 yield pa.record_batch(columns, schema=schema)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError) as failure:
         raise ValueError(str(failure)) from failure
-
-
-def _require_crs(found: str | None, wanted: str | None) -> None:
-    """Compare CRS that have codes; others are told by WKT, of which there are many for one."""
-    if wanted is not None and wanted.startswith("EPSG:") and found != wanted:
-        raise ValueError(f"坐标系不符 another CRS: {found}")

@@ -15,10 +15,10 @@ import shapely
 from guotu.model.collection import GEOMETRY
 
 _CHUNK_BYTES = 8 << 20
-_SHAPE = r'\{"type":"(?:Multi)?(?:Point|LineString|Polygon)","coordinates":[\[\]0-9eE+.,-]+\}'
-_FEATURE = rf'^\{{"type":"Feature","properties":(?P<row>\{{.*\}}),"geometry":(?P<shape>null|{_SHAPE})\}}$'
+_SHAPE = r'^(?:null|\{"type":"(?:Multi)?(?:Point|LineString|Polygon)","coordinates":[\[\]0-9eE+.,-]+\})$'
+_FEATURE, _END = '{"type":"Feature","properties":', "}"
 # No text can hold this: a quotation mark within a text stands behind a backslash.
-_MEMBER = rf'"{GEOMETRY}":(?P<shape>null|{_SHAPE})'
+_MEMBER = f'"{GEOMETRY}":'
 
 
 def lines_between(path: Path, first: bytes, last: bytes) -> Iterator[pa.StringArray]:
@@ -27,7 +27,7 @@ def lines_between(path: Path, first: bytes, last: bytes) -> Iterator[pa.StringAr
     All lines of the file where both are empty.
 
     Raises:
-        ValueError: the first line is another, or there is no last one.
+        ValueError: the first line is another, or there is no last one or a second one.
         pa.ArrowException: it is not UTF-8.
     """
     with path.open("rb") as file:
@@ -37,13 +37,15 @@ def lines_between(path: Path, first: bytes, last: bytes) -> Iterator[pa.StringAr
 
 
 def _chunks(file: IO[bytes], last: bytes) -> Iterator[list[bytes]]:
+    found = 0
     while lines := file.readlines(_CHUNK_BYTES):
-        end = next((at for at, line in enumerate(lines) if last and line.startswith(last)), None)
-        yield lines[:end]
-        if end is not None:
-            return
-    if last:
-        raise ValueError(f"缺少行 there is no line {last.decode()} …")
+        ends = [at for at, line in enumerate(lines) if last and line.startswith(last)]
+        if not found:
+            yield lines[: ends[0]] if ends else lines
+        found += len(ends)
+    if last and found != 1:
+        # Of a member that stands twice, most readers take the second one.
+        raise ValueError(f"应有一行 there should be one line {last.decode()} …, there are {found}")
 
 
 def _texts(lines: list[bytes]) -> pa.StringArray:
@@ -57,10 +59,10 @@ def features(lines: pa.StringArray, schema: pa.Schema) -> pa.RecordBatch:
     Raises:
         ValueError, pa.ArrowException, shapely.errors.GEOSException: a line is not as one was written.
     """
-    parts = pc.extract_regex(lines, _FEATURE)
-    if parts.null_count:
+    row, shape = _split(lines, f",{_MEMBER}", from_end=True)
+    if not _all(pc.and_(pc.starts_with(row, _FEATURE), pc.ends_with(shape, _END))):
         raise ValueError("有的行不是所写的要素 some lines are not the features that were written")
-    return _batch(parts.field("row"), parts.field("shape"), schema)
+    return _batch(_sliced(row, len(_FEATURE)), _sliced(shape, 0, -len(_END)), schema)
 
 
 def objects(lines: pa.StringArray, schema: pa.Schema) -> pa.RecordBatch:
@@ -70,25 +72,38 @@ def objects(lines: pa.StringArray, schema: pa.Schema) -> pa.RecordBatch:
     """
     if GEOMETRY not in schema.names:
         return _batch(lines, None, schema)
-    shapes = pc.extract_regex(lines, _MEMBER)
-    if shapes.null_count:
-        raise ValueError("有的行没有几何 some lines are without geometry")
-    rest = pc.replace_substring_regex(lines, _MEMBER, f'"{GEOMETRY}":null', max_replacements=1)
-    return _batch(rest, shapes.field("shape"), schema, left=GEOMETRY)
+    before, rest = _split(lines, _MEMBER)
+    shape, after = _split(rest, _END)  # there is none within a geometry
+    null = pc.starts_with(rest, "null")
+    shape = pc.if_else(null, "null", pc.binary_join_element_wise(shape, _END, ""))
+    after = pc.if_else(null, _sliced(rest, len("null")), after)
+    return _batch(pc.binary_join_element_wise(before, f"{_MEMBER}null", after, ""), shape, schema, left=GEOMETRY)
+
+
+def _split(texts: pa.StringArray, mark: str, from_end: bool = False) -> tuple[pa.StringArray, pa.StringArray]:
+    """Return what stands before and after a mark: the first one, or the last."""
+    parts = pc.split_pattern(texts, mark, max_splits=1, reverse=from_end)
+    if not _all(pc.equal(pc.list_value_length(parts), 2)):
+        raise ValueError(f"有的行缺少 some lines are without {mark}")
+    return pc.list_element(parts, 0), pc.list_element(parts, 1)
+
+
+def _sliced(texts: pa.StringArray, start: int, stop: int | None = None) -> pa.StringArray:
+    return pc.utf8_slice_codeunits(texts, start, stop)
 
 
 def _batch(rows: pa.StringArray, shapes: pa.StringArray | None, schema: pa.Schema, left: str = "") -> pa.RecordBatch:
     """Put a batch together of JSON objects and GeoJSON geometries; `left` is a member without value in the objects."""
     plain = [field for field in schema if field.name != GEOMETRY]
     if not plain and not left:
-        if pc.any(pc.not_equal(rows, "{}")).as_py():
+        if not _all(pc.equal(rows, "{}")):
             raise ValueError("有多余的属性 there are attributes that were not written")
         columns = {}
     else:
         columns = _attributes(rows, [*plain, *([pa.field(left, pa.null())] if left else [])])
     if GEOMETRY in schema.names:
         columns[GEOMETRY] = _geometries(shapes)
-    elif shapes is not None and pc.any(pc.not_equal(shapes, "null")).as_py():
+    elif shapes is not None and not _all(pc.equal(shapes, "null")):
         raise ValueError("有多余的几何 there are geometries that were not written")
     return pa.record_batch([columns[name] for name in schema.names], schema=schema)
 
@@ -116,6 +131,12 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 def _geometries(texts: pa.StringArray | None) -> pa.BinaryArray:
     if texts is None:
         raise ValueError("没有几何 there are no geometries")
+    if not _all(pc.match_substring_regex(texts, _SHAPE)):
+        raise ValueError("有的几何不是所写的 some geometries are not as they were written")
     present = pc.if_else(pc.equal(texts, "null"), None, texts)
     shapes = shapely.from_geojson(present.to_numpy(zero_copy_only=False))
     return pa.array(shapely.to_wkb(shapes, byte_order=1, flavor="iso"), pa.binary())
+
+
+def _all(mask: pa.BooleanArray) -> bool:
+    return bool(pc.all(mask, min_count=0).as_py())
