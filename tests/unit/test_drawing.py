@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import shapely
 
+from federation.execution import statistics
+from federation.execution.groups import merge_groups
 from guotu.model import surroundings, zones
 from guotu.model.errors import GuotuError
 from guotu.model.question import LayerOverlay, Nearest, Overlay, Query, Question, Selection, Stats, ZoneSource
 from tests.support.scripted_mesh import TOTALS, Mesh, three
+from tests.support.scripted_peers import Member
 
 PLACES = iter(range(100, 1000))
 
@@ -82,3 +85,18 @@ async def test_what_is_wrong_is_told_as_before() -> None:
         heard = await Mesh(*three()).ask(Query("dltb", Selection(text), ("BSM",)))
         assert heard.failure is not None
         assert heard.failure.reason == "INVALID_FILTER"
+
+
+async def test_many_groups_are_merged_in_a_thread_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    def noted(*given: Any) -> Any:
+        threads.append(threading.current_thread())
+        return merge_groups(*given)
+
+    monkeypatch.setattr(statistics, "merge_groups", noted)
+    rows = [{"BSM": f"{number:06d}", "DLBM": f"{number:06d}", "TBMJ": 1.0} for number in range(9_000)]
+    heard = await Mesh(Member("510000", rows), Member("510100", rows)).ask(TOTALS)
+    assert len(heard.rows) == 9_000
+    assert all(row["n"] == 2 for row in heard.rows)
+    assert threading.main_thread() not in threads
