@@ -48,7 +48,7 @@ class EtcdProcess:
         """Start it on the data there is; returns at once."""
         self.process.start()
 
-    def wait_ready(self, timeout: float = 20.0) -> None:
+    def wait_ready(self, timeout: float = 60.0) -> None:
         """Return once it is healthy.
 
         Raises:

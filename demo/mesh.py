@@ -24,7 +24,7 @@ from guotu.client import DEFAULT_TIMEOUT, Client, connect
 
 START_S = 120.0
 """How long nodes may take to be ready, seconds."""
-STOP_S = 10.0
+STOP_S = 30.0
 """How long a process may take to stop before it is killed, seconds."""
 
 

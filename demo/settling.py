@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 _PAUSE_S = 0.02
-SETTLE_S = 20.0
+SETTLE_S = 120.0
 """How long the mesh may take to agree on something, seconds."""
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,9 @@ from benchmarks.overlaying.zone_sets import (
     summed,
 )
 from benchmarks.pg_cluster import PgCluster
+from benchmarks.processor import cpu_ms, family_cpu_ms, own_cpu_ms
 from benchmarks.single_engine import SingleEngine
+from benchmarks.timing import Side, alternate
 from demo.mesh import LocalMesh
 from demo.node_process import guotu_command
 from guotu.model.collection import GEOMETRY
@@ -66,15 +69,21 @@ class Sides:
         totals: set[tuple[Any, Any]] = set()
         for name, field in reversed(GROUPINGS.items()):
             self._load(field)
-            found, mesh = self._mesh(field, folder)
-            question = LayerOverlay("dltb", ZoneSource(COLLECTION, (field,)), ("DLBM",))
-            variant = layer_variant(question)
-            seconds = {
-                MESH: mesh.pop("seconds"),
-                DUCKDB: _seconds(partial(self.engine.fetch, duckdb_sums())),
-                POSTGIS: _seconds(partial(self.postgis.ask, variant, PLAIN)),
+            variant = layer_variant(LayerOverlay("dltb", ZoneSource(COLLECTION, (field,)), ("DLBM",)))
+            command = _Command(self.mesh, field, folder / f"{field}.parquet")
+            sides = {
+                MESH: Side(command.run, command.cpu_ms),
+                DUCKDB: Side(partial(self.engine.fetch, duckdb_sums()), own_cpu_ms),
+                POSTGIS: Side(partial(self.postgis.ask, variant, PLAIN), lambda: family_cpu_ms(self.cluster.pids())),
             }
-            told[name] = {"seconds": seconds, "rows": found.num_rows, **mesh}
+            times = alternate(sides, rounds=1, warm_up=0)
+            found = command.rows()
+            told[name] = {
+                "seconds": {side: round(timing.median_ms / 1000, 2) for side, timing in times.items()},
+                "cpu_seconds": {side: round(timing.cpu_ms / 1000, 2) for side, timing in times.items()},
+                "peak_mib": command.peaks,
+                "rows": found.num_rows,
+            }
             if not totals:
                 postgis = as_table(self.postgis.ask(variant, STRAIGHT), found.schema)
                 told[name]["worst_difference"] = {
@@ -85,7 +94,8 @@ class Sides:
             narrator.say(f"{name}: {told[name]}")
         if len(totals) > 1:
             raise Disagreement(f"groupings differ in all: {totals}")
-        return {**told, "pairs": totals.pop()[0]}
+        plots = sum(pq.ParquetFile(file).metadata.num_rows for file in self.plots.values())
+        return {**told, "plots": plots, "pairs": totals.pop()[0]}
 
     def _load(self, field: str) -> None:
         """Put the plots into a table `zones` of both engines: `name`, which is that field, and `area`."""
@@ -100,33 +110,42 @@ class Sides:
             "CREATE INDEX ON zones USING gist (area); VACUUM ANALYZE zones; CHECKPOINT;"
         )
 
-    def _mesh(self, field: str, folder: Path) -> tuple[pa.Table, dict[str, Any]]:
-        """Run the command; returns its rows, and seconds and peaks of resident memory, MiB."""
-        nodes, target = pids(self.mesh), folder / f"{field}.parquet"
-        for pid in nodes.values():
-            reset_peak(pid)
-        words = ["--node", self.mesh.address(NATION), "--timeout", _DEADLINE_S, "overlay", "--zones-from", COLLECTION]
+
+class _Command:
+    """`guotu overlay` of one grouping, asked of the nation."""
+
+    def __init__(self, mesh: LocalMesh, field: str, target: Path) -> None:
+        self._nodes = pids(mesh)
+        words = ["--node", mesh.address(NATION), "--timeout", _DEADLINE_S, "overlay", "--zones-from", COLLECTION]
         words += ["--zones-by", field, "--with", "dltb", "--group-by", "DLBM", "-o", str(target)]
-        started, client_peak = time.perf_counter(), 0.0
-        with subprocess.Popen([guotu_command(), *words]) as command:
+        self._words, self._target = words, target
+        self.peaks: dict[str, float] = {}
+        """Most that was resident, MiB: of the command, of the largest of the nodes, and of the nation."""
+
+    def run(self) -> None:
+        """Run it.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        client = 0.0
+        for pid in self._nodes.values():
+            reset_peak(pid)
+        with subprocess.Popen([guotu_command(), *self._words]) as command:
             while command.poll() is None:
-                client_peak = max(client_peak, peak_mib(command.pid))
+                client = max(client, peak_mib(command.pid))
                 time.sleep(_POLL_S)
-        seconds = round(time.perf_counter() - started, 2)
         if command.returncode:
-            raise RuntimeError(f"guotu {' '.join(words)} ended with {command.returncode}")
-        rows = pq.read_table(target).rename_columns([ZONE, "DLBM", "count", "area_m2"])
-        peaks = {name: peak_mib(pid) for name, pid in nodes.items()}
-        told = {
-            "seconds": seconds,
-            "client_peak_mib": client_peak,
-            "node_peak_mib": max(peaks.values()),
-            "nation_peak_mib": peaks[NATION],
-        }
-        return rows.replace_schema_metadata(None), told
+            raise RuntimeError(f"guotu {' '.join(self._words)} ended with {command.returncode}")
+        nodes = {name: peak_mib(pid) for name, pid in self._nodes.items()}
+        self.peaks = {"command": client, "nodes": max(nodes.values()), "nation": nodes[NATION]}
 
+    def cpu_ms(self) -> float:
+        """Return the processor time of the nodes, and of commands that have ended, milliseconds."""
+        used = os.times()
+        return cpu_ms(self._nodes.values()) + (used.children_user + used.children_system) * 1000
 
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return round(time.perf_counter() - started, 2)
+    def rows(self) -> pa.Table:
+        """Return what it wrote, named as the engines name it."""
+        rows = pq.read_table(self._target).rename_columns([ZONE, "DLBM", "count", "area_m2"])
+        return rows.replace_schema_metadata(None)

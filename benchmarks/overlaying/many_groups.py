@@ -1,4 +1,4 @@
-"""What groups that do not fit take: gathered in a process of their own, seconds and peak of resident memory."""
+"""What groups that do not fit take: gathered in a process of their own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _CLASSES = ("0101", "0102", "0103", "0301", "1101")
 
 
 def gathered(groups: int, folder: Path) -> dict[str, float]:
-    """Gather so many groups; returns seconds, and peak of resident memory before the first and after the last, MiB."""
+    """Gather so many groups; returns what that takes: seconds, of the processor too, and peaks of memory, MiB.
+
+    Peaks are of what was resident, before the first part and after the last.
+    """
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_gather, groups, folder).result()
 
@@ -44,7 +47,14 @@ def _gather(groups: int, folder: Path) -> dict[str, float]:
         for batch in gathering.batches():
             rows += batch.num_rows
     seconds = round(time.perf_counter() - started, 1)
-    return {"groups": rows, "seconds": seconds, "peak_mib": peak_mib(os.getpid()), "before_mib": before}
+    cpu_seconds = round(time.process_time(), 1)
+    return {
+        "groups": rows,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "peak_mib": peak_mib(os.getpid()),
+        "before_mib": before,
+    }
 
 
 def _parts(groups: int) -> Iterator[pa.Table]:

@@ -86,9 +86,12 @@ class Punctuality:
     def silent(self, address: str, seconds: float) -> None:
         """Note that a member that was overtaken after so many seconds gave no sign of life to the end of the answer.
 
-        It takes so long at least. Without that what is usual would be that of the punctual, and shorter each time.
+        It takes so long at least. Without that what is usual would be that of the punctual, and shorter each time. The
+        question has been answered once, by others, so it is none of those that were asked twice.
         """
-        self._of(address).signs.append(seconds)
+        record = self._of(address)
+        record.signs.append(seconds)
+        record.more = min(record.more + 1.0, _BURST)
 
     def doubt(self, address: str) -> Cause | None:
         """Return why a member failed a moment ago; None if it did not."""

@@ -25,6 +25,7 @@ class DrainClient(LocalClient):
 
         Raises:
             NodeUnavailable: no node listens on the socket.
+            Conflict: somebody else has had the node resume meanwhile.
         """
         call = self._stub.Drain(admin_pb2.DrainRequest(), metadata=request_id())
         with self._streaming(call):

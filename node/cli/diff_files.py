@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pyogrio.errors
 from pyogrio.raw import write_arrow
 
@@ -23,17 +19,19 @@ from guotu.model.crs import MESH_CRS
 from guotu.model.errors import InvalidInput, InvalidQuestion
 from node.cli.diff_stream import AFTER, BEFORE, DELETE, DiffStream, column
 from node.cli.formats.json_text import features
+from node.cli.formats.whole_parquet import write_parquet
+from node.cli.workshop import require_place, workshop
 
 SUFFIXES = {".geojson": "geojson", ".json": "geojson", ".gpkg": "gpkg", ".parquet": "parquet"}
-_GROUP_ROWS = 50_000
 
 
 def chosen_form(form: str | None, output: Path | None) -> str:
     """Return the form that is meant: the one named, else that of the file's name, else a table.
 
     Raises:
-        InvalidQuestion: the two do not go together.
+        InvalidQuestion: the two do not go together, or no file can be put there.
     """
+    require_place(output, "--out")
     found = form or (SUFFIXES.get(output.suffix.lower(), "") if output is not None else "table")
     if not found:
         raise InvalidQuestion(part="--out", detail="请用 --format 指明格式 name the form with --format")
@@ -57,7 +55,7 @@ def write_difference(stream: DiffStream, form: str, output: Path | None) -> None
         _STREAMING[form](stream, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    with _workshop(output) as folder:
+    with workshop(output) as folder:
         draft = folder / output.name
         if form == "gpkg":
             _write_geopackage(stream, folder / "spool.arrow", draft)
@@ -81,16 +79,7 @@ def _write_geojson(stream: DiffStream, target: IO[bytes]) -> None:
 
 def _write_parquet(stream: DiffStream, target: IO[bytes]) -> None:
     """Write `guotu.model.schema.change_schema` as it is; the key "guotu" of the file's metadata tells what it is of."""
-    with pq.ParquetWriter(target, stream.schema, compression="zstd") as writer:
-        pending: list[pa.RecordBatch] = []
-        for batch in stream:
-            pending.append(batch)
-            if sum(part.num_rows for part in pending) >= _GROUP_ROWS:
-                writer.write_table(pa.Table.from_batches(pending, stream.schema))
-                pending = []
-        if pending:
-            writer.write_table(pa.Table.from_batches(pending, stream.schema))
-        writer.add_key_value_metadata({"guotu": json.dumps(stream.account(), ensure_ascii=False)})
+    write_parquet(stream, stream.schema, target, lambda: {"guotu": json.dumps(stream.account(), ensure_ascii=False)})
 
 
 _STREAMING: dict[str, Callable[[DiffStream, IO[bytes]], None]] = {"geojson": _write_geojson, "parquet": _write_parquet}
@@ -147,13 +136,3 @@ def _write_layer(reader: pa.RecordBatchReader, path: Path, layer: str) -> None:
         )
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError) as failure:
         raise InvalidInput(detail=f"{path.name}: {failure}") from failure
-
-
-@contextmanager
-def _workshop(output: Path) -> Iterator[Path]:
-    """A hidden folder beside the file to be, removed in the end with everything in it."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

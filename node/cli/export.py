@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guotu.model.errors import InvalidQuestion
 from node.cli.formats import FORMATS, Format, format_of
+from node.cli.workshop import require_place, workshop
 
 if TYPE_CHECKING:
     from node.cli.rows import Rows
@@ -23,14 +20,13 @@ def chosen_format(name: str, output: Path | None) -> Format | None:
     """Return the form to write: the one named, else the one that the file's name asks for; None for a table.
 
     Raises:
-        InvalidQuestion: the file's name asks for none, it has no folder, or the form needs a file and there is none.
+        InvalidQuestion: the name asks for none, no file can be put there, or the form needs one and there is none.
     """
     if name == "table":
         if output is not None:
             raise InvalidQuestion(part="--format", detail="表格只显示在屏幕 a table goes to the screen, not to a file")
         return None
-    if output is not None and not output.parent.is_dir():
-        raise InvalidQuestion(part="--output", detail=f"{output.parent}: 没有此文件夹 there is no such folder")
+    require_place(output, "--output")
     chosen = FORMATS.get(name) or (format_of(output) if output is not None else None)
     if chosen is None and output is not None:
         known = ", ".join(FORMATS)
@@ -59,7 +55,7 @@ def export(rows: Rows, form: Format, output: Path | None) -> None:
         form.write(rows, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    with _workshop(output) as folder:
+    with workshop(output) as folder:
         draft = folder / output.name
         _write(rows, form, draft)
         if form.sidecar:
@@ -76,13 +72,3 @@ def _write(rows: Rows, form: Format, draft: Path) -> None:
         return
     with draft.open("wb") as stream:
         form.write(rows, stream)
-
-
-@contextmanager
-def _workshop(output: Path) -> Iterator[Path]:
-    """A hidden folder beside the file to be, removed in the end with everything that drivers left there."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

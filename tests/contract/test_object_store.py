@@ -73,7 +73,7 @@ class Rivals:
 
     def outputs(self) -> list[list[str]]:
         """Wait for all; return the lines that each printed."""
-        lines = [process.communicate(timeout=60)[0].split() for process in self.processes]
+        lines = [process.communicate(timeout=300)[0].split() for process in self.processes]
         assert [process.returncode for process in self.processes] == [0] * len(self.processes)
         return lines
 

@@ -9,7 +9,6 @@ import pytest
 from tests.support.benchmark_run import run_benchmark
 
 
-@pytest.mark.timeout(600)
 def test_fdw_compares_three_systems_that_agree(tmp_path: Path) -> None:
     result = run_benchmark("fdw", tmp_path, "--rows", "1000", "--rounds", "1", "--crowd", "0.3", "--patience", "5")
 

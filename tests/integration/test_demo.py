@@ -13,7 +13,6 @@ import pytest
 from demo.owners import LAYERS, NODES
 from tests.support.demo_sandbox import Ran, new_sandbox
 
-pytestmark = pytest.mark.timeout(600)
 CHECKS = {
     "datasets", "classes", "provinces", "sum", "border", "named", "division", "within", "largest", "overlay", "partial",
     "marked", "refused", "elsewhere", "again", "replica", "diff", "old", "relief",

@@ -23,8 +23,6 @@ from demo.node_process import guotu_command
 from demo.owners import NODES
 from tests.support.demo_sandbox import DEMO, Ran, Sandbox, new_sandbox
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from benchmarks.bench_mesh import work_folder
 from benchmarks.failover.budgets import verdicts
 from benchmarks.failover.running import VICTIM, mesh_trials, questions
@@ -15,7 +13,6 @@ from benchmarks.owners import owned_parcels
 from benchmarks.publication import national_collection
 
 
-@pytest.mark.timeout(600)
 def test_a_replica_makes_the_answers_whole_that_would_be_partial(tmp_path: Path) -> None:
     collection, members = national_collection("dltb"), (VICTIM, "510000")
     files = owned_parcels(2000, 0, tmp_path)

@@ -1,7 +1,6 @@
 """A mesh in which one node keeps its rows in PostGIS and the other in DuckDB, either way round."""
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from demo.mesh import LocalMesh
 from tests.support.databases import database_of, remove_database
-from tests.support.interrupted import MOMENTS, begin_publish, entries
+from tests.support.interrupted import MOMENTS, begin_publish, entries, wait_for
 from tests.support.layers import squares
 from tests.support.live_table import TABLE, Live
 from tests.support.plots import NODE, Desk, key, layer
@@ -113,7 +112,6 @@ def test_a_table_is_audited_against_a_replica_where_that_is_held(desk: Desk, tmp
 
 
 @OWNER
-@pytest.mark.timeout(600)
 def test_a_publish_that_is_killed_leaves_whole_versions(desk: Desk) -> None:
     """The node is killed with SIGKILL at four moments of a publish."""
     mesh, newest = desk.mesh, 1
@@ -148,9 +146,3 @@ def test_a_follower_that_is_killed_takes_the_version_over(desk: Desk) -> None:
     reaches(mesh, desk.dataset, head["version"])
     assert digest_of(desk, NATION, newest) == digest_of(desk, NODE, newest)
     verify_sound(mesh, NATION, desk.dataset, head["version"], head["digest"])
-
-
-def wait_for(desk: Desk, moment: str, there: set[tuple[str, int]], waiting: subprocess.Popen[str]) -> None:
-    while (seen := entries(desk, moment)) <= there and waiting.poll() is None:
-        pass
-    assert not seen | entries(desk, moment) <= there, f"the publish never came to {moment}"

@@ -58,7 +58,7 @@ def line(relays: Relays) -> Iterator[socket.socket]:
     address = pool.address()
     relays.add("r", address, None, f"{host}:{port}")
     with socket.create_connection((host, int(address.rpartition(":")[2]))) as made, server:
-        made.settimeout(20)
+        made.settimeout(60)
         yield made
 
 
@@ -72,7 +72,7 @@ def test_a_silent_relay_keeps_what_it_has_until_it_speaks(relays: Relays, line: 
     with pytest.raises(TimeoutError):
         line.recv(10)
     relays.pass_on("r", way, True)  # type: ignore[arg-type]
-    line.settimeout(20)
+    line.settimeout(60)
     assert line.recv(10) == b"two"
 
 
@@ -82,5 +82,5 @@ def test_a_relay_delays(relays: Relays, line: socket.socket) -> None:
     line.settimeout(0.3)
     with pytest.raises(TimeoutError):
         line.recv(10)
-    line.settimeout(20)
+    line.settimeout(60)
     assert line.recv(10) == b"late"

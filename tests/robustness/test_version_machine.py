@@ -137,7 +137,6 @@ def run_seeded(machine: type[VersionMachine], number: int, runs: int) -> None:
     run_state_machine_as_test(seed(number)(machine), settings=chosen)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", [*range(_PARTS), *(f"kept-{number}" for number in KEPT)])
 def test_seeded_runs(part: int | str, request: pytest.FixtureRequest) -> None:
     wanted = request.config.getoption("--version-runs")
@@ -146,7 +145,6 @@ def test_seeded_runs(part: int | str, request: pytest.FixtureRequest) -> None:
     run_seeded(VersionMachine, first + part if isinstance(part, int) else int(part.removeprefix("kept-")), runs)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(_STORE_PARTS))
 def test_seeded_runs_with_the_store_that_ships(part: int, request: pytest.FixtureRequest) -> None:
     """A few of all runs: this store takes a third of a second to open. The first of each part has no steps."""

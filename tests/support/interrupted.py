@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def entries(desk: Desk, pattern: str) -> set[tuple[str, int]]:
 
 MOMENTS = ("scratch/publish/*", "objects/objects/*/*/*.parquet", "objects/versions/*/*/*", "objects/heads/*/*")
 """What is new when a publish has come so far: rows inspected, objects stored, version taken, head moved."""
+
+
+def wait_for(desk: Desk, moment: str, there: set[tuple[str, int]], waiting: subprocess.Popen[str]) -> None:
+    """Return as soon as a publish has come to a moment, before which these entries were there."""
+    while (seen := entries(desk, moment)) <= there and waiting.poll() is None:
+        time.sleep(0.001)
+    assert not seen | entries(desk, moment) <= there, f"the publish never came to {moment}"
 
 
 def begin_publish(desk: Desk, path: Path) -> subprocess.Popen[str]:

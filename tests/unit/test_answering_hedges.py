@@ -68,6 +68,19 @@ async def test_a_silent_member_is_in_doubt_before_its_hedges_are_used_up() -> No
     assert punctuality._of(CITY).more >= left, "in doubt it is replaced without that"
 
 
+async def test_a_member_that_is_silent_whenever_it_is_asked_is_replaced_each_time() -> None:
+    """It is asked so seldom that it is in doubt no more, and does nothing that would make two answers of one."""
+    asked, now = mesh({"silent": True}, copy()), [100.0]
+    punctuality = asked.federation._punctuality
+    punctuality._clock = lambda: now[0]
+    for _ in range(64):
+        punctuality.sign(CITY, 0.01)
+    for _ in range(8):
+        now[0] += 60.0
+        heard = await asked.ask(rows_of(Options()))
+        assert heard.outcomes["510100"].reason in ("OWNER_LATE", "OWNER_CIRCUIT_OPEN")
+
+
 async def test_a_member_that_never_gave_a_sign_is_among_what_is_usual_and_one_that_did_so_later_once() -> None:
     for silent, after in ((True, None), (False, asyncio.Event())):
         asked = mesh({"silent": silent, "after": after}, copy(batch_rows=1))

@@ -57,7 +57,7 @@ def test_it_does_not_run_far_ahead_and_stops_when_it_is_closed() -> None:
     time.sleep(0.05)
     assert last <= AHEAD + 1
     items.close()  # type: ignore[attr-defined]
-    assert ended.wait(5)
+    assert ended.wait(60)
 
 
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])

@@ -85,6 +85,14 @@ def test_what_is_no_saved_answer_is_refused(content: bytes, tmp_path: Path) -> N
         read_cut(file)
 
 
+def test_all_faults_of_a_cut_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "cut.json"
+    file.write_text('{"510000/dltb": 3, "510100": 1, "520000/dltb": "x", "500000/dltb": 0}')
+    with pytest.raises(InvalidQuestion) as raised:
+        read_cut(file)
+    assert all(fault in raised.value.chinese for fault in ("'510100'", "'x'", "'0'"))
+
+
 @pytest.mark.parametrize("form", SPATIAL)
 def test_other_software_reads_the_same_rows(form: str, tmp_path: Path) -> None:
     target = exported(form, tmp_path / f"layer{FORMATS[form].suffixes[0]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,12 +97,15 @@ def test_the_client_turns_pages(node: CannedNode, script: Script) -> None:
 @pytest.mark.parametrize(("given", "told"), [
     (["--page-size", "4", "--page", "gone.parquet"], "no such file"),
     (["-o", "nowhere/out.csv"], "no such folder"),
+    (["-o", "/dev/null", "--format", "csv"], "no regular file"),
+    (["-o", "pipe.csv"], "no regular file"),
     (["--cut", "gone.parquet"], "cannot be read"),
 ])  # fmt: skip
 def test_what_is_not_there_is_told_before_anybody_is_asked(
     node: CannedNode, script: Script, given: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.csv")
     result = run(node, "query", "landcover", *given, "--json")
     assert (result.exit_code, document(result)["error"]["reason"]) == (2, "INVALID_QUESTION")
     assert told in result.stdout
