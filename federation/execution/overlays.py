@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from federation.execution.answering import Answering
 from federation.execution.groups import merge_groups
 from federation.execution.local import overlay_frames
 from federation.execution.owned import KeyRows
-from federation.execution.statistics import parts_of
+from federation.execution.statistics import merging, parts_of
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import Collection
@@ -66,15 +67,17 @@ class OverlayWork:
         parts = await parts_of(answering, self.member_schema)
         if answering.doomed or (answering.involved and not parts):
             return
-        keys = (ZONE, *self.overlay.group_by)
-        merged = merge_groups(parts, keys, MERGED, self.member_schema)
-        answer = _ordered(merged, self.overlay.zones)
+        answer = await merging(parts, partial(self._merged, parts))
         if self.overlay.shares:
             every = not self.overlay.group_by
             answer = await asyncio.to_thread(with_shares, answer, self.overlay.zones, every, self.schema)
         for batch in in_batches(answer):
             answering.tally.digest(batch.rows)
             yield batch
+
+    def _merged(self, parts: list[pa.Table]) -> pa.Table:
+        keys = (ZONE, *self.overlay.group_by)
+        return _ordered(merge_groups(parts, keys, MERGED, self.member_schema), self.overlay.zones)
 
 
 def in_batches(groups: pa.Table) -> Iterator[Batch]:
