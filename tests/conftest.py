@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -14,6 +15,9 @@ from tests.support.databases import stop_cluster
 # How long an example takes says more about what else the machine does than about what is tested.
 settings.register_profile("guotu", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("guotu")
+# Tracebacks with the values of all variables, which structlog makes unless told otherwise, take a second each.
+_CONSOLE = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _CONSOLE])
 
 
 class _ByPlace(LoadFileScheduling):
