@@ -63,7 +63,10 @@ class Client(Inquiries):
     def frames(self, question: Question, timeout: float | None = None) -> Iterator[Frame]:
         """Yield the frames of an answer as they come; closing the iterator cancels the question."""
         if isinstance(question, Overlay):
-            return in_runs(question, lambda run: self._calls.ask(run, timeout))
+            collection, scope = question.collection, question.options.scope
+            return in_runs(
+                question, lambda run: self._calls.ask(run, timeout), lambda: self._calls.datasets(collection, scope)[0]
+            )
         return self._calls.ask(question, timeout)
 
     def query(
@@ -191,7 +194,7 @@ class Client(Inquiries):
         Args:
             collection: id of a collection of polygons.
             zones: shapely polygons or multipolygons, EPSG:4490 lon/lat; they may overlap. More than 100,000 or 32 MiB
-                are asked in several requests, each with the deadline, at one cut; one zone has at most 32 MiB.
+                are asked in several requests, each with the deadline, at one cut; one that is larger, by datasets.
             names: of the zones, unique; "1", "2" and so on if none are given.
             group_by: fields, or the levels "province", "prefecture", "county".
 
@@ -200,8 +203,8 @@ class Client(Inquiries):
         area). Rows come in the order of the zones, then by group.
 
         Raises:
-            InvalidQuestion: names or zones have faults, or zones are too large by themselves; all are told.
-            TooLarge: there are too many (5 million).
+            InvalidQuestion: names or zones have faults; all are told.
+            TooLarge: there are too many (5 million), or one dataset has to know too much of one.
         """
         question = Overlay(
             collection=collection,

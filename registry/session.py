@@ -61,6 +61,7 @@ class Registration:
         self._claim = Claim(etcd, record, ttl)
         self._advertiser = Advertiser(etcd, record.node)
         self._replicas = ReplicaAdvertiser(etcd, record.node)
+        self._rewriting = asyncio.Lock()
         self._phase = (Phase.STARTING, time.time_ns() // 1_000_000, "")
         self._task: asyncio.Task[None] | None = None
 
@@ -147,8 +148,9 @@ class Registration:
 
     async def _write_due(self) -> None:
         """Write all records that wait, as long as the claim is held."""
-        if self._claim.due:
-            await self._claim.rewrite()
+        async with self._rewriting:  # of two at a time one would find the key changed, and take its claim for lost
+            if self._claim.due:
+                await self._claim.rewrite()
         await self._advertiser.write_due(self._claim)
         await self._replicas.write_due(self._claim)
 

@@ -89,7 +89,7 @@ class _Search:
         while True:
             found = await self._within(distances, reach)
             if found.num_rows >= self._count or reach >= farthest:
-                return self._finished(found)
+                return await asyncio.to_thread(self._finished, found)
             wanted = math.sqrt(self._count / found.num_rows) * _SPARE if found.num_rows else _GROWTH
             reach = min(reach * min(max(wanted, _SPARE), _GROWTH), farthest)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +15,15 @@ from federation.execution.answering import Answering
 from federation.execution.groups import merge_groups
 from federation.execution.local import overlay_frames
 from federation.execution.owned import KeyRows
-from federation.execution.statistics import parts_of
+from federation.execution.statistics import merging, parts_of
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import Collection
-from guotu.model.overlay import AREA, COUNT, SHARE, area_units, areas_of, overlay_schema, scanned_fields
+from guotu.model.overlay import AREA, COUNT, overlay_schema, scanned_fields
 from guotu.model.plan import PlanStep
 from guotu.model.ports import FeatureStore, PeerClient, Scan
 from guotu.model.question import Aggregate, AggregateFunction, Options, Overlay
+from guotu.model.shares import with_shares
 from guotu.model.zones import ZONE, Zones
 
 MERGED = (Aggregate(AggregateFunction.COUNT, "", COUNT), Aggregate(AggregateFunction.SUM, AREA, AREA))
@@ -65,14 +67,17 @@ class OverlayWork:
         parts = await parts_of(answering, self.member_schema)
         if answering.doomed or (answering.involved and not parts):
             return
-        keys = (ZONE, *self.overlay.group_by)
-        merged = merge_groups(parts, keys, MERGED, self.member_schema)
-        answer = _ordered(merged, self.overlay.zones)
+        answer = await merging(parts, partial(self._merged, parts))
         if self.overlay.shares:
-            answer = await asyncio.to_thread(_with_shares, answer, self.overlay, self.schema)
+            every = not self.overlay.group_by
+            answer = await asyncio.to_thread(with_shares, answer, self.overlay.zones, every, self.schema)
         for batch in in_batches(answer):
             answering.tally.digest(batch.rows)
             yield batch
+
+    def _merged(self, parts: list[pa.Table]) -> pa.Table:
+        keys = (ZONE, *self.overlay.group_by)
+        return _ordered(merge_groups(parts, keys, MERGED, self.member_schema), self.overlay.zones)
 
 
 def in_batches(groups: pa.Table) -> Iterator[Batch]:
@@ -90,22 +95,3 @@ def _ordered(groups: pa.Table, zones: Zones) -> pa.Table:
     """Bring groups that are sorted into the order of the zones; those of a zone stay as they are."""
     places = pc.index_in(groups[ZONE], zones.names)
     return groups.take(pa.array(np.argsort(places.to_numpy(), kind="stable")))
-
-
-def _with_shares(groups: pa.Table, overlay: Overlay, schema: pa.Schema) -> pa.Table:
-    """Add the share of each zone's own area; without group columns, a row for each zone that nothing meets, too."""
-    zones = overlay.zones
-    units = np.zeros(len(zones), np.int64)
-    np.add.at(units, zones.owners, area_units(zones.shapes))
-    if not overlay.group_by:
-        groups = _every_zone(groups, zones)
-    own = areas_of(units).take(pc.index_in(groups[ZONE], zones.names).combine_chunks())
-    share = pc.divide(groups[AREA].cast(pa.float64()), own.cast(pa.float64()))
-    return groups.append_column(SHARE, share).cast(schema)
-
-
-def _every_zone(groups: pa.Table, zones: Zones) -> pa.Table:
-    places = pc.index_in(zones.names, groups[ZONE])
-    counts = pc.fill_null(groups[COUNT].take(places), 0)
-    areas = pc.if_else(pc.is_valid(places), groups[AREA].take(places), areas_of(np.zeros(len(zones), np.int64)))
-    return pa.Table.from_arrays([zones.names, counts, areas], groups.schema.names)

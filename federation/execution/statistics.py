@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
 
@@ -19,6 +21,9 @@ from guotu.model.plan import PlanStep
 from guotu.model.ports import FeatureStore, Grouping, PeerClient
 from guotu.model.question import MAX_GROUPS, Aggregate, Options, Stats
 
+_MANY = 16_384
+"""Groups from which on to go to a thread costs little beside merging them."""
+
 
 async def parts_of(answering: Answering, schema: pa.Schema) -> list[pa.Table]:
     """Return the groups of each member that answered to its end; of fewer, where the answer is doomed."""
@@ -32,6 +37,12 @@ async def parts_of(answering: Answering, schema: pa.Schema) -> list[pa.Table]:
         else:
             parts.append(pa.Table.from_batches(batches, schema))
     return parts
+
+
+async def merging(parts: Sequence[pa.Table], merge: Callable[[], pa.Table]) -> pa.Table:
+    """Return what members' groups are together; many are merged in a thread, so that other questions go on."""
+    many = sum(part.num_rows for part in parts) >= _MANY
+    return await asyncio.to_thread(merge) if many else merge()
 
 
 class Statistics:
@@ -75,10 +86,13 @@ class Statistics:
         parts = await parts_of(answering, self.member_schema)
         if answering.doomed or (answering.involved and not parts):
             return
-        answer = top(finish(self._merged(parts), self._stats.aggregates, self.schema), self._stats).combine_chunks()
+        answer = await merging(parts, partial(self._answer, parts))
         for rows in answer.to_batches(max_chunksize=16_384):
             answering.tally.digest(rows)
             yield Batch("", rows)
+
+    def _answer(self, parts: list[pa.Table]) -> pa.Table:
+        return top(finish(self._merged(parts), self._stats.aggregates, self.schema), self._stats).combine_chunks()
 
     def _merged(self, parts: list[pa.Table]) -> pa.Table:
         bins = self._stats.bins

@@ -19,8 +19,8 @@ MAX_ZONES = 100_000
 """Most zones of one request."""
 MAX_ZONE_BYTES = 32 << 20
 """Most bytes of the zones of one request."""
-MAX_BYTES_OF_A_ZONE = MAX_ZONE_BYTES - (16 << 10)
-"""Most bytes of one zone's shape, as WKB: what fits in a request, with its name. Two million points."""
+MAX_BYTES_OF_A_SHAPE = MAX_ZONE_BYTES - (16 << 10)
+"""Most bytes of one shape, as WKB, in a request: it has room for a name beside it. Two million points."""
 MAX_ZONES_IN_ALL = 5_000_000
 """Most zones of one overlay, which is asked in as many requests as it takes."""
 MAX_ZONE_BYTES_IN_ALL = 1 << 30
@@ -33,11 +33,6 @@ _ROW_BYTES = 64
 _SHAPE = "geometry"
 _SCHEMA = pa.schema([pa.field(ZONE, pa.string(), nullable=False), pa.field(_SHAPE, pa.binary(), nullable=False)])
 _MAX_NAME = 256
-_TOO_LARGE = (
-    "点数过多，一个分区至多 32 MiB，约两百万点；请简化，或拆成几个分区 "
-    "too many points: one zone has at most 32 MiB, about two million points; "
-    "simplify it, or split it into several zones"
-)
 _SHOWN = 20
 _AREAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 _UNREADABLE = (pa.ArrowException, OSError, EOFError, ValueError, TypeError, KeyError)
@@ -84,6 +79,12 @@ class Zones:
     def whole(self) -> bool:
         """Tell whether each zone is one shape."""
         return len(self.shapes) == len(self.names)
+
+    @property
+    def oversized(self) -> bool:
+        """Tell whether a shape alone is too large for a request."""
+        large = self.shapes[_size_bound(self.shapes) > MAX_BYTES_OF_A_SHAPE]
+        return any(len(wkb) > MAX_BYTES_OF_A_SHAPE for wkb in shapely.to_wkb(large).tolist())
 
     @cached_property
     def pieces(self) -> Zones:
@@ -214,7 +215,6 @@ def _shape_faults(names: Sequence[str], shapes: Objects) -> list[str]:
     faults += _each(
         names, outside, "坐标须为经纬度（EPSG:4490，经度在前） coordinates must be degrees, longitude first"
     )
-    faults += _each(names, areal & _too_large(shapes), _TOO_LARGE)
     sound = np.flatnonzero(areal & ~outside)
     broken = sound[~shapely.is_valid(shapes[sound])]
     for place, reason in zip(broken.tolist(), shapely.is_valid_reason(shapes[broken]), strict=True):
@@ -252,14 +252,6 @@ def _which(names: Sequence[str], place: int) -> str:
 
 def _flat(shapes: Objects) -> Objects:
     return np.asarray(shapely.force_2d(shapes), dtype=object)
-
-
-def _too_large(shapes: Objects) -> NDArray[np.bool_]:
-    """Tell which shapes are too large for any request."""
-    large: NDArray[np.bool_] = _size_bound(shapes) > MAX_BYTES_OF_A_ZONE
-    for place in np.flatnonzero(large).tolist():
-        large[place] = len(shapely.to_wkb(shapes[place], output_dimension=2)) > MAX_BYTES_OF_A_ZONE
-    return large
 
 
 def _size_bound(shapes: Objects) -> NDArray[np.float64]:

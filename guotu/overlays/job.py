@@ -19,23 +19,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Outcome, Segment, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Segment, Trailer
 from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.division import split_dataset
 from guotu.model.errors import (
     DeadlineExceeded,
     Incomplete,
-    IncompleteAnswer,
     Internal,
-    InvalidQuestion,
-    NobodyAnswered,
 )
 from guotu.model.ownership import left_to
 from guotu.model.plan import Plan
-from guotu.model.question import CompletenessMode, Cut, LayerOverlay
+from guotu.model.question import Cut, LayerOverlay
 from guotu.model.question_document import question_document
 from guotu.overlays.folder import JobFolder, Pinned
 from guotu.overlays.gathering import Gathering
+from guotu.overlays.members import check_complete, outcome_of, pinned_versions, timed_out, unasked
 
 AT_ONCE = 4
 """Members that are asked at once: each works with all of its processors."""
@@ -86,15 +84,7 @@ class OverlayJob:
     def _begin(self, heads: Cut) -> Pinned:
         """Pin the versions: those of the features as they are known, those of the zones as the node asked chooses."""
         options = self._question.options
-        names = [options.dataset] if options.dataset else sorted(options.cut if options.closed else heads)
-        datasets = {
-            name: options.cut.get(name, heads.get(name, 0))
-            for name in names
-            if split_dataset(name)[1] == self._question.collection
-        }
-        if not datasets or not all(datasets.values()):
-            detail = f"没有数据集 nobody has a dataset of it: {', '.join(names) or self._question.collection}"
-            raise InvalidQuestion(part="--with", detail=detail)
+        datasets = pinned_versions(self._question.collection, options, heads)
         first = replace(self._question, options=replace(options, dataset=next(iter(datasets))))
         with closing(self._ask(first)) as frames:  # type: ignore[type-var]
             header = next((frame for frame in frames if isinstance(frame, Header)), None)
@@ -161,8 +151,8 @@ class OverlayJob:
             except Incomplete:
                 pass  # the trailer tells
             except DeadlineExceeded as failure:
-                trailer = Trailer(Completeness(options.completeness, (_timed_out(dataset, failure),)), 0, 0, b"")
-            member = _of(dataset, trailer)
+                trailer = Trailer(Completeness(options.completeness, (timed_out(dataset, failure),)), 0, 0, b"")
+            member = outcome_of(dataset, trailer)
             if member.outcome.whole:
                 with self._keeping:
                     if stopped.is_set():
@@ -197,7 +187,7 @@ class OverlayJob:
         with closing(Gathering(pinned.schema, self._folder.path, self._folder.place)) as groups:
             for dataset in sorted(pinned.datasets):
                 part = self._folder.part(dataset)
-                members.append(self._lost.get(dataset, _unasked(dataset)) if part is None else part.member)
+                members.append(self._lost.get(dataset, unasked(dataset)) if part is None else part.member)
                 notices += () if part is None else part.notices
                 for rows in () if part is None else part.batches():
                     groups.add(pa.Table.from_batches([rows]))
@@ -210,7 +200,7 @@ class OverlayJob:
         completeness = Completeness(options.completeness, tuple(members))
         elapsed_ms = sum(member.elapsed_ms for member in members)
         yield Trailer(completeness, digest.rows, size, result_digest(segments), segments, elapsed_ms)
-        _check(completeness)
+        check_complete(completeness)
 
 
 def _completed(
@@ -226,32 +216,5 @@ def _completed(
         yield from done
 
 
-def _check(completeness: Completeness) -> None:
-    if completeness.complete:
-        return
-    kind = IncompleteAnswer if completeness.mode is CompletenessMode.REQUIRE_ALL else NobodyAnswered
-    if kind is NobodyAnswered and any(
-        member.outcome in (Outcome.ANSWERED, Outcome.REPLICA) for member in completeness.members
-    ):
-        return
-    failure = kind(missing=completeness.missing_sentence())
-    failure.completeness = completeness
-    raise failure
-
-
 def _pairs(rows: pa.RecordBatch) -> int:
     return int(pc.sum(rows.column(rows.num_columns - 2)).as_py() or 0)
-
-
-def _of(dataset: str, trailer: Trailer | None) -> MemberOutcome:
-    members = () if trailer is None else trailer.completeness.members
-    return next((member for member in members if member.dataset == dataset), _unasked(dataset))
-
-
-def _unasked(dataset: str) -> MemberOutcome:
-    return MemberOutcome(dataset.split("/")[0], dataset, Outcome.FAILED, "NOT_ANSWERED")
-
-
-def _timed_out(dataset: str, failure: DeadlineExceeded) -> MemberOutcome:
-    owner = dataset.split("/")[0]
-    return MemberOutcome(owner, dataset, Outcome.TIMED_OUT, failure.reason, failure.english)

@@ -6,31 +6,35 @@ from; so memory at the nodes does not grow with the number of zones. The answers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Outcome, Trailer
 from guotu.model.digest import result_digest
 from guotu.model.errors import GuotuError
 from guotu.model.question import Overlay
+from guotu.model.records import DatasetRecord
+from guotu.overlays.large import Ask, LargeZone
 
-Ask = Callable[[Overlay], Iterator[Frame]]
+Known = Callable[[], Iterable[DatasetRecord]]
 
 
-def in_runs(question: Overlay, ask: Ask) -> Iterator[Frame]:
-    """Yield the frames of one answer to an overlay, however many zones it has.
+def in_runs(question: Overlay, ask: Ask, datasets: Known) -> Iterator[Frame]:
+    """Yield the frames of one answer to an overlay, however many zones it has, and however large they are.
 
-    The header is that of the first run; the trailer tells of all, its digest is over their segments in order.
+    The header is that of the first run; the trailer tells of all, its digest is over their segments in order. A zone
+    that is too large for a request is asked about dataset by dataset; `datasets` returns those in the question's scope.
 
     Raises:
-        TooLarge: one zone alone is too large for a request.
+        TooLarge: what one dataset has to know of a zone is too large for a request.
         what `ask` raises, after a trailer that tells of the runs up to then, if there was any.
     """
     runs = list(question.zones.runs())
     trailers: list[Trailer] = []
     try:
         for number, run in enumerate(runs):
-            for frame in ask(replace(question, zones=run)):
+            asked = replace(question, zones=run)
+            for frame in LargeZone(asked, datasets(), ask).frames() if run.oversized else ask(asked):
                 if isinstance(frame, Trailer):
                     trailers.append(frame)
                 elif not isinstance(frame, Header):

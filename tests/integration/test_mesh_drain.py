@@ -95,7 +95,7 @@ def test_a_node_is_maintained_without_one_failed_question(desk: Desk) -> None:
         asking.comes_to("REPLICA", "OWNER_UNREACHABLE")
         mesh.start_node(NODE)
         eventually(lambda: state(desk) is True)
-        assert asking.newest()[0] == "REPLICA"
+        asking.comes_to("REPLICA", "OWNER_DRAINING")
         assert operate(mesh, NODE, "node", "resume") == {"changed": True}
         assert operate(mesh, NODE, "node", "resume") == {"changed": False}
         asking.comes_to("ANSWERED", "")

@@ -29,7 +29,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMesh]:
         define(made, folder)
         for node, rows in ROWS.items():
             publish(made, node, rows, folder)
-        below = {NATION: 5, PROVINCE: 5, SURVEY: 5, CITY: 3}
+        below = {NATION: 5, PROVINCE: 5, SURVEY: 4, CITY: 3}
         for node, count in below.items():
             eventually(lambda node=node, count=count: len(ask(made, node, "datasets")["datasets"]) == count)  # type: ignore[misc]
         yield made

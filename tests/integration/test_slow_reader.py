@@ -26,10 +26,11 @@ from tests.support.eventually import comes_to
 from tests.support.federation_parts import FixedDirectory, dataset, view
 from tests.support.served import served
 
-BATCHES = 120
+BATCHES = 240
 """Of about 1 MiB each."""
-AHEAD = 40
-"""How many may lie on the way: in HTTP/2's windows, in two queues of four, in the hands of each part."""
+AHEAD = 80
+"""How many may lie on the way: in HTTP/2's windows, which grow where a line is found to be fast, in buffers of sockets,
+in two queues of four, in the hands of each part."""
 FIELDS = ("BSM", "DLMC")
 ANY = Options()
 OWNED = dataset("510100", rows=BATCHES * 1024)

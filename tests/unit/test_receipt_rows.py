@@ -252,10 +252,16 @@ def test_rows_in_another_crs_are_proven_in_it(tmp_path: Path, notary: Notary) ->
         assert found(saved(form, tmp_path, signed(finite_frames(), notary, question))) is False
 
 
-def test_rows_longer_than_a_block_are_read_back(tmp_path: Path, notary: Notary) -> None:
-    line = shapely.LineString(np.random.default_rng(1).random((300_000, 2)))
-    rows = pa.record_batch([pa.array(["a\nb"]), pa.array([shapely.to_wkb(line)], pa.binary())], ["t", "geometry"])
-    assert found(saved("csv", tmp_path, signed(answer_frames([rows], rows.schema), notary))) is True
+@pytest.mark.parametrize("form", ["csv", "geojsonseq"])
+def test_rows_are_read_back_wherever_chunks_end(
+    form: str, tmp_path: Path, notary: Notary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = pa.array(["a\nb", None, "", '"\n"\n', "c", "\n\n\n"] * 3)
+    rows = pa.record_batch([texts], ["t"])
+    for size in (1, 5, 17):
+        for module in ("csv", "json_rows"):
+            monkeypatch.setattr(f"node.cli.formats.{module}._CHUNK_BYTES", size)
+        assert found(saved(form, tmp_path, signed(answer_frames([rows], rows.schema), notary))) is True
 
 
 def test_no_rows_are_proven(tmp_path: Path, notary: Notary) -> None:

@@ -155,7 +155,7 @@ class Asked:
 
 def test_runs_are_one_answer_at_one_cut(few: None) -> None:
     asked = Asked()
-    answer = Answer(in_runs(Overlay("landcover", SQUARES), asked))
+    answer = Answer(in_runs(Overlay("landcover", SQUARES), asked, list))
     assert answer.table()["zone"].to_pylist() == list("abcde")
     assert [dict(question.options.cut) for question in asked.questions] == [{}, *[{"510100/landcover": 3}] * 2]
     assert answer.trailer.rows == 5
@@ -165,7 +165,7 @@ def test_runs_are_one_answer_at_one_cut(few: None) -> None:
 
 
 def test_a_run_that_fails_ends_the_answer_after_what_is_told_of_the_others(few: None) -> None:
-    answer = Answer(in_runs(Overlay("landcover", SQUARES), Asked(fails_at=3)))
+    answer = Answer(in_runs(Overlay("landcover", SQUARES), Asked(fails_at=3), list))
     with pytest.raises(NodeUnavailable):
         answer.table()
     assert answer.trailer.rows == 4

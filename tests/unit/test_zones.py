@@ -99,21 +99,10 @@ def test_a_stream_with_nulls_or_other_columns_is_refused() -> None:
             decoded(sink.getvalue().to_pybytes())
 
 
-def test_a_zone_that_fits_no_request_is_a_fault_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES_OF_A_ZONE", 500)
-    with pytest.raises(InvalidQuestion) as refused:
-        zones_of(["square", "round", "bow"], np.array([SQUARE, shapely.Point(104, 30).buffer(1), BOW]))
-    told = refused.value.english
-    assert "no. 2 'round': 点数过多" in told
-    assert "split it into several zones" in told
-    assert "no. 3 'bow'" in told
-    assert "square" not in told
-
-
-def test_the_largest_zone_has_room_for_the_longest_name() -> None:
+def test_the_largest_shape_has_room_for_the_longest_name() -> None:
     name = "国" * 256
     rest = len(zones_of([name], np.array([SQUARE])).encoded()) - len(shapely.to_wkb(SQUARE))
-    assert rest + module.MAX_BYTES_OF_A_ZONE <= module.MAX_ZONE_BYTES
+    assert rest + module.MAX_BYTES_OF_A_SHAPE <= module.MAX_ZONE_BYTES
 
 
 def test_they_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

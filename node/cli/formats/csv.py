@@ -5,6 +5,7 @@ A missing value is empty, an empty text is a pair of quotes.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -19,13 +20,12 @@ from node.cli.rows import Rows
 
 # Decimals of a coordinate at most: with the default of 16, coordinates below 1 would lose their last digits.
 _DECIMALS = 20
-_BLOCK_BYTES = 8 << 20
+_CHUNK_BYTES = 8 << 20
 
 
 def write(rows: Rows, target: IO[bytes]) -> None:
     """Write all rows to a binary stream."""
-    header = _quoted(pa.array(rows.schema.names, pa.string())).to_pylist()
-    target.write((",".join(header) + "\n").encode())
+    target.write(_header(rows.schema))
     for batch in rows:
         if batch.num_rows:
             lines = pc.binary_join_element_wise(*map(_cells, batch.columns), ",")
@@ -37,25 +37,38 @@ def read(path: Path, schema: pa.Schema, layer: str) -> Iterator[pa.RecordBatch]:
 
     Raises: as `node.cli.formats.Format.read`.
     """
-    with path.open("rb") as file:
-        longest = max(map(len, file), default=0)
     types = [pa.string() if pa.types.is_binary(field.type) else field.type for field in schema]
-    reader = pa.csv.open_csv(
-        path,
-        # A row has to end within the block after the one that it begins in.
-        pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES + 2 * longest),
-        pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-        pa.csv.ConvertOptions(
-            column_types=dict(zip(schema.names, types, strict=True)),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
+    parsing = pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+    conversion = pa.csv.ConvertOptions(
+        column_types=dict(zip(schema.names, types, strict=True)),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
     )
-    if reader.schema.names != schema.names:
-        raise ValueError(f"列不符 other columns: {', '.join(reader.schema.names)}")
-    for batch in reader:
-        yield pa.record_batch(list(map(_values, batch.columns, schema.types)), schema=schema)
+    with path.open("rb") as file:
+        header = _header(schema)
+        if file.read(len(header)) != header:
+            raise ValueError(f"首行不符 the first line is not {header.decode().strip()}")
+        for chunk in _chunks(file):
+            reading = pa.csv.ReadOptions(use_threads=False, block_size=len(chunk) + 1, column_names=schema.names)
+            table = pa.csv.read_csv(io.BytesIO(chunk), reading, parsing, conversion)
+            for batch in table.to_batches():
+                yield pa.record_batch(list(map(_values, batch.columns, schema.types)), schema=schema)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield whole rows, some megabytes at a time: a row has ended where quotation marks are even in number."""
+    while lines := file.readlines(_CHUNK_BYTES):
+        odd = sum(line.count(b'"') for line in lines) % 2
+        while odd and (line := file.readline()):
+            lines.append(line)
+            odd ^= line.count(b'"') % 2
+        yield b"".join(lines)
+
+
+def _header(schema: pa.Schema) -> bytes:
+    names = _quoted(pa.array(schema.names, pa.string())).to_pylist()
+    return (",".join(names) + "\n").encode()
 
 
 def _values(column: pa.Array, kind: pa.DataType) -> pa.Array:

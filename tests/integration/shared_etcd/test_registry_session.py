@@ -221,6 +221,18 @@ async def test_a_changed_record_takes_the_place_of_the_one_before(client: Etcd) 
     assert await registered_as(client) is None
 
 
+async def test_changes_at_the_same_time_do_not_cost_the_claim(client: Etcd) -> None:
+    """As when a node is told to hand over and to resume at once."""
+    async with registered(client) as registration:
+        record = node_record("510000", "one", 1)
+        told = [replace(record, draining=True), record]
+        assert await asyncio.gather(*map(registration.change, told)) == [Advertised.STORED, Advertised.STORED]
+        pair = await client.get(node_key("510000"))
+        assert pair is not None
+        assert node_from_bytes(pair.value) == record
+        assert registration.state.phase is Phase.REGISTERED
+
+
 async def test_a_record_that_changes_while_etcd_is_away_is_written_later(client: Etcd, etcd: EtcdServer) -> None:
     async with registered(client) as registration:
         etcd.kill()

@@ -94,6 +94,24 @@ def test_many_zones_are_asked_in_runs_and_divisions_are_zones(
     assert all(f"{dataset}@{version}" in ran.err for dataset, version in boundary.cut.items())
 
 
+def test_a_zone_too_large_for_a_request_is_asked_dataset_by_dataset(
+    mesh: LocalMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detailed = [shapely.segmentize(ZONES[1], 0.001)]
+    with mesh.client("100000") as client:
+        whole = client.overlay("landcover", detailed, names=["中部"], group_by=["igbp"])
+        table = whole.table()
+        monkeypatch.setattr("guotu.model.zones.MAX_BYTES_OF_A_SHAPE", 1000)
+        large = client.overlay("landcover", detailed, names=["中部"], group_by=["igbp"])
+        assert large.table().equals(table)
+    assert table.num_rows > 3
+    assert (large.digest, large.cut) == (whole.digest, whole.cut)
+    assert large.plan.merge == "add up groups, by dataset"
+    assert {member.dataset: member.outcome for member in large.completeness.members} == {
+        member.dataset: member.outcome for member in whole.completeness.members
+    }
+
+
 def _over_all(rows: Rows) -> dict[object, tuple[int, Decimal]]:
     sums: dict[object, tuple[int, Decimal]] = {}
     for (zone, _), (count, area) in rows.items():
