@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
-from threading import Event
+from functools import partial
+from threading import Event, Lock
 from typing import Any
 
 import pyarrow as pa
@@ -71,7 +72,7 @@ class OverlayJob:
         self._ask = ask
         self._folder = folder
         self._lost: dict[str, MemberOutcome] = {}
-        self._stopped = Event()
+        self._keeping = Lock()
         self._pinned = folder.pinned(self._document()) or self._begin(heads)
 
     def _document(self) -> dict[str, Any]:
@@ -114,19 +115,24 @@ class OverlayJob:
         pairs, resumed = sum(_pairs(rows) for part in finished for rows in part.batches()), len(finished)
         done, total = resumed, len(parts)
         yield JobProgress(done, total, None, resumed, pairs)
-        self._stopped.clear()
+        stopped = Event()
         pool = ThreadPoolExecutor(AT_ONCE, "overlay")
         try:
-            for future in _completed(pool, self._member, open_members):
+            for future in _completed(pool, partial(self._member, stopped), open_members):
                 member, found = future.result()
                 done, pairs = done + 1, pairs + found
                 yield JobProgress(done, total, member, resumed, pairs)
         finally:
-            self._stopped.set()  # what is under way ends with its next frame
+            with self._keeping:  # what is being kept is kept whole, nothing else is kept any more
+                stopped.set()  # what is under way ends with its next frame
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _member(self, dataset: str) -> tuple[MemberOutcome, int]:
-        """Ask one member and keep its part if it is whole; returns its outcome, and the pairs that it found."""
+    def _member(self, stopped: Event, dataset: str) -> tuple[MemberOutcome, int]:
+        """Ask one member and keep its part if it is whole; returns its outcome, and the pairs that it found.
+
+        Raises:
+            CancelledError: the work was stopped.
+        """
         options = self._question.options
         with self._folder.draft(dataset, self._pinned.schema) as draft:
             pairs, trailer = 0, None
@@ -134,7 +140,7 @@ class OverlayJob:
             try:
                 with closing(self._ask(self._asked(dataset))) as frames:  # type: ignore[type-var]
                     for frame in frames:
-                        if self._stopped.is_set():
+                        if stopped.is_set():
                             raise CancelledError
                         if isinstance(frame, Batch):
                             draft.write(frame.rows)
@@ -148,7 +154,10 @@ class OverlayJob:
                 trailer = Trailer(Completeness(options.completeness, (timed_out(dataset, failure),)), 0, 0, b"")
             member = outcome_of(dataset, trailer)
             if member.outcome.whole:
-                draft.keep(member, notices)
+                with self._keeping:
+                    if stopped.is_set():
+                        raise CancelledError
+                    draft.keep(member, notices)
                 return member, pairs
         self._lost[dataset] = member
         return member, 0
