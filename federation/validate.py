@@ -14,7 +14,7 @@ from guotu.model.bins import HIGH, LOW, edges_of, require_ordered
 from guotu.model.collection import GEOMETRY, Collection, GeometryType
 from guotu.model.crs import MESH_CRS, authority_code, resolve_crs
 from guotu.model.division import split_dataset
-from guotu.model.errors import InvalidCrs, InvalidQuestion, TooLarge, UnknownField
+from guotu.model.errors import InvalidCrs, InvalidQuestion, TooLarge
 from guotu.model.grouping import BIN, grouping_schema, require_field
 from guotu.model.overlay import overlay_schema
 from guotu.model.question import (
@@ -66,9 +66,10 @@ def check_query(query: Query, collection: Collection) -> None:
         raise InvalidQuestion(part="limit", detail=f"须为 1 至 to {MAX_LIMIT}, 或不限 or none; not {query.limit}")
     if len(set(query.fields)) != len(query.fields):
         raise InvalidQuestion(part="fields", detail="字段重复 a field is named twice")
-    columns_of(collection, query.fields)
-    for key in query.sort:
-        _check_sort_field(key.field, collection)
+    sorted_by = tuple(key.field for key in query.sort)
+    if GEOMETRY in sorted_by:
+        raise InvalidQuestion(part="sort", detail="几何不能排序 a geometry has no order")
+    columns_of(collection, (*query.fields, *sorted_by))
     if query.nearest is not None:
         _check_nearest(query.nearest, query, collection)
     check_crs(query.crs)
@@ -83,12 +84,12 @@ def _check_page(page: Page, query: Query, collection: Collection) -> None:
     if page.owners:
         _bounded("page token between nodes", len(page.token), 0)
     elif page.after is not None or not 1 <= page.size <= MAX_PAGE_ROWS:
-        raise InvalidQuestion(part="page", detail=f"1 to {MAX_PAGE_ROWS} rows, not {page.size}")
+        raise InvalidQuestion(part="page", detail=f"须为 1 至 to {MAX_PAGE_ROWS} 行 rows, not {page.size}")
     elif query.limit:
         detail = "分页时不能限定行数 a page has a size, and no limit beside it"
         raise InvalidQuestion(part="page", detail=detail)
     if page.after is not None and len(page.after.values) != len(page_order(query, collection)):
-        raise InvalidQuestion(part="page", detail="a position has one value for each sort key")
+        raise InvalidQuestion(part="page", detail="位置须与排序键一一对应 a position has one value for each sort key")
 
 
 def _check_nearest(nearest: Nearest, query: Query, collection: Collection) -> None:
@@ -98,10 +99,12 @@ def _check_nearest(nearest: Nearest, query: Query, collection: Collection) -> No
     if query.sort:
         raise InvalidQuestion(part="sort", detail="最近要素按距离排序 the nearest features come by their distance")
     if not 1 <= query.limit <= MAX_NEAREST:
-        raise InvalidQuestion(part="limit", detail=f"1 to {MAX_NEAREST} nearest features, not {query.limit}")
+        raise InvalidQuestion(
+            part="limit", detail=f"须为 1 至 to {MAX_NEAREST} 个最近要素 nearest features, not {query.limit}"
+        )
     if not 0 <= nearest.within_m <= MAX_DISTANCE_M:
         raise InvalidQuestion(
-            part="nearest", detail=f"within 0 to {MAX_DISTANCE_M:,.0f} metres, not {nearest.within_m}"
+            part="nearest", detail=f"须为 0 至 to {MAX_DISTANCE_M:,.0f} 米 metres, not {nearest.within_m}"
         )
     if len(nearest.wkb) > MAX_FILTER_BYTES:
         raise TooLarge(what="nearest", size=len(nearest.wkb), limit=MAX_FILTER_BYTES)
@@ -111,14 +114,6 @@ def _check_nearest(nearest: Nearest, query: Query, collection: Collection) -> No
             surroundings(nearest.wkb, nearest.within_m)
     except (GEOSException, ValueError) as failure:
         raise InvalidQuestion(part="nearest", detail=str(failure)) from failure
-
-
-def _check_sort_field(name: str, collection: Collection) -> None:
-    if name == GEOMETRY:
-        raise InvalidQuestion(part="sort", detail="几何不能排序 a geometry has no order")
-    if collection.field(name) is None:
-        known = ", ".join(item.name for item in collection.fields)
-        raise UnknownField(field=name, collection=collection.id, known=known)
 
 
 def check_stats(stats: Stats, collection: Collection) -> None:
@@ -132,7 +127,9 @@ def check_stats(stats: Stats, collection: Collection) -> None:
     check_options(stats.options, collection)
     if stats.estimate:
         if stats.aggregates or stats.group_by or stats.bins is not None or stats.quantiles is not None or stats.top:
-            raise InvalidQuestion(part="estimate", detail="it stands alone: no groups, classes or aggregates")
+            raise InvalidQuestion(
+                part="estimate", detail="须单独提问 it stands alone: no groups, classes or aggregates"
+            )
         return
     if stats.quantiles is not None:
         _check_quantiles(stats.quantiles, stats, collection)
@@ -149,7 +146,7 @@ def check_stats(stats: Stats, collection: Collection) -> None:
             )
     for item in (*stats.aggregates, *lowered):
         if not _ALIAS.fullmatch(item.alias):
-            raise InvalidQuestion(part="aggregates", detail=f"{item.alias!r} cannot be a column name")
+            raise InvalidQuestion(part="aggregates", detail=f"不能作列名 {item.alias!r} cannot be a column name")
         if not item.field and item.function is not AggregateFunction.COUNT:
             raise InvalidQuestion(part="aggregates", detail=f"{item.function} 须有字段 needs a field")
     grouping_schema(collection, stats.group_by, stats.aggregates)
@@ -163,20 +160,22 @@ def check_stats(stats: Stats, collection: Collection) -> None:
 
 def _check_bins(bins: Bins, stats: Stats, collection: Collection) -> None:
     if stats.group_by:
-        raise InvalidQuestion(part="bins", detail="classes take the place of group columns")
+        raise InvalidQuestion(part="bins", detail="分级与分组只取其一 classes take the place of group columns")
     field = require_field(collection, bins.field)
     require_ordered(field, "bins")
     if bins.edges or not bins.count:
         edges_of(bins, field)
     if bins.count and len(bins.edges) not in (0, 2):
-        raise InvalidQuestion(part="bins", detail="a number of classes goes with two edges or none")
+        raise InvalidQuestion(
+            part="bins", detail="级数须配两个界值或不配 a number of classes goes with two edges or none"
+        )
     if bins.count and not 1 <= bins.count <= MAX_BINS:
         raise InvalidQuestion(part="bins", detail=f"须为 1 至 to {MAX_BINS} 级 classes, not {bins.count}")
 
 
 def _check_quantiles(quantiles: Quantiles, stats: Stats, collection: Collection) -> None:
     if stats.aggregates or stats.group_by or stats.bins is not None or stats.top:
-        raise InvalidQuestion(part="quantiles", detail="they stand alone: no groups, classes or aggregates")
+        raise InvalidQuestion(part="quantiles", detail="须单独提问 they stand alone: no groups, classes or aggregates")
     require_ordered(require_field(collection, quantiles.field), "quantiles")
     if not 1 <= len(quantiles.at) <= MAX_QUANTILES:
         raise InvalidQuestion(
@@ -264,7 +263,7 @@ def check_options(options: Options, collection: Collection) -> None:
     for dataset, version in options.cut.items():
         _split("cut", dataset)
         if version < 1:
-            raise InvalidQuestion(part="cut", detail=f"versions begin at 1, not {version}")
+            raise InvalidQuestion(part="cut", detail=f"版本号从 1 起 versions begin at 1, not {version}")
     if options.dataset and _split("dataset", options.dataset)[1] != collection.id:
         detail = f"{options.dataset} 不属于图层 is not of the collection {collection.id}"
         raise InvalidQuestion(part="dataset", detail=detail)
@@ -290,7 +289,7 @@ def check_crs(crs: str) -> None:
     except ValueError as failure:
         raise InvalidCrs(crs=crs, detail=str(failure)) from failure
     if code is None:
-        raise InvalidCrs(crs=crs, detail="it has no EPSG code")
+        raise InvalidCrs(crs=crs, detail="没有 EPSG 代码 it has no EPSG code")
 
 
 def _bounded(part: str, count: int, limit: int) -> None:

@@ -54,14 +54,14 @@ class _Parser:
         """Read the whole text."""
         tree = self._disjunction()
         if self._tokens.kind != "end":
-            raise self._tokens.fault("AND, OR or the end is expected")
+            raise self._tokens.fault("应为 AND、OR 或结尾 AND, OR or the end is expected")
         return tree
 
     def _nested(self, rule: Callable[[], Any]) -> Any:
         """Read a rule one level deeper."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise self._tokens.fault(f"nested deeper than {MAX_DEPTH}")
+            raise self._tokens.fault(f"嵌套过深 nested deeper than {MAX_DEPTH}")
         tree = rule()
         self._depth -= 1
         return tree
@@ -86,7 +86,7 @@ class _Parser:
     def _predicate(self) -> Any:
         self._terms += 1
         if self._terms > 2 * MAX_TERMS:  # a field in parentheses counts twice
-            raise self._tokens.fault(f"more than {MAX_TERMS} conditions; use IN")
+            raise self._tokens.fault(f"条件过多，请用 IN more than {MAX_TERMS} conditions; use IN")
         left, tokens = self._operand(), self._tokens
         if tokens.kind == "sign" and tokens.value in _COMPARISONS:
             operator = _COMPARISONS[tokens.value]
@@ -101,7 +101,7 @@ class _Parser:
     def _is_null(self, left: Any) -> Any:
         negated = self._tokens.accept("NOT")
         if not self._tokens.accept("NULL"):
-            raise self._tokens.fault("NULL is expected")
+            raise self._tokens.fault("应为 NULL is expected")
         tree = {"op": "isNull", "args": [left]}
         return _not(tree) if negated else tree
 
@@ -115,10 +115,10 @@ class _Parser:
         if tokens.accept("BETWEEN"):
             low = self._operand()
             if not tokens.accept("AND"):
-                raise tokens.fault("AND is expected")
+                raise tokens.fault("应为 AND is expected")
             return {"op": "between", "args": [left, low, self._operand()]}
         if required:
-            raise tokens.fault("LIKE, BETWEEN or IN is expected")
+            raise tokens.fault("应为 LIKE、BETWEEN 或 IN LIKE, BETWEEN or IN is expected")
         return left
 
     def _list(self) -> list[Any]:
@@ -149,7 +149,7 @@ class _Parser:
                 return bare if kind == "text" else {"property": bare}
             case "word" if tokens.value.upper() not in _RESERVED:
                 return self._word()
-        raise tokens.fault("a field or a value is expected")
+        raise tokens.fault("应为字段或值 a field or a value is expected")
 
     def _group(self) -> Any:
         self._tokens.advance()
@@ -161,14 +161,14 @@ class _Parser:
         sign = self._tokens.value
         self._tokens.advance()
         if self._tokens.kind != "number":
-            raise self._tokens.fault("a number is expected")
+            raise self._tokens.fault("应为数值 a number is expected")
         return self._number(sign)
 
     def _number(self, sign: str) -> int | float:
         """Read a number: whole ones exactly, as an int."""
         written = self._tokens.value
         if len(written) > 64:
-            raise self._tokens.fault("a number of at most 64 characters is expected")
+            raise self._tokens.fault("应为不超过 64 个字符的数值 a number of at most 64 characters is expected")
         self._tokens.advance()
         return int(sign + written) if written.isdecimal() else float(sign + written)
 
@@ -188,7 +188,7 @@ class _Parser:
         try:
             return shapely.from_wkt(wkt)
         except GEOSException as failure:
-            raise self._tokens.fault(f"not a geometry: {failure}", start) from failure
+            raise self._tokens.fault(f"不是几何 not a geometry: {failure}", start) from failure
 
 
 def _unquoted(value: str) -> str:

@@ -38,10 +38,10 @@ def bind_literal(field: Field, value: Any, where: str) -> Scalar:
             return _date(field, value, where)
         case FieldType.INTEGER | FieldType.DECIMAL | FieldType.DOUBLE if _is_number(value):
             return _number(field, value, where)
-    needed = {FieldType.TEXT: "text in single quotes", FieldType.DATE: "DATE('yyyy-mm-dd')"}.get(
-        field.type, "true or false" if field.type is FieldType.BOOLEAN else "a number"
+    needed = {FieldType.TEXT: "单引号内的文本 text in single quotes", FieldType.DATE: "DATE('yyyy-mm-dd')"}.get(
+        field.type, "真或假 true or false" if field.type is FieldType.BOOLEAN else "数值 a number"
     )
-    detail = f"{field.name} is {field.type} and is compared with {shown(value)}; {needed} is needed"
+    detail = f"类型不符 {field.name} is {field.type} and is compared with {shown(value)}; 须为 {needed} is needed"
     raise InvalidFilter(where=where, detail=detail)
 
 
@@ -52,7 +52,7 @@ def bind_text(value: str, where: str) -> str:
         InvalidFilter: it holds the character NUL.
     """
     if "\0" in value:
-        raise InvalidFilter(where=where, detail="a text cannot hold the character NUL")
+        raise InvalidFilter(where=where, detail="文本不能含 NUL 字符 a text cannot hold the character NUL")
     return value
 
 
@@ -72,14 +72,17 @@ def _number(field: Field, value: float, where: str) -> int | float:
     """Whole numbers become integers, so that 5 and 5.0 are one."""
     if isinstance(value, int):
         if not -_INT64 <= value < _INT64:
-            raise InvalidFilter(where=where, detail="a number of more than 64 bits")
+            raise InvalidFilter(where=where, detail="数值超过 64 位 a number of more than 64 bits")
         return value
     if not math.isfinite(value):
-        raise InvalidFilter(where=where, detail="not a finite number")
+        raise InvalidFilter(where=where, detail="不是有限数 not a finite number")
     if value.is_integer() and abs(value) < _EXACT_INTEGERS:
         return int(value)
     if value.is_integer() and field.type is FieldType.INTEGER:
-        raise InvalidFilter(where=where, detail="whole numbers beyond 2^53 must have no point and no exponent")
+        raise InvalidFilter(
+            where=where,
+            detail="超过 2^53 的整数不能带小数点或指数 whole numbers beyond 2^53 must have no point and no exponent",
+        )
     return value
 
 
@@ -91,7 +94,8 @@ def _date(field: Field, value: Any, where: str) -> date:
             return date.fromisoformat(day[1])
     except ValueError:
         pass
-    detail = f"{field.name} is a date and is compared with {shown(text or value)}; DATE('yyyy-mm-dd') is needed"
+    compared = shown(text or value)
+    detail = f"日期字段 {field.name} is a date and is compared with {compared}; 须为 DATE('yyyy-mm-dd') is needed"
     raise InvalidFilter(where=where, detail=detail)
 
 
@@ -109,14 +113,14 @@ def bind_geometry(value: Any, where: str) -> bytes:
         else:
             geometry = shapely.from_geojson(json.dumps(value))
     except (GEOSException, TypeError, ValueError, RecursionError) as failure:
-        raise InvalidFilter(where=where, detail=f"not a geometry: {failure}") from failure
+        raise InvalidFilter(where=where, detail=f"不是几何 not a geometry: {failure}") from failure
     return check_geometry(geometry, where)
 
 
 def _box(corners: list[float]) -> BaseGeometry:
     """Return the rectangle of 4 numbers, or of 6 with heights."""
     if len(corners) not in (4, 6):
-        raise ValueError("a box has four numbers, or six with heights")
+        raise ValueError("矩形须有四个数，带高程为六个 a box has four numbers, or six with heights")
     top = len(corners) // 2
     return rectangle(Extent(corners[0], corners[1], corners[top], corners[top + 1]))
 
@@ -144,10 +148,12 @@ def check_geometry(geometry: BaseGeometry | None, where: str) -> bytes:
         InvalidFilter: it is missing, empty, broken or not in degrees.
     """
     if geometry is None or geometry.is_empty:
-        raise InvalidFilter(where=where, detail="the geometry is empty")
+        raise InvalidFilter(where=where, detail="几何为空 the geometry is empty")
     if not shapely.is_valid(geometry):
-        raise InvalidFilter(where=where, detail=f"the geometry is broken: {shapely.is_valid_reason(geometry)}")
+        raise InvalidFilter(where=where, detail=f"几何无效 the geometry is broken: {shapely.is_valid_reason(geometry)}")
     xmin, ymin, xmax, ymax = geometry.bounds
     if not (-180 <= xmin <= xmax <= 180 and -90 <= ymin <= ymax <= 90):
-        raise InvalidFilter(where=where, detail="coordinates must be degrees, longitude first (EPSG:4490)")
+        raise InvalidFilter(
+            where=where, detail="坐标须为度，先经后纬 coordinates must be degrees, longitude first (EPSG:4490)"
+        )
     return bytes(shapely.to_wkb(shapely.force_2d(geometry), byte_order=1, include_srid=False))

@@ -30,15 +30,15 @@ def _parse_json(text: str) -> Any:
         return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as failure:
         where = f"line {failure.lineno}, column {failure.colno}"
-        raise InvalidFilter(where=where, detail=f"not JSON: {failure.msg}") from failure
+        raise InvalidFilter(where=where, detail=f"不是 JSON not JSON: {failure.msg}") from failure
     except RecursionError as failure:
-        raise InvalidFilter(where="line 1", detail=f"nested deeper than {MAX_DEPTH}") from failure
+        raise InvalidFilter(where="line 1", detail=f"嵌套过深 nested deeper than {MAX_DEPTH}") from failure
     except ValueError as failure:
-        raise InvalidFilter(where="line 1", detail="a number has too many digits") from failure
+        raise InvalidFilter(where="line 1", detail="数字位数过多 a number has too many digits") from failure
 
 
 def _refuse_constant(name: str) -> Any:
-    raise InvalidFilter(where="line 1", detail=f"not JSON: {name} is no number")
+    raise InvalidFilter(where="line 1", detail=f"不是 JSON not JSON: {name} is no number")
 
 
 def _require_characters(text: str, tree: Any) -> None:
@@ -48,6 +48,8 @@ def _require_characters(text: str, tree: Any) -> None:
         if "\\u" in text:
             json.dumps(tree, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError as failure:
-        raise InvalidFilter(where="line 1", detail="half of a surrogate pair is no character") from failure
+        raise InvalidFilter(
+            where="line 1", detail="半个代理对不是字符 half of a surrogate pair is no character"
+        ) from failure
     except RecursionError as failure:
-        raise InvalidFilter(where="line 1", detail=f"nested deeper than {MAX_DEPTH}") from failure
+        raise InvalidFilter(where="line 1", detail=f"嵌套过深 nested deeper than {MAX_DEPTH}") from failure

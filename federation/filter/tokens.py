@@ -47,7 +47,7 @@ class Tokens:
         if match is None:
             self.start = _end_of(_BLANK, self._text, self._stop)
             quoted = self._text[self.start] in "'\""
-            raise self.fault("the quote is not closed" if quoted else "this cannot stand here")
+            raise self.fault("引号未闭合 the quote is not closed" if quoted else "此处不允许 this cannot stand here")
         self.kind = match.lastgroup or "end"
         self.value, self.start, self._stop = match[self.kind], match.start(self.kind), match.end()
 
@@ -73,7 +73,7 @@ class Tokens:
             InvalidFilter: something else is at hand.
         """
         if not self.is_sign(sign):
-            raise self.fault(f"{sign!r} is expected")
+            raise self.fault(f"应为 {sign!r} is expected")
         self.advance()
 
     def opens(self) -> bool:
@@ -113,7 +113,9 @@ class Tokens:
                 return taken
             if level > depth:
                 break
-        raise self.fault("its parentheses are not closed" if level <= depth else f"nested deeper than {depth}")
+        raise self.fault(
+            "括号未闭合 its parentheses are not closed" if level <= depth else f"嵌套过深 nested deeper than {depth}"
+        )
 
     def fault(self, expected: str, start: int | None = None) -> InvalidFilter:
         """Return the error for the token at hand, or for an offset."""
@@ -121,7 +123,7 @@ class Tokens:
         line = self._text.count("\n", 0, offset) + 1
         column = offset - self._text.rfind("\n", 0, offset)
         near = self._text[offset : offset + _EXCERPT].partition("\n")[0]
-        found = f"near {near!r}" if near else "at the end"
+        found = f"附近 near {near!r}" if near else "末尾 at the end"
         return InvalidFilter(where=f"line {line}, column {column}", detail=f"{found}: {expected}")
 
 

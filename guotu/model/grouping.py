@@ -8,7 +8,7 @@ from guotu.model.collection import Collection, Field, FieldType
 from guotu.model.division import DivisionLevel
 from guotu.model.errors import InvalidQuestion, UnknownField
 from guotu.model.question import Aggregate, AggregateFunction, Bins
-from guotu.model.schema import arrow_type
+from guotu.model.schema import arrow_type, columns_of
 
 BIN = "bin"
 """Column of the number of a class. int64; 0 for what is below the first one, null for null."""
@@ -91,9 +91,11 @@ def grouping_schema(
     """Return the schema of a grouping answer: group columns, or BIN for classes, then aggregates by their alias.
 
     Raises:
-        UnknownField: no such field.
+        UnknownField: no such fields; it names all that there are not.
         InvalidQuestion: a level or a function does not suit the collection.
     """
+    grouped = (name for name in group_by if division_level(collection, name) is None)
+    columns_of(collection, (*grouped, *(item.field for item in aggregates if item.field)))
     groups = [pa.field(BIN, pa.int64())] if bins else [_group_field(collection, name) for name in group_by]
     values = [pa.field(item.alias, aggregate_type(collection, item)) for item in aggregates]
     return pa.schema(groups + values)

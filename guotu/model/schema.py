@@ -39,12 +39,12 @@ def columns_of(collection: Collection, names: tuple[str, ...]) -> tuple[str, ...
     """Return the columns asked for, all of them if `names` is empty.
 
     Raises:
-        UnknownField: the collection has no such column.
+        UnknownField: the collection has no such column; it names all that it does not have.
     """
     known = collection.column_names
-    for name in names:
-        if name not in known:
-            raise UnknownField(field=name, collection=collection.id, known=", ".join(known))
+    missing = dict.fromkeys(name for name in names if name not in known)
+    if missing:
+        raise UnknownField(field=", ".join(missing), collection=collection.id, known=", ".join(known))
     return names or known
 
 

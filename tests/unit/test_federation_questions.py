@@ -39,6 +39,19 @@ ZONES = zones_of(["a"], np.array([shapely.box(104, 30, 105, 31)]))
 
 
 @pytest.mark.parametrize(
+    "question",
+    [
+        Query("dltb", fields=("BSM", "DLBN", "QSXY"), sort=(SortKey("TBMJJ"),)),
+        Stats("dltb", (Aggregate(COUNT, "", "n"), Aggregate(SUM, "TBMJJ", "s")), ("prefecture", "DLBN", "QSXY")),
+    ],
+)
+async def test_all_fields_that_there_are_not_are_named_at_once(question: Question) -> None:
+    failure = (await Mesh(*three()).ask(question)).failure
+    assert isinstance(failure, errors.UnknownField)
+    assert failure.facts["field"] == "DLBN, QSXY, TBMJJ"
+
+
+@pytest.mark.parametrize(
     ("question", "failure"),
     [
         (Query("xzq"), errors.UnknownCollection),
