@@ -1,6 +1,6 @@
 """Whatever happens to an owner and its followers, in whatever order, versions stay whole, and in the end all agree.
 
-Runs are seeded: `--version-runs N` sets how many (200 unless said), `--version-seed N` where they begin. A seed that
+Runs are seeded: `--version-runs N` sets how many (40 unless said), `--version-seed N` where they begin. A seed that
 ever found a difference is kept in `KEPT`.
 """
 
