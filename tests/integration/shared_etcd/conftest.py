@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from registry.etcd import Etcd
 from tests.support.etcd import EtcdServer
 
 
@@ -25,3 +26,11 @@ def etcd(etcd_server: EtcdServer) -> EtcdServer:
         etcd_server.start()
     etcd_server.delete_all()
     return etcd_server
+
+
+@pytest.fixture
+async def client(etcd: EtcdServer) -> AsyncIterator[Etcd]:
+    """A client of that etcd."""
+    client = Etcd([etcd.endpoint])
+    yield client
+    await client.close()

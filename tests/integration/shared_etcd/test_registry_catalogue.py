@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -21,17 +20,9 @@ from registry.directory import EtcdDirectory
 from registry.etcd import Etcd
 from registry.etcd_values import Put
 from registry.keys import collection_key
-from tests.support.etcd import EtcdServer
 from tests.support.eventually import eventually
 
 NATIONAL = parse_catalogue(national_catalogue_path())
-
-
-@pytest.fixture
-async def client(etcd: EtcdServer) -> AsyncIterator[Etcd]:
-    client = Etcd([etcd.endpoint])
-    yield client
-    await client.close()
 
 
 async def test_a_catalogue_is_applied_once(client: Etcd) -> None:

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from guotu.model.records import NodeRecord
 from guotu.wire.records import dataset_to_bytes, node_to_bytes
 from registry.directory import DirectoryOptions, EtcdDirectory
@@ -25,13 +23,6 @@ from tests.support.relay import Relay
 WATCH_ONLY = DirectoryOptions(reconcile=3600.0)
 """Regular full reads would find everything in time: what the watch does has to be seen without them."""
 QUICK = DirectoryOptions(reconcile=1.0, doubt_seconds=3.0, cache=0.1)
-
-
-@pytest.fixture
-async def client(etcd: EtcdServer) -> AsyncIterator[Etcd]:
-    client = Etcd([etcd.endpoint])
-    yield client
-    await client.close()
 
 
 @asynccontextmanager

@@ -27,13 +27,6 @@ DLTB, XZQ = "510000/dltb", "510000/xzq"
 QUICK = DirectoryOptions(reconcile=1.0, doubt_seconds=3.0, cache=0.1)
 
 
-@pytest.fixture
-async def client(etcd: EtcdServer) -> AsyncIterator[Etcd]:
-    client = Etcd([etcd.endpoint])
-    yield client
-    await client.close()
-
-
 @asynccontextmanager
 async def registered(
     client: Etcd, node: str = NATION, started_ms: int = 1, ttl: int = 2

@@ -22,13 +22,6 @@ from tests.support.records import dataset_record, node_record
 from tests.support.registrant import spawn
 
 
-@pytest.fixture
-async def client(etcd: EtcdServer) -> AsyncIterator[Etcd]:
-    client = Etcd([etcd.endpoint])
-    yield client
-    await client.close()
-
-
 @asynccontextmanager
 async def registered(
     client: Etcd, node: str = "510000", instance: str = "one", started_ms: int = 1, ttl: int = 2
