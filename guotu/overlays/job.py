@@ -19,8 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Segment, Trailer
-from guotu.model.digest import SegmentDigest, result_digest
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Trailer
 from guotu.model.division import split_dataset
 from guotu.model.errors import (
     DeadlineExceeded,
@@ -33,7 +32,7 @@ from guotu.model.question import Cut, LayerOverlay
 from guotu.model.question_document import question_document
 from guotu.overlays.folder import JobFolder, Pinned
 from guotu.overlays.gathering import Gathering
-from guotu.overlays.members import check_complete, outcome_of, pinned_versions, timed_out, unasked
+from guotu.overlays.members import added_up, outcome_of, pinned_versions, timed_out, unasked
 
 AT_ONCE = 4
 """Members that are asked at once: each works with all of its processors."""
@@ -183,7 +182,6 @@ class OverlayJob:
         yield Header("", pinned.node, plan, cut, pinned.schema)
         members: list[MemberOutcome] = []
         notices: list[Notice] = []
-        digest, size = SegmentDigest(pinned.schema), 0
         with closing(Gathering(pinned.schema, self._folder.path, self._folder.place)) as groups:
             for dataset in sorted(pinned.datasets):
                 part = self._folder.part(dataset)
@@ -192,15 +190,7 @@ class OverlayJob:
                 for rows in () if part is None else part.batches():
                     groups.add(pa.Table.from_batches([rows]))
             yield from dict.fromkeys(notices)
-            for rows in groups.batches():
-                digest.update(rows)
-                size += rows.nbytes
-                yield Batch("", rows)
-        segments = (Segment("", 0, digest.rows, digest.digest()),)
-        completeness = Completeness(options.completeness, tuple(members))
-        elapsed_ms = sum(member.elapsed_ms for member in members)
-        yield Trailer(completeness, digest.rows, size, result_digest(segments), segments, elapsed_ms)
-        check_complete(completeness)
+            yield from added_up(groups.batches(), pinned.schema, options.completeness, members)
 
 
 def _completed(

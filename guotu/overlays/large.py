@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Segment, Trailer
-from guotu.model.digest import SegmentDigest, result_digest
+from guotu.model.answer import Batch, Frame, Header, MemberOutcome, Notice, Trailer
 from guotu.model.errors import DeadlineExceeded, Incomplete, Internal, TooLarge
 from guotu.model.overlay import SHARE
 from guotu.model.ownership import left_to
@@ -27,7 +26,7 @@ from guotu.model.shares import with_shares
 from guotu.model.tabulation import Sums
 from guotu.model.zones import ZONE, Zones
 from guotu.overlays.gathering import in_order
-from guotu.overlays.members import check_complete, outcome_of, pinned_versions, timed_out
+from guotu.overlays.members import added_up, outcome_of, pinned_versions, timed_out
 
 _ROWS = 16_384
 
@@ -70,16 +69,8 @@ class LargeZone:
         if self._header is None:
             raise Internal(detail="the node ended its answers before their headers")
         schema = self._header.schema
-        digest, size = SegmentDigest(schema), 0
-        for rows in self._rows(sums.table(), schema):
-            digest.update(rows)
-            size += rows.nbytes
-            yield Batch("", rows)
-        segments = (Segment("", 0, digest.rows, digest.digest()),)
-        completeness = Completeness(self._question.options.completeness, tuple(members))
-        elapsed_ms = sum(member.elapsed_ms for member in members)
-        yield Trailer(completeness, digest.rows, size, result_digest(segments), segments, elapsed_ms)
-        check_complete(completeness)
+        mode = self._question.options.completeness
+        yield from added_up(self._rows(sums.table(), schema), schema, mode, members)
 
     def _parts(self) -> dict[str, Zones]:
         """Return what each dataset has to know of the zone: a piece at least, so that it tells of itself."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from guotu.model.answer import Completeness, MemberOutcome, Outcome, Trailer
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
+from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.division import split_dataset
 from guotu.model.errors import DeadlineExceeded, IncompleteAnswer, InvalidQuestion, NobodyAnswered
 from guotu.model.question import CompletenessMode, Cut, Options
@@ -29,12 +34,28 @@ def pinned_versions(collection: str, options: Options, heads: Cut) -> Cut:
     return datasets
 
 
-def check_complete(completeness: Completeness) -> None:
-    """Raise what an answer ends with.
+def added_up(
+    groups: Iterable[pa.RecordBatch], schema: pa.Schema, mode: CompletenessMode, members: Iterable[MemberOutcome]
+) -> Iterator[Frame]:
+    """Yield the groups of all members together, which have that schema, and the trailer.
 
     Raises:
-        IncompleteAnswer, NobodyAnswered: members are missing.
+        IncompleteAnswer, NobodyAnswered: members are missing; after the trailer.
+        what the iteration of `groups` raises.
     """
+    digest, size = SegmentDigest(schema), 0
+    for rows in groups:
+        digest.update(rows)
+        size += rows.nbytes
+        yield Batch("", rows)
+    segments = (Segment("", 0, digest.rows, digest.digest()),)
+    completeness = Completeness(mode, tuple(members))
+    elapsed_ms = sum(member.elapsed_ms for member in completeness.members)
+    yield Trailer(completeness, digest.rows, size, result_digest(segments), segments, elapsed_ms)
+    _check_complete(completeness)
+
+
+def _check_complete(completeness: Completeness) -> None:
     if completeness.complete:
         return
     kind = IncompleteAnswer if completeness.mode is CompletenessMode.REQUIRE_ALL else NobodyAnswered
