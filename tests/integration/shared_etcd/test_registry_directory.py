@@ -16,29 +16,13 @@ from registry.etcd_values import Compare, Delete, Put
 from registry.keys import dataset_key, node_key
 from registry.session import Phase, Registration
 from tests.support.etcd import EtcdServer
-from tests.support.eventually import LONG_S, eventually
+from tests.support.eventually import eventually
 from tests.support.records import dataset_record, node_record
+from tests.support.registry_parts import QUICK, following
 from tests.support.relay import Relay
 
 WATCH_ONLY = DirectoryOptions(reconcile=3600.0)
 """Regular full reads would find everything in time: what the watch does has to be seen without them."""
-QUICK = DirectoryOptions(reconcile=1.0, doubt_seconds=3.0, cache=0.1)
-
-
-@asynccontextmanager
-async def following(
-    etcd: EtcdServer, cache: Path | None = None, options: DirectoryOptions = QUICK
-) -> AsyncIterator[EtcdDirectory]:
-    """A directory with a client of its own, as another node would have."""
-    client = Etcd([etcd.endpoint])
-    directory = EtcdDirectory(client, cache, options)
-    async with asyncio.timeout(LONG_S):
-        await directory.start()
-    try:
-        yield directory
-    finally:
-        await directory.close()
-        await client.close()
 
 
 @asynccontextmanager

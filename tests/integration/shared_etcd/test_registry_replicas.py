@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,36 +20,10 @@ from registry.session import Phase, Registration
 from tests.support.etcd import EtcdServer
 from tests.support.eventually import comes_to, eventually
 from tests.support.records import dataset_record, node_record, replica_record
+from tests.support.registry_parts import following, registered
 
 NATION = "100000"
 DLTB, XZQ = "510000/dltb", "510000/xzq"
-QUICK = DirectoryOptions(reconcile=1.0, doubt_seconds=3.0, cache=0.1)
-
-
-@asynccontextmanager
-async def registered(
-    client: Etcd, node: str = NATION, started_ms: int = 1, ttl: int = 2
-) -> AsyncIterator[Registration]:
-    registration = Registration(client, node_record(node, started_ms=started_ms), ttl)
-    await registration.start()
-    try:
-        yield registration
-    finally:
-        await registration.close()
-
-
-@asynccontextmanager
-async def following(
-    etcd: EtcdServer, cache: Path | None = None, options: DirectoryOptions = QUICK
-) -> AsyncIterator[EtcdDirectory]:
-    client = Etcd([etcd.endpoint])
-    directory = EtcdDirectory(client, cache, options)
-    await directory.start()
-    try:
-        yield directory
-    finally:
-        await directory.close()
-        await client.close()
 
 
 async def stored(client: Etcd, dataset: str = DLTB, holder: str = NATION) -> ReplicaRecord | None:
@@ -72,7 +45,7 @@ async def put_replica(client: Etcd, record: ReplicaRecord) -> None:
 
 async def test_a_replica_stands_on_its_holder_s_lease_and_goes_with_it(client: Etcd) -> None:
     record = replica_record(DLTB, NATION, 3)
-    async with registered(client) as registration:
+    async with registered(client, NATION) as registration:
         assert await registration.put_replica(record) is Advertised.STORED
         assert await stored(client) == record
         node, replica = await client.get(node_key(NATION)), await client.get(replica_key(DLTB, NATION))
@@ -83,7 +56,7 @@ async def test_a_replica_stands_on_its_holder_s_lease_and_goes_with_it(client: E
 
 
 async def test_versions_move_and_dropping_removes(client: Etcd) -> None:
-    async with registered(client) as registration:
+    async with registered(client, NATION) as registration:
         for version in (1, 2, 7):
             await registration.put_replica(replica_record(DLTB, NATION, version))
         await registration.put_replica(replica_record(XZQ, NATION, 4, whole=False))
@@ -97,7 +70,7 @@ async def test_versions_move_and_dropping_removes(client: Etcd) -> None:
 
 async def test_many_at_a_time_all_arrive_in_their_newest_version(client: Etcd) -> None:
     names = [f"51{number:04d}/dltb" for number in range(1, 251)]
-    async with registered(client) as registration:
+    async with registered(client, NATION) as registration:
         records = [replica_record(name, NATION, version) for version in (1, 2) for name in names]
         await asyncio.gather(*[registration.put_replica(record) for record in records])
         assert registration.state.replicas_due == 0
@@ -114,7 +87,7 @@ async def test_what_was_told_before_registering_is_written_with_the_claim(client
 
 
 async def test_another_s_replica_is_not_this_node_s_to_tell(client: Etcd) -> None:
-    async with registered(client) as registration:
+    async with registered(client, NATION) as registration:
         with pytest.raises(ValueError, match="does not belong"):
             await registration.put_replica(replica_record(DLTB, "520000", 1))
         with pytest.raises(ValueError, match="dataset id"):
@@ -123,7 +96,7 @@ async def test_another_s_replica_is_not_this_node_s_to_tell(client: Etcd) -> Non
 
 async def test_replicas_come_back_after_the_lease_was_lost(client: Etcd, etcd: EtcdServer) -> None:
     record = replica_record(DLTB, NATION, 3)
-    async with registered(client) as registration:
+    async with registered(client, NATION) as registration:
         await registration.put_replica(record)
         pair = await client.get(node_key(NATION))
         assert pair is not None
@@ -140,7 +113,7 @@ async def test_replicas_come_back_after_the_lease_was_lost(client: Etcd, etcd: E
 
 
 async def test_without_etcd_puts_and_drops_wait(client: Etcd, etcd: EtcdServer) -> None:
-    async with registered(client) as registration:
+    async with registered(client, NATION) as registration:
         await registration.put_replica(replica_record(XZQ, NATION, 1))
         etcd.kill()
         assert await registration.put_replica(replica_record(DLTB, NATION, 2)) is Advertised.QUEUED
@@ -153,8 +126,8 @@ async def test_without_etcd_puts_and_drops_wait(client: Etcd, etcd: EtcdServer) 
 
 
 async def test_a_process_that_has_lost_its_claim_writes_nothing(client: Etcd) -> None:
-    async with registered(client, started_ms=1) as older:
-        async with registered(client, started_ms=2) as younger:
+    async with registered(client, NATION, started_ms=1) as older:
+        async with registered(client, NATION, started_ms=2) as younger:
             await eventually(lambda: older.state.phase is Phase.TAKEN)
             assert await older.put_replica(replica_record(DLTB, NATION, 9)) is Advertised.QUEUED
             assert await younger.put_replica(replica_record(DLTB, NATION, 1)) is Advertised.STORED
@@ -168,7 +141,7 @@ async def test_a_successor_takes_its_replicas_from_the_old_lease(client: Etcd) -
     old = Registration(client, node_record(NATION, started_ms=1), ttl=2)
     await old.start()
     await old.put_replica(replica_record(DLTB, NATION, 3))
-    async with registered(client, started_ms=2) as successor:
+    async with registered(client, NATION, started_ms=2) as successor:
         await successor.put_replica(replica_record(DLTB, NATION, 3))
         await old.close()
         assert await stored(client) == replica_record(DLTB, NATION, 3)
@@ -176,7 +149,7 @@ async def test_a_successor_takes_its_replicas_from_the_old_lease(client: Etcd) -
 
 async def test_directories_see_replicas_come_move_and_go(client: Etcd, etcd: EtcdServer) -> None:
     async with following(etcd) as directory, following(etcd, options=DirectoryOptions()) as other:
-        async with registered(client) as nation, registered(client, "510100") as city:
+        async with registered(client, NATION) as nation, registered(client, "510100") as city:
             await nation.put_replica(replica_record(DLTB, NATION, 3))
             await city.put_replica(replica_record(DLTB, "510100", 2, whole=False))
             for each in (directory, other):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -20,18 +18,7 @@ from tests.support.etcd import EtcdServer
 from tests.support.eventually import comes_to, eventually
 from tests.support.records import dataset_record, node_record
 from tests.support.registrant import spawn
-
-
-@asynccontextmanager
-async def registered(
-    client: Etcd, node: str = "510000", instance: str = "one", started_ms: int = 1, ttl: int = 2
-) -> AsyncIterator[Registration]:
-    registration = Registration(client, node_record(node, instance, started_ms), ttl)
-    await registration.start()
-    try:
-        yield registration
-    finally:
-        await registration.close()
+from tests.support.registry_parts import registered
 
 
 async def holder(client: Etcd, node: str = "510000") -> str:
