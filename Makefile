@@ -1,4 +1,4 @@
-# guotu: make setup | demo | test | lint | bench | robustness | postgres | clean
+# guotu: make setup | demo | test | search | lint | bench | robustness | postgres | clean
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ TEST_ARGS ?=
 RUNS ?= 1
 SEED ?= 1
 
-.PHONY: setup demo test lint format bench robustness clean help postgres
+.PHONY: setup demo test search lint format bench robustness clean help postgres
 
 help:  ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -42,6 +42,9 @@ postgres: setup  ## make sure that PostgreSQL 15 and PostGIS are there, which te
 test: export PYTHONDONTWRITEBYTECODE :=
 test: setup postgres lint  ## check and test everything
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+
+search: setup postgres  ## look for examples that no test has seen yet (TEST_ARGS=tests/property)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --hypothesis-profile search $(or $(TEST_ARGS),tests/property tests/unit)
 
 lint: setup  ## format, lint, types, imports, wire contract
 	$(BIN)/ruff format --check .

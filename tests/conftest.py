@@ -13,7 +13,10 @@ from xdist.scheduler import LoadFileScheduling
 from tests.support.databases import stop_cluster
 
 # How long an example takes says more about what else the machine does than about what is tested.
-settings.register_profile("guotu", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_PLAIN = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples every time, so that a run that fails tells of what was changed; `search` looks for new ones.
+settings.register_profile("guotu", _PLAIN, derandomize=True)
+settings.register_profile("search", _PLAIN, max_examples=500)
 settings.load_profile("guotu")
 # Tracebacks with the values of all variables, which structlog makes unless told otherwise, take a second each.
 _CONSOLE = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
