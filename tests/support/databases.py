@@ -30,6 +30,7 @@ _SETTINGS = {
     "full_page_writes": "off",
 }
 _life = ExitStack()
+_ports = PortPool()
 
 
 @cache
@@ -38,7 +39,7 @@ def cluster() -> PgCluster:
     folder = Path(_life.enter_context(tempfile.TemporaryDirectory(prefix="guotu-pg-")))
     reachable_folder(folder)
     settings = _SETTINGS | _tls(folder)
-    started = _life.enter_context(PgCluster(folder / "data", PortPool().address(), settings))
+    started = _life.enter_context(PgCluster(folder / "data", _ports.address(), settings))
     started.sql(
         f"CREATE ROLE {_USER} LOGIN PASSWORD '{started.password}';"
         # Its own order of texts is not that of code points, so that a comparison which left the order to it is noticed.

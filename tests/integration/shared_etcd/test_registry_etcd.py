@@ -27,7 +27,8 @@ WATCH_ONLY = DirectoryOptions(reconcile=3600.0)
 
 
 async def test_waiting_says_what_it_waits_for_and_ends() -> None:
-    endpoint = PortPool().address()
+    ports = PortPool()
+    endpoint = ports.address()
     client = Etcd([endpoint])
     heard: list[str] = []
     waiting = asyncio.create_task(client.wait_ready(3600.0, heard.append))
