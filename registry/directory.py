@@ -218,7 +218,7 @@ class EtcdDirectory:
         saved = time.monotonic()
         taken = 0.0
         while True:
-            await asyncio.sleep(max(self._options.cache, 200 * taken))
+            await asyncio.sleep(min(max(self._options.cache, 200 * taken), self._options.cache_age))
             started = time.monotonic()
             if self._dirty or started - saved > self._options.cache_age:
                 await self._save()
