@@ -12,6 +12,9 @@ import pytest
 
 from federation.execution.punctuality import Punctuality
 
+_LATE_S = 1e-4
+"""How late timers are: a little, as anywhere, so that what is due after so long is not found a rounding too early."""
+
 
 class IdleTime:
     """The clock of one event loop, and of the code that runs in it.
@@ -23,7 +26,7 @@ class IdleTime:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, patch: pytest.MonkeyPatch) -> None:
         """Take the place of the loop's time and of `time.monotonic`, until the patches are undone."""
-        self._now = time.monotonic()
+        self._now = 1000.0
         self._selector: selectors.BaseSelector = loop._selector  # type: ignore[attr-defined]
         self._in_threads: set[asyncio.Future[Any]] = set()
         self._run_in_executor = loop.run_in_executor
@@ -38,6 +41,10 @@ class IdleTime:
         """Return the time, s."""
         return self._now
 
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass though there is something to do, as where the process is held up."""
+        self._now += seconds
+
     def select(self, timeout: float | None = None) -> Any:
         """Return what has come; if nothing has, and no thread is at work, let the time pass."""
         found = self._selector.select(0)
@@ -45,7 +52,7 @@ class IdleTime:
             return found
         if timeout is None or self._in_threads:
             return self._selector.select(None)
-        self._now += timeout
+        self._now += timeout + _LATE_S
         return found
 
     def __getattr__(self, name: str) -> Any:
