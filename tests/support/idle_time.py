@@ -21,7 +21,8 @@ class IdleTime:
 
     It stands as long as something can go on, also in threads that the loop waits for; then it is put to when the next
     timer is due. So whoever needs no time is never late, however long the process stands still, and a silence of
-    seconds takes none. What another process does, or a socket, is not waited for: that is no test for this clock.
+    seconds takes none. What is done elsewhere, in another process or behind a socket, is not waited for: tests of that
+    need a clock of another kind.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, patch: pytest.MonkeyPatch) -> None:
