@@ -16,6 +16,8 @@ from tests.support.eventually import eventually
 from tests.support.scripted_mesh import ANY_QUESTION, LOST, PARTIAL, Make, Mesh, rows_of, three
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 BUSY = errors.Overloaded(node="510100", retry_s=30.0)
 CITY = "510100:1"
 

@@ -38,7 +38,7 @@ class Stuck:
         if number == self._last:
             self._over.set()
         if number == 0:
-            assert self._over.wait(30)
+            assert self._over.wait(120)
             return "partial"
         return "whole"
 
@@ -111,7 +111,7 @@ def relay() -> Iterator[SlowRelay]:
 def exchange(relay: SlowRelay, sent: bytes) -> tuple[bytes, float]:
     host, _, port = relay.address.rpartition(":")
     started, got = time.perf_counter(), b""
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(sent)
         while len(got) < len(sent):
             got += connection.recv(1 << 16)
@@ -131,5 +131,5 @@ def test_a_relay_closes_where_nobody_is_behind_it() -> None:
     with SlowRelay() as relay:
         relay.target = "127.0.0.1:1"
         host, _, port = relay.address.rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=20) as connection:
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
             assert connection.recv(10) == b""
