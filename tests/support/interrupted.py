@@ -20,8 +20,12 @@ def entries(desk: Desk, pattern: str) -> set[tuple[str, int]]:
     return found
 
 
-MOMENTS = ("scratch/publish/*", "objects/objects/*/*/*.parquet", "objects/versions/*/*/*", "objects/heads/*/*")
-"""What is new when a publish has come so far: rows inspected, objects stored, version taken, head moved."""
+MOMENTS = ("scratch/publish", "objects/objects/*/*/*.parquet", "objects/versions/*/*/*", "objects/heads/*/*")
+"""What is new when a publish has come so far: rows inspected, objects stored, version taken, head moved.
+
+All of it stays: of what a publish makes and removes again the folder's time of change is looked at, so that a publish
+that ends between two looks is not missed.
+"""
 
 
 def wait_for(desk: Desk, moment: str, there: set[tuple[str, int]], waiting: subprocess.Popen[str]) -> None:
