@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
+from federation.divisions import require_division
 from federation.execution.deadline import Deadline
 from guotu.model.answer import Batch, Frame, Header, Trailer
 from guotu.model.boundary import Boundary, Bounds, FindDivisions, KnownDivision
@@ -107,6 +108,10 @@ class Boundaries:
             found += [f"{len(parts.codes)} 个 parts of {layer.collection}"] if parts.codes else []
         detail = ", ".join(found) or "无人发布其界线 nobody has published it"
         raise UnknownBoundary(division=f"{division.code} {division.name}".strip(), detail=detail)
+
+    def require(self, code: str) -> None:
+        """Check that a division has a code; raises UnknownDivision."""
+        require_division(code, self._find, self._directory.view())
 
     def bounds(self, code: str) -> Bounds | None:
         """Return about where a division lies; None if its code is not known."""

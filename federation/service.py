@@ -24,13 +24,13 @@ from federation.notary import Notary
 from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.quantiles import Ranking
-from federation.selection import check_bbox
 from federation.validate import check_options, check_question
 from federation.works import Works
 from federation.zone_checks import check_zone_source
 from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
+from guotu.model.division import is_division
 from guotu.model.errors import (
     GuotuError,
     IncompleteAnswer,
@@ -142,8 +142,8 @@ class Federation:
         collection = self._collection(question.collection)
         await draw(question, self._collection)
         check_question(question, collection)
-        if question.selection.bbox is not None:
-            check_bbox(question.selection.bbox)
+        if is_division(question.selection.division) and not question.options.relayed:
+            self._boundaries.require(question.selection.division)
         return collection
 
     def _opened(self, question: Question, collection: Collection) -> Opened | None:

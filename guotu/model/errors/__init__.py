@@ -7,7 +7,7 @@ when it is raised and travel with it over the wire, so that the far side raises 
     ├── InvalidInput: InvalidQuestion, InvalidFilter, InvalidCrs, InvalidCatalogue, InvalidConfig, ImportRefused,
     │   IncompatibleSchema, InvalidTable, PackageGap
     ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion, UnknownObject,
-    │   UnknownBoundary
+    │   UnknownDivision, UnknownBoundary
     ├── TooLarge
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
     ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable,
@@ -30,6 +30,7 @@ from guotu.model.errors.absent import (
     UnknownBoundary,
     UnknownCollection,
     UnknownDataset,
+    UnknownDivision,
     UnknownField,
     UnknownNode,
     UnknownObject,
@@ -103,6 +104,7 @@ __all__ = [
     "UnknownBoundary",
     "UnknownCollection",
     "UnknownDataset",
+    "UnknownDivision",
     "UnknownField",
     "UnknownNode",
     "UnknownObject",
