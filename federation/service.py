@@ -119,7 +119,7 @@ class Federation:
         """Return the boundary of a division, by its code or name, within `timeout` seconds; of a closed cut alone.
 
         Raises:
-            InvalidQuestion, UnknownBoundary, IncompleteAnswer: as `Boundaries.resolve`.
+            InvalidQuestion, UnknownBoundary, BoundaryMissing: as `Boundaries.resolve`.
         """
         return await self._boundaries.resolve(division, cut, timeout, self.query, closed)
 
@@ -255,7 +255,7 @@ class Federation:
 
         Raises:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
-            UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
+            UnknownBoundary, BoundaryMissing: the boundary of its division is not to be had.
         """
         await self._checked(question)
         if isinstance(question, Query) and question.page is not None:
