@@ -14,7 +14,6 @@ from federation.drawing import draw
 from federation.ending import Ending
 from federation.estimate import estimate_frames
 from federation.execution.answering import Answering
-from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
 from federation.execution.overlays import about
@@ -246,9 +245,10 @@ class Federation:
         finally:
             await answering.close()
 
-    def breakers(self) -> list[Breaker]:
-        """Return the circuit breakers of all members that were asked; for metrics."""
-        return self._punctuality.breakers()
+    @property
+    def punctuality(self) -> Punctuality:
+        """Return how soon members usually answer: for metrics, and to forget those that left."""
+        return self._punctuality
 
     async def explain(self, question: Question, timeout: float) -> Plan:
         """Return the plan, with the plans of the nodes that it would ask.
