@@ -92,12 +92,14 @@ class MemberStream:
         return not self._queue.empty()
 
     async def settle(self) -> None:
-        """Read on to the end, and keep nothing of it, where rows were taken from which some dataset's may be missing.
+        """Read on to the end, and keep nothing of it, where only that tells whether the answer may pass for one.
 
-        Only the trailer tells whether all datasets behind the step have a part in them.
+        So it is where rows were taken from which some dataset's may be missing, and where a version was asked for that
+        is not known to have been: who filled the answer before does not make it one.
         """
-        several = sum(expected.keep for expected in self.step.expected) > 1
-        if several and self._delivered:
+        kept = [expected for expected in self.step.expected if expected.keep]
+        doubtful = not all(expected.advertised for expected in kept)
+        if doubtful or (len(kept) > 1 and self._delivered):
             while not (self._ended and self._queue.empty()):
                 await self._queue.get()
 

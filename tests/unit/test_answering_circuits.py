@@ -101,7 +101,7 @@ async def test_a_lost_connection_is_tried_once_more_without_anybody_noticing() -
     heard = await asked.ask(rows_of(Options()))
     assert heard.failure is None
     assert len(asked.members["510100"].asked) == 2
-    (breaker,) = [item for item in asked.federation.breakers() if item.node == "510100"]
+    (breaker,) = [item for item in asked.federation.punctuality.breakers() if item.node == "510100"]
     assert breaker.retried == 1
 
 
