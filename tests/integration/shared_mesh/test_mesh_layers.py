@@ -66,6 +66,11 @@ def test_the_command_line_gives_the_same_member_by_member(mesh: LocalMesh, expec
     document = json.loads(ran.out, parse_float=Decimal)
     assert cross(document["rows"]) == expected
     assert "3 / 3" in ran.err
+    (tmp_path / "cross.json").write_text(ran.out)
+    verified = run_guotu("receipt", "verify", tmp_path / "cross.json", "--json", node=node)
+    assert verified.code == 0, verified.out
+    assert all(finding["proven"] for finding in verified.json["findings"])
+    assert verified.json["statement"]["cut"] == document["cut"]
     assert {member["dataset"] for member in document["completeness"]["members"]} == {
         f"{owner}/landcover" for owner in ("500000", "510000", "510100")
     }
