@@ -43,17 +43,20 @@ class Pinned:
     """Datasets that zones are taken from, with versions."""
     schema: pa.Schema
     """Of the answer."""
+    boundary: Mapping[str, int]
+    """What the boundary of the question's division is taken from, with versions, and maybe others; none without one."""
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
         schema = self.schema.serialize().to_pybytes().hex()
-        return {"node": self.node, "datasets": dict(self.datasets), "zones": dict(self.zones), "schema": schema}
+        versions = {"datasets": dict(self.datasets), "zones": dict(self.zones), "boundary": dict(self.boundary)}
+        return {"node": self.node, **versions, "schema": schema}
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
         """Return what `document` gave."""
         schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(document["schema"])))
-        return cls(document["node"], document["datasets"], document["zones"], schema)
+        return cls(document["node"], document["datasets"], document["zones"], schema, document.get("boundary", {}))
 
 
 @dataclass(frozen=True, slots=True)

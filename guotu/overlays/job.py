@@ -101,7 +101,8 @@ class OverlayJob:
             header = next((frame for frame in frames if isinstance(frame, Header)), None)
         if header is None:
             raise Internal(detail="the node ended its answer before the header")
-        pinned = Pinned(header.node, datasets, self._zones(header.cut), header.schema)
+        boundary = header.cut if self._question.selection.boundary else {}
+        pinned = Pinned(header.node, datasets, self._zones(header.cut), header.schema, boundary)
         self._folder.pin(self._document(), pinned)
         return pinned
 
@@ -176,7 +177,7 @@ class OverlayJob:
     def _asked(self, dataset: str) -> LayerOverlay:
         """Return the question for one member."""
         pinned, options = self._pinned, self._question.options
-        cut = {dataset: pinned.datasets[dataset]}
+        cut = {**pinned.boundary, dataset: pinned.datasets[dataset]}
         options = replace(options, dataset=dataset, cut=cut, closed=False)
         zones, part = replace(self._question.zones, cut=pinned.zones), self._marks.get(dataset)
         return replace(self._question, zones=zones, options=options, left_to=left_to(pinned.datasets), part=part)
@@ -189,7 +190,7 @@ class OverlayJob:
             TooLarge, DiskFull, StoreFailure: as `guotu.overlays.blocks.Blocks.put`.
         """
         pinned, options = self._pinned, self._question.options
-        cut = {**pinned.datasets, **pinned.zones}
+        cut = {**pinned.boundary, **pinned.datasets, **pinned.zones}
         plan = Plan(pinned.node, self._question.collection, options.scope, (), zones=cut)
         yield Header("", pinned.node, plan, cut, pinned.schema)
         members: list[MemberOutcome] = []

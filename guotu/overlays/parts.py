@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from guotu.model.answer import Receipt, SignedPart, Whole
 
-MOST_BYTES = 64 << 20
-"""Bytes of all parts' groups together that are kept for proof."""
+MOST_BYTES = 32 << 20
+"""Bytes of all parts' groups together that are kept for proof: the footer of a Parquet file takes no 100 MB."""
 
 
 class Parts:

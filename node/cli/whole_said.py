@@ -140,7 +140,6 @@ def _of_receipt(receipt: Receipt) -> _Told:
 
 
 def _told_added(whole: Whole, said: Mapping[str, Any], account: Mapping[str, Any], place: int) -> _Told:
-    zones = dict(said.get("zone_datasets", {}))
     cut: dict[str, int] = {}
     members: list[MemberOutcome] = []
     unsigned: set[str] = set()
@@ -157,7 +156,7 @@ def _told_added(whole: Whole, said: Mapping[str, Any], account: Mapping[str, Any
         members.append(_of_dataset(answered["outcomes"], dataset))
         if members[-1].outcome.whole:
             whole_parts.append(part)
-    cut = {**({} if zones else cut), **said["datasets"], **zones}
+    cut = {**cut, **said["datasets"], **said.get("zone_datasets", {})}
     if all(part.groups for part in whole_parts):
         segments = [_added(whole_parts, said["question"])]
     else:

@@ -85,6 +85,17 @@ def test_the_command_line_gives_the_same_member_by_member(mesh: LocalMesh, expec
     assert (other.code, other.json["error"]["facts"]["part"]) == (2, "--resume")
 
 
+def test_within_a_division_all_are_asked_at_one_cut(mesh: LocalMesh, tmp_path: Path) -> None:
+    node, target = mesh.address("100000"), tmp_path / "within.csv"
+    ran = run_guotu(*WORDS, "--within-division", "成都市", "-o", target, "--json", node=node)
+    assert ran.code == 0, ran.err
+    assert ran.json["row_count"] > 0
+    verified = run_guotu("receipt", "verify", target, "--json", node=node)
+    assert verified.code == 0, verified.out
+    again = run_guotu(*WORDS, "--within-division", "成都市", "--cut", target, "--json", node=node)
+    assert (again.json["digest"], again.json["cut"]) == (ran.json["digest"], ran.json["cut"])
+
+
 def test_it_is_explained(mesh: LocalMesh) -> None:
     ran = run_guotu("explain", *WORDS, "--analyze", "--json", node=mesh.address("100000"))
     assert ran.code == 0, ran.err
