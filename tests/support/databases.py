@@ -38,7 +38,9 @@ def cluster() -> PgCluster:
     folder = Path(_life.enter_context(tempfile.TemporaryDirectory(prefix="guotu-pg-")))
     reachable_folder(folder)
     settings = _SETTINGS | _tls(folder)
-    started = _life.enter_context(PgCluster(folder / "data", PortPool().address(), settings))
+    ports = PortPool()
+    _life.callback(lambda: ports)  # which are held until the server has ended
+    started = _life.enter_context(PgCluster(folder / "data", ports.address(), settings))
     started.sql(
         f"CREATE ROLE {_USER} LOGIN PASSWORD '{started.password}';"
         # Its own order of texts is not that of code points, so that a comparison which left the order to it is noticed.

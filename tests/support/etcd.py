@@ -32,8 +32,8 @@ class EtcdServer:
     def __init__(self, root: Path, tls: EtcdTls | None = None) -> None:
         self._root = root
         self._tls = tls
-        ports = PortPool()
-        self._endpoint, self._peer = ports.address(), ports.address()
+        self._ports = PortPool()
+        self._endpoint, self._peer = self._ports.address(), self._ports.address()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -41,8 +41,8 @@ class S3Server:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        pool = PortPool()
-        self._addresses = {name: pool.address() for name in _PORTS}
+        self._ports = PortPool()
+        self._addresses = {name: self._ports.address() for name in _PORTS}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

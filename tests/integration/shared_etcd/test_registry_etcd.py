@@ -26,7 +26,8 @@ WATCH_ONLY = DirectoryOptions(reconcile=3600.0)
 
 
 async def test_waiting_says_what_it_waits_for_and_ends() -> None:
-    endpoint = PortPool().address()
+    ports = PortPool()
+    endpoint = ports.address()
     client = Etcd([endpoint])
     heard: list[str] = []
     began = time.monotonic()
