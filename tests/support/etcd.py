@@ -46,7 +46,7 @@ class EtcdServer:
         """Tell whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, timeout: float = 60.0) -> None:
+    def start(self, timeout: float = 120.0) -> None:
         """Start on the data there is, and wait until it is healthy."""
         self._root.mkdir(parents=True, exist_ok=True)
         with (self._root / "etcd.log").open("ab") as log:
