@@ -35,6 +35,19 @@ def wait_for(desk: Desk, moment: str, there: set[tuple[str, int]], waiting: subp
     assert not seen | entries(desk, moment) <= there, f"the publish never came to {moment}"
 
 
+def became(desk: Desk, waiting: subprocess.Popen[str], newest: int) -> bool:
+    """Tell whether a publish that was cut off has made the version after the newest, as the command told in the end.
+
+    Where the node was back so late that the command gave up asking, it says that it does not know; the node does.
+    """
+    told = waiting.communicate(timeout=120)[0]
+    assert waiting.returncode in (0, 6), told
+    made = desk.versions()[0] == newest + 1
+    assert made or desk.versions()[0] == newest, told
+    assert "it is not known whether" in told or made == (waiting.returncode == 0), told
+    return made
+
+
 def begin_publish(desk: Desk, path: Path) -> subprocess.Popen[str]:
     """Begin the command that publishes a file."""
     command = [
