@@ -32,8 +32,8 @@ _SETTINGS = {
     # So that no vacuum that is due anyway falls into a measured second.
     "autovacuum": "off",
 }
-_WAIT_S = 120
-"""How long it may take to start, or to stop."""
+_WAIT_S = 180
+"""How long it may take to start, or to stop, s."""
 
 
 def require_postgres() -> None:

@@ -30,6 +30,7 @@ _SETTINGS = {
     "full_page_writes": "off",
 }
 _life = ExitStack()
+_ports = PortPool()
 
 
 @cache
@@ -37,8 +38,8 @@ def cluster() -> PgCluster:
     """Start the cluster of this process; `stop_cluster` ends it."""
     folder = Path(_life.enter_context(tempfile.TemporaryDirectory(prefix="guotu-pg-")))
     reachable_folder(folder)
-    settings, ports = _SETTINGS | _tls(folder), PortPool()
-    started = _life.enter_context(PgCluster(folder / "data", ports.address(), settings))
+    settings = _SETTINGS | _tls(folder)
+    started = _life.enter_context(PgCluster(folder / "data", _ports.address(), settings))
     started.sql(
         f"CREATE ROLE {_USER} LOGIN PASSWORD '{started.password}';"
         # Its own order of texts is not that of code points, so that a comparison which left the order to it is noticed.

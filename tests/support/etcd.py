@@ -86,6 +86,10 @@ class EtcdServer:
         answer = self._post("kv/range", {"key": base64.b64encode(b"x").decode()})
         return int(answer["header"]["revision"])
 
+    def remaining(self, lease: int) -> int:
+        """Return the seconds that a lease still has; -1 if it is over."""
+        return int(self._post("lease/timetolive", {"ID": str(lease)})["TTL"])  # type: ignore[call-overload]
+
     def compact(self) -> None:
         """Forget all history before the present revision."""
         self._post("kv/compaction", {"revision": str(self.revision()), "physical": True})
