@@ -60,7 +60,7 @@ class S3Server:
         given = {"endpoint": self.endpoint, "bucket": BUCKET, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
         return S3Options(**{**given, "secure": False, "prefix": prefix, **others})
 
-    def start(self, timeout: float = 40.0) -> None:
+    def start(self, timeout: float = 120.0) -> None:
         """Start on the data there is, and wait until the bucket answers."""
         (self._root / "data").mkdir(parents=True, exist_ok=True)
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
