@@ -21,8 +21,11 @@ def entries(desk: Desk, pattern: str) -> set[tuple[str, int]]:
 
 
 MOMENTS = ("scratch/publish", "objects/objects/*/*/*.parquet", "objects/versions/*/*/*", "objects/heads/*/*")
-"""What is new when a publish has come so far: rows inspected, objects stored, version taken, head moved. All of it is
-still to be seen afterwards; of the first, whose files are gone then, the folder has another time of last change."""
+"""What is new when a publish has come so far: rows inspected, objects stored, version taken, head moved.
+
+All of it stays: of what a publish makes and removes again the folder's time of change is looked at, so that a publish
+that ends between two looks is not missed.
+"""
 
 
 def wait_for(desk: Desk, moment: str, there: set[tuple[str, int]], waiting: subprocess.Popen[str]) -> None:

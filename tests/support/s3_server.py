@@ -89,10 +89,6 @@ class S3Server:
         assert self._process is not None
         return self._process.pid
 
-    def bytes_on_disk(self) -> int:
-        """Return how many bytes its data take."""
-        return sum(path.stat().st_size for path in (self._root / "data").glob("*.dat"))
-
     def _command(self) -> list[str]:
         options = {name: address.rpartition(":")[2] for name, address in self._addresses.items()}
         options |= dict.fromkeys(_OFF, "false")
@@ -105,7 +101,7 @@ class S3Server:
     def _ready(self) -> bool:
         if not listening(self.endpoint):
             return False
-        requests = S3Requests(self.options(attempts=1, answer_s=2.0))
+        requests = S3Requests(self.options(attempts=1, answer_s=10.0))
         with contextlib.suppress(Exception):
             return requests.client.bucket_exists(BUCKET) and self._takes_writes(requests)
         return False

@@ -107,6 +107,13 @@ def test_unknown_version_and_bad_cut(mesh: LocalMesh) -> None:
             client.query("county", cut={"not a dataset": 1})
 
 
+def test_a_code_that_no_division_has_is_not_answered_with_no_rows(mesh: LocalMesh) -> None:
+    with mesh.client("100000") as client:
+        with pytest.raises(errors.UnknownDivision, match=r"510102.*510104 四川省成都市锦江区"):
+            client.query("county", division="510102")
+        assert client.query("county", division="650000").table().num_rows == 0
+
+
 def test_geometry_questions_of_a_table_without_geometry(mesh: LocalMesh) -> None:
     with mesh.client("100000") as client, pytest.raises(errors.InvalidQuestion, match="no geometry"):
         client.query("rk", bbox=(103, 30, 104, 31))
