@@ -136,7 +136,10 @@ class Answer:
 
     @property
     def receipt(self) -> Receipt | None:
-        """The answering node's signed word on the answer; None from a node that gives none."""
+        """The answering node's signed word on the answer; None from a node that gives none.
+
+        An answer that was put together from several has those of its parts: `trailer.whole`.
+        """
         return self.trailer.receipt
 
     def close(self) -> None:

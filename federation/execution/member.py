@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+from federation.execution.contact import begins
 from federation.execution.deadline import Deadline
 from federation.execution.outcomes import StepResult, unreadable
 from guotu.model.answer import Batch, Frame, Notice, Trailer
@@ -25,6 +26,8 @@ class MemberStream:
         self.notices: list[Notice] = []
         self.failed = False
         """True once the member is known to be lost, or told that its part is not whole."""
+        self.begun = asyncio.Event()
+        """Set once there are rows, or the end."""
         self._frames = frames
         self._deadline = deadline
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue(_READ_AHEAD)
@@ -51,10 +54,13 @@ class MemberStream:
         except Exception as failure:
             self._fail(unreadable(self.step.node, failure))
         self._ended = True
+        self.begun.set()
         self._elapsed_ms = self._elapsed_s() * 1000
         await self._queue.put(None)
 
     async def _take(self, frame: Frame) -> None:
+        if begins(frame):
+            self.begun.set()
         if isinstance(frame, Batch):
             await self._queue.put(frame)
         elif isinstance(frame, Trailer):

@@ -147,6 +147,26 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedPart:
+    """One part of an answer that was put together from several."""
+
+    signed: Receipt | Whole
+    """Of the part's answer; a whole where that was put together, too."""
+    groups: bytes = b""
+    """Its rows, an Arrow IPC stream; empty where the rows of the whole tell them, or all together are too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What stands in a receipt's place where an answer was put together from several (guotu.model.whole)."""
+
+    statement: bytes
+    """Canonical JSON: the question, and how the whole is made of its parts. Each of them is marked with its SHA-256."""
+    parts: tuple[SignedPart | None, ...]
+    """In order; None for one that is missing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trailer:
     """Last frame of an answer."""
 
@@ -159,7 +179,9 @@ class Trailer:
     next_page: str = ""
     """Token of the next page; empty if there is none."""
     receipt: Receipt | None = None
-    """None if none was asked for."""
+    """None if none was asked for, or the answer was put together."""
+    whole: Whole | None = None
+    """What it was put together from; only at who did so."""
     plan: Plan | None = None
     """The plan with what became of each step, at every level; only if analysed."""
     queued_ms: float = 0.0

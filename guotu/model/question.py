@@ -210,6 +210,18 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
+class PartOf:
+    """Which part of a whole, asked in several questions, one is: stands in the receipt, and has no other bearing."""
+
+    whole: str
+    """SHA-256 of the whole's statement (guotu.model.whole), 64 hexadecimal digits."""
+    number: int
+    """From 0 on."""
+    count: int
+    """Of all parts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Overlay:
     """Features laid over zones: how many there are in each zone and group, and how much of it they take."""
 
@@ -224,6 +236,7 @@ class Overlay:
     options: Options = Options()
     left_to: Cut = field(default_factory=dict)
     """Datasets of divisions below those of others: features that both hold count for these alone."""
+    part: PartOf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +267,7 @@ class LayerOverlay:
     options: Options = Options()
     left_to: Cut = field(default_factory=dict)
     """As of an Overlay, for `collection`."""
+    part: PartOf | None = None
 
 
 Question = Query | Stats | Overlay | LayerOverlay

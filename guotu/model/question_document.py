@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
 from typing import Any
@@ -14,19 +14,20 @@ from guotu.model.zones import Zones
 _WITHOUT_BEARING = ("receipt", "relayed", "analyze", "aside")
 
 
-def question_document(question: Question) -> dict[str, Any]:
+def question_document(question: Question, **told: Any) -> dict[str, Any]:
     """Return a question's document: its kind and all its parts, by name; the SHA-256 (hex) of what may be large.
 
     Left out is what has no bearing on the answer: whether a receipt or an analysis is wanted, and whether a node asks.
+    What is `told` of parts by name stands in their place.
 
     Raises:
         TooLarge: the zones of an overlay are.
     """
-    return {"kind": type(question).__name__.lower(), **_parts(question)}
+    return {"kind": type(question).__name__.lower(), **_parts(question, told), **told}
 
 
-def _parts(value: Any) -> dict[str, Any]:
-    return {item.name: _document(getattr(value, item.name)) for item in fields(value)}
+def _parts(value: Any, but: Container[str] = ()) -> dict[str, Any]:
+    return {item.name: _document(getattr(value, item.name)) for item in fields(value) if item.name not in but}
 
 
 def _document(value: Any) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from guotu.model.answer import Completeness, Header, Segment, Trailer
+from guotu.model.answer import Completeness, Header, Receipt, Segment, Trailer
 from guotu.model.canonical import canonical_json
 from guotu.model.question import Question
 from guotu.model.question_document import question_document
@@ -38,18 +39,33 @@ def statement(question: Question, header: Header, trailer: Trailer, public_key: 
     )
 
 
+def receipt_document(receipt: Receipt) -> dict[str, str]:
+    """Return a receipt as JSON: the statement as it was signed, the signature in hex."""
+    return {"statement": receipt.statement.decode(), "signature": receipt.signature.hex()}
+
+
+def receipt_of(document: Mapping[str, Any]) -> Receipt:
+    """Return the receipt that a document is; nothing of it is checked.
+
+    Raises:
+        KeyError, ValueError: it is none.
+    """
+    return Receipt(str(document["statement"]).encode(), bytes.fromhex(str(document["signature"])))
+
+
 def result_document(header: Header, trailer: Trailer) -> dict[str, Any]:
     """Return what an answer is: cut, outcomes, rows and digests; shares are 0 to 1, digests in hex."""
     return {
         "cut": dict(header.cut),
-        **_completeness(trailer.completeness),
+        **outcomes_document(trailer.completeness),
         "rows": trailer.rows,
         "digest": trailer.digest.hex(),
-        "segments": [_segment(segment) for segment in trailer.segments],
+        "segments": [segment_document(segment) for segment in trailer.segments],
     }
 
 
-def _completeness(completeness: Completeness) -> dict[str, Any]:
+def outcomes_document(completeness: Completeness) -> dict[str, Any]:
+    """Return who answered and what that stands for; shares are 0 to 1."""
     outcomes = [
         {
             "dataset": member.dataset,
@@ -72,7 +88,8 @@ def _completeness(completeness: Completeness) -> dict[str, Any]:
     }
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
+def segment_document(segment: Segment) -> dict[str, Any]:
+    """Return a segment, its digest in hex."""
     return {
         "dataset": segment.dataset,
         "version": segment.version,

@@ -135,18 +135,23 @@ class Zones:
         yield self if start == 0 else self.take(range(start, len(self)))
 
     def encoded(self) -> bytes:
-        """Return an Arrow IPC stream: `zone` (string), `geometry` (WKB, ISO, little-endian), a row a shape.
+        """Return the `stream`, for a request.
 
         Raises:
             TooLarge: more than MAX_ZONE_BYTES.
         """
+        data = self.stream()
+        if len(data) > MAX_ZONE_BYTES:
+            raise TooLarge(what="zones", size=len(data), limit=MAX_ZONE_BYTES)
+        return data
+
+    def stream(self) -> bytes:
+        """Return an Arrow IPC stream: `zone` (string), `geometry` (WKB, ISO, little-endian), a row a shape."""
         wkb = pa.array(shapely.to_wkb(self.shapes, byte_order=1, flavor="iso"), pa.binary())
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, _SCHEMA) as writer:
             writer.write_batch(pa.record_batch([self.names.take(pa.array(self.owners)), wkb], schema=_SCHEMA))
         data: bytes = sink.getvalue().to_pybytes()
-        if len(data) > MAX_ZONE_BYTES:
-            raise TooLarge(what="zones", size=len(data), limit=MAX_ZONE_BYTES)
         return data
 
 

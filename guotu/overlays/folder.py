@@ -22,9 +22,10 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from guotu.model.answer import MemberOutcome, Notice, Outcome
+from guotu.model.answer import MemberOutcome, Notice, Outcome, Receipt
 from guotu.model.disk import is_full
 from guotu.model.errors import DirectoryInUse, DiskFull, InvalidQuestion
+from guotu.model.receipt import receipt_document, receipt_of
 
 _FORMAT = 1
 _UNFINISHED = "*.tmp"
@@ -42,17 +43,20 @@ class Pinned:
     """Datasets that zones are taken from, with versions."""
     schema: pa.Schema
     """Of the answer."""
+    boundary: Mapping[str, int]
+    """What the boundary of the question's division is taken from, with versions, and maybe others; none without one."""
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
         schema = self.schema.serialize().to_pybytes().hex()
-        return {"node": self.node, "datasets": dict(self.datasets), "zones": dict(self.zones), "schema": schema}
+        versions = {"datasets": dict(self.datasets), "zones": dict(self.zones), "boundary": dict(self.boundary)}
+        return {"node": self.node, **versions, "schema": schema}
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
         """Return what `document` gave."""
         schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(document["schema"])))
-        return cls(document["node"], document["datasets"], document["zones"], schema)
+        return cls(document["node"], document["datasets"], document["zones"], schema, document.get("boundary", {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Part:
     path: Path
     notices: tuple[Notice, ...]
     """What the caller should know of it."""
+    receipt: Receipt | None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield its rows.
@@ -111,8 +116,8 @@ class Draft:
         with self._folder.writing():
             self._writer.write_batch(rows)
 
-    def keep(self, member: MemberOutcome, notices: Sequence[Notice]) -> None:
-        """Make the part whole, with the member's outcome and warnings; durable on return.
+    def keep(self, member: MemberOutcome, notices: Sequence[Notice], receipt: Receipt | None) -> None:
+        """Make the part whole, with the member's outcome, warnings and receipt; durable on return.
 
         Raises: as `write`.
         """
@@ -127,6 +132,7 @@ class Draft:
                 "sha256": _sha256(self._path),
                 "member": asdict(member),
                 "notices": [asdict(notice) for notice in notices],
+                "receipt": None if receipt is None else receipt_document(receipt),
             }
             self._path.replace(target.with_name(f"{target.name}.arrow"))
         self._folder.write(f"{self._name}.json", told)
@@ -199,7 +205,8 @@ class JobFolder:
             if _sha256(rows) != told["sha256"]:
                 return None
             member = MemberOutcome(**{**told["member"], "outcome": Outcome(told["member"]["outcome"])})
-            return Part(member, rows, tuple(Notice(**notice) for notice in told["notices"]))
+            notices = tuple(Notice(**notice) for notice in told["notices"])
+            return Part(member, rows, notices, receipt_of(told["receipt"]) if told.get("receipt") else None)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, Header, MemberOutcome, Notice, Receipt, Trailer
 from guotu.model.division import split_dataset
 from guotu.model.errors import (
     DeadlineExceeded,
@@ -30,9 +30,11 @@ from guotu.model.ownership import left_to
 from guotu.model.plan import Plan
 from guotu.model.question import Cut, LayerOverlay
 from guotu.model.question_document import question_document
+from guotu.model.whole import ADDED_UP, dataset_marks, statement
 from guotu.overlays.folder import JobFolder, Pinned
 from guotu.overlays.gathering import Gathering
 from guotu.overlays.members import added_up, outcome_of, pinned_versions, timed_out, unasked
+from guotu.overlays.parts import Parts
 
 AT_ONCE = 4
 """Members that are asked at once: each works with all of its processors."""
@@ -70,15 +72,25 @@ class OverlayJob:
         self._question = question
         self._ask = ask
         self._folder = folder
-        self._lost: dict[str, MemberOutcome] = {}
+        self._lost: dict[str, tuple[MemberOutcome, Receipt | None]] = {}
         self._keeping = Lock()
         self._pinned = folder.pinned(self._document()) or self._begin(heads)
+        self._said = self._statement() if question.options.receipt else b""
+        self._marks = dataset_marks(self._said, self._pinned.datasets) if self._said else {}
 
     def _document(self) -> dict[str, Any]:
         """Return the question as it is compared: all but what may be missing."""
         document = question_document(self._question)
-        del document["options"]["completeness"]
+        del document["options"]["completeness"], document["part"]
         return document
+
+    def _statement(self) -> bytes:
+        """Return what is said of the whole: the same however often the job was broken off."""
+        pinned = self._pinned
+        zones = dict(pinned.zones)
+        return statement(
+            ADDED_UP, self._document(), len(pinned.datasets), datasets=dict(pinned.datasets), zone_datasets=zones
+        )
 
     def _begin(self, heads: Cut) -> Pinned:
         """Pin the versions: those of the features as they are known, those of the zones as the node asked chooses."""
@@ -89,7 +101,8 @@ class OverlayJob:
             header = next((frame for frame in frames if isinstance(frame, Header)), None)
         if header is None:
             raise Internal(detail="the node ended its answer before the header")
-        pinned = Pinned(header.node, datasets, self._zones(header.cut), header.schema)
+        boundary = header.cut if self._question.selection.boundary else {}
+        pinned = Pinned(header.node, datasets, self._zones(header.cut), header.schema, boundary)
         self._folder.pin(self._document(), pinned)
         return pinned
 
@@ -156,18 +169,18 @@ class OverlayJob:
                 with self._keeping:
                     if stopped.is_set():
                         raise CancelledError
-                    draft.keep(member, notices)
+                    draft.keep(member, notices, None if trailer is None else trailer.receipt)
                 return member, pairs
-        self._lost[dataset] = member
+        self._lost[dataset] = member, None if trailer is None else trailer.receipt
         return member, 0
 
     def _asked(self, dataset: str) -> LayerOverlay:
         """Return the question for one member."""
         pinned, options = self._pinned, self._question.options
-        cut = {dataset: pinned.datasets[dataset]}
-        options = replace(options, dataset=dataset, cut=cut, closed=False, receipt=False)
-        zones = replace(self._question.zones, cut=pinned.zones)
-        return replace(self._question, zones=zones, options=options, left_to=left_to(pinned.datasets))
+        cut = {**pinned.boundary, dataset: pinned.datasets[dataset]}
+        options = replace(options, dataset=dataset, cut=cut, closed=False)
+        zones, part = replace(self._question.zones, cut=pinned.zones), self._marks.get(dataset)
+        return replace(self._question, zones=zones, options=options, left_to=left_to(pinned.datasets), part=part)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the answer: all finished parts added up.
@@ -177,20 +190,29 @@ class OverlayJob:
             TooLarge, DiskFull, StoreFailure: as `guotu.overlays.blocks.Blocks.put`.
         """
         pinned, options = self._pinned, self._question.options
-        cut = {**pinned.datasets, **pinned.zones}
+        cut = {**pinned.boundary, **pinned.datasets, **pinned.zones}
         plan = Plan(pinned.node, self._question.collection, options.scope, (), zones=cut)
         yield Header("", pinned.node, plan, cut, pinned.schema)
         members: list[MemberOutcome] = []
         notices: list[Notice] = []
+        proof = Parts(self._said, len(pinned.datasets))
         with closing(Gathering(pinned.schema, self._folder.path, self._folder.place)) as groups:
-            for dataset in sorted(pinned.datasets):
+            for number, dataset in enumerate(sorted(pinned.datasets)):
                 part = self._folder.part(dataset)
-                members.append(self._lost.get(dataset, unasked(dataset)) if part is None else part.member)
-                notices += () if part is None else part.notices
-                for rows in () if part is None else part.batches():
+                if part is None:
+                    member, receipt = self._lost.get(dataset, (unasked(dataset), None))
+                    members.append(member)
+                    if receipt is not None:
+                        proof.add(number, receipt, (), pinned.schema)
+                    continue
+                members.append(part.member)
+                notices += part.notices
+                for rows in part.batches():
                     groups.add(pa.Table.from_batches([rows]))
+                proof.add(number, part.receipt, part.batches(), pinned.schema)
             yield from dict.fromkeys(notices)
-            yield from added_up(groups.batches(), pinned.schema, options.completeness, members)
+            whole = proof.whole()
+            yield from added_up(groups.batches(), pinned.schema, options.completeness, members, whole)
 
 
 def _completed(

@@ -21,15 +21,19 @@ from guotu.model.overlay import SHARE
 from guotu.model.ownership import left_to
 from guotu.model.plan import Plan
 from guotu.model.question import MAX_GROUPS, Overlay
+from guotu.model.question_document import question_document
 from guotu.model.records import DatasetRecord
 from guotu.model.shares import with_shares
 from guotu.model.tabulation import Sums
+from guotu.model.whole import ADDED_UP, dataset_marks, large_document, statement
 from guotu.model.zones import ZONE, Zones
 from guotu.overlays.gathering import in_order
 from guotu.overlays.members import added_up, outcome_of, pinned_versions, timed_out
+from guotu.overlays.parts import Parts
 
 _ROWS = 16_384
 
+_Told = tuple[MemberOutcome, Trailer | None, list[pa.RecordBatch]]
 Ask = Callable[[Overlay], Iterator[Frame]]
 """Asks one question; closing the iterator cancels it."""
 
@@ -48,6 +52,8 @@ class LargeZone:
         self._records = {record.dataset: record for record in datasets}
         heads = {dataset: record.version for dataset, record in self._records.items()}
         self._versions = pinned_versions(question.collection, question.options, heads)
+        self._said = self._statement() if question.options.receipt else b""
+        self._marks = dataset_marks(self._said, self._versions) if self._said else {}
         self._header: Header | None = None
 
     def frames(self) -> Iterator[Frame]:
@@ -61,16 +67,24 @@ class LargeZone:
         """
         sums = Sums([ZONE, *self._question.group_by], MAX_GROUPS)
         members: list[MemberOutcome] = []
-        for dataset, part in sorted(self._parts().items()):
-            member, groups = yield from self._asked(dataset, part)
+        parts = Parts(self._said, len(self._versions))
+        for number, (dataset, part) in enumerate(sorted(self._parts().items())):
+            member, trailer, groups = yield from self._asked(dataset, part)
             members.append(member)
+            if trailer is not None and self._header is not None:
+                parts.add(number, trailer.receipt, groups, self._plain)
             for rows in groups:
                 sums.add(pa.Table.from_batches([rows]))
         if self._header is None:
             raise Internal(detail="the node ended its answers before their headers")
         schema = self._header.schema
         mode = self._question.options.completeness
-        yield from added_up(self._rows(sums.table(), schema), schema, mode, members)
+        yield from added_up(self._rows(sums.table(), schema), schema, mode, members, parts.whole())
+
+    def _statement(self) -> bytes:
+        """Return what is said of the whole."""
+        question = question_document(self._question, zones=large_document(self._question.zones))
+        return statement(ADDED_UP, question, len(self._versions), datasets=dict(self._versions))
 
     def _parts(self) -> dict[str, Zones]:
         """Return what each dataset has to know of the zone: a piece at least, so that it tells of itself."""
@@ -99,8 +113,8 @@ class LargeZone:
             return None
         return shapely.from_wkb(record.coverage_wkb) if record.coverage_wkb else shapely.Point()
 
-    def _asked(self, dataset: str, part: Zones) -> Generator[Frame, None, tuple[MemberOutcome, list[pa.RecordBatch]]]:
-        """Ask one dataset; yields what the caller has to know, returns its outcome and its groups."""
+    def _asked(self, dataset: str, part: Zones) -> Generator[Frame, None, _Told]:
+        """Ask one dataset; yields what the caller has to know, returns its outcome, trailer and groups."""
         trailer: Trailer | None = None
         groups: list[pa.RecordBatch] = []
         try:
@@ -116,21 +130,23 @@ class LargeZone:
                         self._header = self._of_all(frame)
                         yield self._header
         except Incomplete:
-            return outcome_of(dataset, trailer), []
+            return outcome_of(dataset, trailer), trailer, []
         except DeadlineExceeded as failure:
             if self._header is None:
                 raise
-            return timed_out(dataset, failure), []
-        return outcome_of(dataset, trailer), groups
+            return timed_out(dataset, failure), None, []
+        return outcome_of(dataset, trailer), trailer, groups
 
-    def _about(self, dataset: str, part: Zones) -> Overlay:
+    def _about(self, dataset: str, zones: Zones) -> Overlay:
         """Return what one dataset is asked. A boundary is taken at the same versions by all."""
         options = self._question.options
         known = options.cut if self._header is None else self._header.cut
         cut = {name: version for name, version in known.items() if name not in self._versions}
         cut[dataset] = self._versions[dataset]
-        options = replace(options, dataset=dataset, cut=cut, closed=False, receipt=False)
-        return replace(self._question, zones=part, shares=False, options=options, left_to=left_to(self._versions))
+        options = replace(options, dataset=dataset, cut=cut, closed=False)
+        others = left_to(self._versions)
+        part = self._marks.get(dataset)
+        return replace(self._question, zones=zones, shares=False, options=options, left_to=others, part=part)
 
     def _of_all(self, first: Header) -> Header:
         """Return the header of the answer; `first` is that of the first dataset."""
@@ -139,9 +155,16 @@ class LargeZone:
         plan = Plan(first.node, question.collection, question.options.scope, (), merge="add up groups, by dataset")
         return Header(first.request_id, first.node, plan, cut, schema)
 
+    @property
+    def _plain(self) -> pa.Schema:
+        """Return the schema of the parts' groups; only once there is a header."""
+        if self._header is None:
+            raise Internal(detail="the node ended its answers before their headers")
+        schema = self._header.schema
+        return schema.remove(schema.get_field_index(SHARE)) if self._question.shares else schema
+
     def _rows(self, groups: pa.Table | None, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        question = self._question
-        plain = schema.remove(schema.get_field_index(SHARE)) if question.shares else schema
+        question, plain = self._question, self._plain
         ordered = in_order(plain.empty_table() if groups is None else groups, plain)
         if question.shares:
             ordered = with_shares(ordered, question.zones, not question.group_by, schema)

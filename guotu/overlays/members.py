@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer
+from guotu.model.answer import Batch, Completeness, Frame, MemberOutcome, Outcome, Segment, Trailer, Whole
 from guotu.model.digest import SegmentDigest, result_digest
 from guotu.model.division import split_dataset
 from guotu.model.errors import DeadlineExceeded, IncompleteAnswer, InvalidQuestion, NobodyAnswered
@@ -35,9 +35,13 @@ def pinned_versions(collection: str, options: Options, heads: Cut) -> Cut:
 
 
 def added_up(
-    groups: Iterable[pa.RecordBatch], schema: pa.Schema, mode: CompletenessMode, members: Iterable[MemberOutcome]
+    groups: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    mode: CompletenessMode,
+    members: Iterable[MemberOutcome],
+    whole: Whole | None,
 ) -> Iterator[Frame]:
-    """Yield the groups of all members together, which have that schema, and the trailer.
+    """Yield the groups of all members together, which have that schema, and the trailer; `whole` tells of the parts.
 
     Raises:
         IncompleteAnswer, NobodyAnswered: members are missing; after the trailer.
@@ -51,7 +55,7 @@ def added_up(
     segments = (Segment("", 0, digest.rows, digest.digest()),)
     completeness = Completeness(mode, tuple(members))
     elapsed_ms = sum(member.elapsed_ms for member in completeness.members)
-    yield Trailer(completeness, digest.rows, size, result_digest(segments), segments, elapsed_ms)
+    yield Trailer(completeness, digest.rows, size, result_digest(segments), segments, elapsed_ms, whole=whole)
     _check_complete(completeness)
 
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Outcome, Trailer
+from guotu.model.answer import Completeness, Frame, Header, MemberOutcome, Outcome, Trailer, Whole
 from guotu.model.digest import result_digest
 from guotu.model.errors import GuotuError
 from guotu.model.question import Overlay
+from guotu.model.question_document import question_document
 from guotu.model.records import DatasetRecord
+from guotu.model.whole import IN_ORDER, mark, runs_document, statement
+from guotu.model.zones import Zones
 from guotu.overlays.large import Ask, LargeZone
+from guotu.overlays.parts import Parts
 
 Known = Callable[[], Iterable[DatasetRecord]]
 
@@ -30,10 +34,11 @@ def in_runs(question: Overlay, ask: Ask, datasets: Known) -> Iterator[Frame]:
         what `ask` raises, after a trailer that tells of the runs up to then, if there was any.
     """
     runs = list(question.zones.runs())
+    said = _said(question, runs) if len(runs) > 1 and question.options.receipt else b""
     trailers: list[Trailer] = []
     try:
         for number, run in enumerate(runs):
-            asked = replace(question, zones=run)
+            asked = replace(question, zones=run, part=mark(said, number, len(runs)) if said else question.part)
             for frame in LargeZone(asked, datasets(), ask).frames() if run.oversized else ask(asked):
                 if isinstance(frame, Trailer):
                     trailers.append(frame)
@@ -47,7 +52,20 @@ def in_runs(question: Overlay, ask: Ask, datasets: Known) -> Iterator[Frame]:
             yield joined(trailers)
         raise
     if trailers:
-        yield joined(trailers)
+        yield replace(joined(trailers), whole=_whole(said, trailers)) if said else joined(trailers)
+
+
+def _said(question: Overlay, runs: Sequence[Zones]) -> bytes:
+    """Return what is said of the whole."""
+    return statement(IN_ORDER, question_document(question, zones=runs_document(runs)), len(runs))
+
+
+def _whole(said: bytes, trailers: Sequence[Trailer]) -> Whole | None:
+    """Return what the whole was put together from; None where the node gives no receipts."""
+    parts = Parts(said, len(trailers))
+    for number, trailer in enumerate(trailers):
+        parts.add(number, trailer.receipt or trailer.whole)
+    return parts.whole()
 
 
 def joined(trailers: Sequence[Trailer]) -> Trailer:

@@ -22,6 +22,7 @@ _FUNCTIONS = {
     model.AggregateFunction.MAX: query_pb2.AGGREGATE_FUNCTION_MAX,
     model.AggregateFunction.AVG: query_pb2.AGGREGATE_FUNCTION_AVG,
 }
+_HASH_BYTES = 32
 _SCOPES_BACK = {value: key for key, value in _SCOPES.items()}
 _MODES_BACK = {value: key for key, value in _MODES.items()}
 _FUNCTIONS_BACK = {value: key for key, value in _FUNCTIONS.items()}
@@ -211,6 +212,7 @@ def overlay_to_proto(overlay: model.Overlay | model.LayerOverlay) -> query_pb2.O
         group_by=overlay.group_by,
         options=_options_to_proto(overlay.options),
         left_to=cut_to_proto(overlay.left_to) if overlay.left_to else None,
+        part=None if overlay.part is None else _part_to_proto(overlay.part),
     )
     if isinstance(overlay, model.LayerOverlay):
         request.zone_source.CopyFrom(_source_to_proto(overlay.zones))
@@ -224,18 +226,30 @@ def overlay_from_proto(request: query_pb2.OverlayRequest) -> model.Overlay | mod
     """Return the model value.
 
     Raises:
-        InvalidQuestion: the scope is not set, the zones have faults, or there are both zones and a source of them.
+        InvalidQuestion: the scope is not set, the zones have faults, there are both zones and a source of them, or it
+            is no part of what it says.
         TooLarge: the zones are.
     """
     group_by, left_to = tuple(request.group_by), dict(request.left_to.versions)
+    part = _part_from_proto(request.part) if request.HasField("part") else None
     selection, options = _selection_from_proto(request.selection), _options_from_proto(request.options)
     if not request.HasField("zone_source"):
         zones = decoded(request.zones, request.pieces)
-        return model.Overlay(request.collection, zones, group_by, selection, request.shares, options, left_to)
+        return model.Overlay(request.collection, zones, group_by, selection, request.shares, options, left_to, part)
     if request.zones or request.shares:
         raise InvalidQuestion(part="zones", detail="a source of zones goes without zones and shares")
     source = _source_from_proto(request.zone_source)
-    return model.LayerOverlay(request.collection, source, group_by, selection, options, left_to)
+    return model.LayerOverlay(request.collection, source, group_by, selection, options, left_to, part)
+
+
+def _part_to_proto(part: model.PartOf) -> query_pb2.PartOf:
+    return query_pb2.PartOf(whole=bytes.fromhex(part.whole), number=part.number, count=part.count)
+
+
+def _part_from_proto(part: query_pb2.PartOf) -> model.PartOf:
+    if len(part.whole) != _HASH_BYTES or part.number >= part.count:
+        raise InvalidQuestion(part="part", detail="a SHA-256, and a number below the count, are needed")
+    return model.PartOf(part.whole.hex(), part.number, part.count)
 
 
 def _source_to_proto(source: model.ZoneSource) -> query_pb2.ZoneSource:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guotu.model.answer import Completeness, Header, Notice, Receipt, Segment, Trailer
+    from guotu.model.answer import Completeness, Header, Notice, Segment, Trailer
     from guotu.model.collection import Collection
     from guotu.model.plan import Plan, PlanStep
     from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
@@ -62,6 +62,9 @@ def completeness_document(completeness: Completeness) -> dict[str, Any]:
 
 def account_document(header: Header, trailer: Trailer, warnings: Iterable[Notice]) -> dict[str, Any]:
     """Return everything that an answer says of itself, without its rows; digests and signature in hex."""
+    from guotu.model.receipt import receipt_document
+    from node.cli.whole_document import whole_document
+
     return {
         "request_id": header.request_id,
         "node": header.node,
@@ -75,12 +78,9 @@ def account_document(header: Header, trailer: Trailer, warnings: Iterable[Notice
         "warnings": [asdict(warning) for warning in warnings],
         "milliseconds": trailer.elapsed_ms,
         "next_page": trailer.next_page,
-        "receipt": None if trailer.receipt is None else _receipt_document(trailer.receipt),
+        "receipt": None if trailer.receipt is None else receipt_document(trailer.receipt),
+        **({} if trailer.whole is None else {"whole": whole_document(trailer.whole)}),
     }
-
-
-def _receipt_document(receipt: Receipt) -> dict[str, Any]:
-    return {"statement": receipt.statement.decode(), "signature": receipt.signature.hex()}
 
 
 def _segment_document(segment: Segment) -> dict[str, Any]:

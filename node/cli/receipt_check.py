@@ -10,6 +10,7 @@ from guotu.model.answer import Segment
 from guotu.model.digest import result_digest
 from node.cli.receipt_rows import proven_rows
 from node.cli.saved_receipt import SavedReceipt
+from node.cli.senseless import SENSELESS
 from sync.signing import verify
 
 
@@ -29,17 +30,17 @@ def check(saved: SavedReceipt, key: bytes) -> list[Finding]:
     """Look at everything; `key` is the public key (Ed25519, 32 bytes) by which the signature is checked."""
     return [
         _signature(saved, key),
-        _found("account", lambda: _account(saved)),
-        _found("digest", lambda: _digest(saved)),
-        _found("rows", lambda: Finding("rows", *proven_rows(saved))),
+        found("account", lambda: account_finding(saved)),
+        found("digest", lambda: digest_finding(saved)),
+        found("rows", lambda: Finding("rows", *proven_rows(saved))),
     ]
 
 
-def _found(what: str, look: Callable[[], Finding]) -> Finding:
+def found(what: str, look: Callable[[], Finding]) -> Finding:
     """Look; a statement that is none of ours cannot be read as one."""
     try:
         return look()
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as failure:
+    except SENSELESS as failure:
         return Finding(what, False, f"内容残缺 it is not whole: {type(failure).__name__} {failure}")
 
 
@@ -52,7 +53,7 @@ def _signature(saved: SavedReceipt, key: bytes) -> Finding:
     return Finding("signature", good and bool(saved.said), told)
 
 
-def _account(saved: SavedReceipt) -> Finding:
+def account_finding(saved: SavedReceipt) -> Finding:
     """Compare what stands beside the rows, which people and programs read, with what was signed."""
     said, account = saved.said, saved.account
     completeness = account["completeness"]
@@ -78,7 +79,8 @@ def _account(saved: SavedReceipt) -> Finding:
     return Finding("account", True, "文件所附说明与签名内容一致 what stands beside the rows is what was signed")
 
 
-def _digest(saved: SavedReceipt) -> Finding:
+def digest_finding(saved: SavedReceipt) -> Finding:
+    """Look whether the digest follows from those of the segments."""
     segments = [segment_of(item) for item in saved.said["segments"]]
     good = result_digest(segments).hex() == saved.said["digest"]
     told = "由各段摘要得出 follows from those of the segments"

@@ -13,7 +13,13 @@ from node.cli.saved_receipt import SavedReceipt
 from node.cli.wording import when
 from sync.trust import fingerprint
 
-_NAMES = {"signature": "签名 signature", "account": "说明 account", "digest": "总摘要 digest", "rows": "行 rows"}
+_NAMES = {
+    "signature": "签名 signature",
+    "parts": "分部 parts",
+    "account": "说明 account",
+    "digest": "总摘要 digest",
+    "rows": "行 rows",
+}
 _LAST_MS = 253_402_214_400_000
 """The last day of the year 9999; what says another time is no receipt of ours."""
 _MARKS = {True: "得证 proven", False: "不符 DIFFERS", None: "不可证 not proven"}

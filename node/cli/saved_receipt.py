@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from guotu.model.answer import Whole
 from guotu.model.division import is_node_id
 from guotu.model.errors import InvalidQuestion
-from guotu.model.receipt import FORMAT
+from guotu.model.receipt import FORMAT, receipt_of
 from node.cli.saved_answer import read_account
+from node.cli.whole_document import whole_of
+from node.cli.whole_said import said_together
 
 _KEY_BYTES = 32
 
@@ -27,6 +30,8 @@ class SavedReceipt:
     signature: bytes
     said: Mapping[str, Any]
     """The statement as a document; empty if it cannot be read as one."""
+    whole: Whole | None = None
+    """What the answer was put together from; then `said` is what follows from its parts, and nobody signed that."""
 
     @property
     def node(self) -> str:
@@ -51,16 +56,18 @@ def read_receipt(file: Path) -> SavedReceipt:
         InvalidQuestion: the file is no saved answer, or has no receipt.
     """
     account = read_account(file, "FILE")
-    found = account.get("receipt")
-    if not isinstance(found, Mapping):
-        why = "（节点不出具，或由多次回答汇成） it has no receipt: the node gives none, or the answer was put together"
-        detail = f"{file}: 没有回执{why} from several"
-        raise InvalidQuestion(part="FILE", detail=detail)
+    found, whole = account.get("receipt"), account.get("whole")
     try:
-        statement, signature = str(found["statement"]).encode(), bytes.fromhex(str(found["signature"]))
-    except (KeyError, ValueError) as failure:
+        if isinstance(found, Mapping):
+            receipt = receipt_of(found)
+            return SavedReceipt(file, account, receipt.statement, receipt.signature, _document(receipt.statement))
+        if isinstance(whole, Mapping):
+            parts = whole_of(whole)
+            return SavedReceipt(file, account, b"", b"", said_together(parts, account), parts)
+    except (KeyError, TypeError, ValueError) as failure:
         raise InvalidQuestion(part="FILE", detail=f"{file}: 回执残缺 its receipt is damaged: {failure}") from failure
-    return SavedReceipt(file, account, statement, signature, _document(statement))
+    detail = f"{file}: 没有回执（节点不出具） it has no receipt: the node gives none"
+    raise InvalidQuestion(part="FILE", detail=detail)
 
 
 def _document(statement: bytes) -> Mapping[str, Any]:

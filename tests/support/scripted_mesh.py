@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from federation.boundaries import Boundaries
+from federation.notary import Notary
 from federation.planning.planner import Planner
 from federation.service import Federation
 from guotu.model import errors
@@ -102,6 +103,7 @@ class Mesh:
         draining: tuple[str, ...] = (),
         nearest: bool = False,
         bypass: bool = True,
+        notary: Notary | None = None,
     ) -> None:
         self.replicas = replicas
         self.members = {member.node: member for member in members}
@@ -127,6 +129,7 @@ class Mesh:
             observe=self.observed.append,
             boundaries=Boundaries(directory, lambda wanted: ()),
             nearest=nearest,
+            notary=notary,
         )
 
     def frames(self, question: Question, timeout: float) -> AsyncIterator[Frame]:

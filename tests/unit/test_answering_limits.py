@@ -13,6 +13,8 @@ from guotu.model.question import Options, Query
 from tests.support.scripted_mesh import LOST, PARTIAL, Make, Mesh, rows_of, sorted_rows
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 LIMIT = 12
 LOST_COUNTY = MemberOutcome("510104", "510104/dltb", Outcome.UNREACHABLE, "NODE_UNAVAILABLE", version=1)
 LIMITED = pytest.mark.parametrize("make", [rows_of, sorted_rows])

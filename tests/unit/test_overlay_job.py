@@ -40,6 +40,7 @@ class Nodes:
     def __init__(self, **failures: errors.GuotuError) -> None:
         self.failures = {f"{owner.removeprefix('n')}/dltb": failure for owner, failure in failures.items()}
         self.asked: list[LayerOverlay] = []
+        self.boundary: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def __call__(self, question: LayerOverlay) -> Iterator[Frame]:
@@ -47,7 +48,9 @@ class Nodes:
         with self._lock:
             self.asked.append(question)
             begun = len(self.asked) > 1
-        yield Header("r", "100000", Plan("100000", "dltb", Scope.SUBTREE, ()), {dataset: 1, **ZONES}, SCHEMA)
+        yield Header(
+            "r", "100000", Plan("100000", "dltb", Scope.SUBTREE, ()), {dataset: 1, **ZONES, **self.boundary}, SCHEMA
+        )
         yield self.said
         failure = self.failures.get(dataset) if begun else None
         mode = question.options.completeness
@@ -189,6 +192,14 @@ def test_versions_and_one_dataset_may_be_chosen(tmp_path: Path) -> None:
         assert [progress.total for progress in job.run()] == [1, 1]
     assert nodes.asked[-1].options.cut == {"510100/dltb": 7}
     assert not nodes.asked[-1].left_to
+
+
+def test_a_boundary_is_taken_at_the_versions_of_the_first_answer(tmp_path: Path) -> None:
+    nodes = Nodes()
+    nodes.boundary = {"510000/county": 3}
+    within = replace(QUESTION, selection=Selection(boundary="510100"))
+    assert answered(within, nodes, tmp_path).cut == {**HEADS, **ZONES, "510000/county": 3}
+    assert all(asked.options.cut["510000/county"] == 3 for asked in nodes.asked[1:])
 
 
 def test_a_folder_is_that_of_one_question_and_one_process(tmp_path: Path) -> None:

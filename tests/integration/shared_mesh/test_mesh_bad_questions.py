@@ -75,7 +75,7 @@ def test_swapped_bbox_is_told(mesh: LocalMesh) -> None:
 
 
 def test_an_expired_deadline(mesh: LocalMesh) -> None:
-    with mesh.client("100000") as client, pytest.raises((errors.DeadlineExceeded, errors.IncompleteAnswer)):
+    with mesh.client("100000") as client, pytest.raises((errors.DeadlineExceeded, errors.Incomplete)):
         client.query("landcover", timeout=0.001).table()
 
 
@@ -93,7 +93,7 @@ def test_a_message_beyond_the_transport_limit(mesh: LocalMesh) -> None:
         options=query_pb2.QuestionOptions(scope=common_pb2.SCOPE_SUBTREE),
     )
     with grpc.insecure_channel(mesh.address("100000")) as channel:
-        call = query_pb2_grpc.QueryServiceStub(channel).Query(request, timeout=20)
+        call = query_pb2_grpc.QueryServiceStub(channel).Query(request, timeout=120)
         with pytest.raises(grpc.RpcError) as failure:
             list(call)
     assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -66,6 +66,11 @@ def test_the_command_line_gives_the_same_member_by_member(mesh: LocalMesh, expec
     document = json.loads(ran.out, parse_float=Decimal)
     assert cross(document["rows"]) == expected
     assert "3 / 3" in ran.err
+    (tmp_path / "cross.json").write_text(ran.out)
+    verified = run_guotu("receipt", "verify", tmp_path / "cross.json", "--json", node=node)
+    assert verified.code == 0, verified.out
+    assert all(finding["proven"] for finding in verified.json["findings"])
+    assert verified.json["statement"]["cut"] == document["cut"]
     assert {member["dataset"] for member in document["completeness"]["members"]} == {
         f"{owner}/landcover" for owner in ("500000", "510000", "510100")
     }
@@ -78,6 +83,17 @@ def test_the_command_line_gives_the_same_member_by_member(mesh: LocalMesh, expec
     assert document["digest"] in table.out
     other = run_guotu(*WORDS, "--where", "igbp = 13", "--resume", tmp_path / "job", "--json", node=node)
     assert (other.code, other.json["error"]["facts"]["part"]) == (2, "--resume")
+
+
+def test_within_a_division_all_are_asked_at_one_cut(mesh: LocalMesh, tmp_path: Path) -> None:
+    node, target = mesh.address("100000"), tmp_path / "within.csv"
+    ran = run_guotu(*WORDS, "--within-division", "成都市", "-o", target, "--json", node=node)
+    assert ran.code == 0, ran.err
+    assert ran.json["row_count"] > 0
+    verified = run_guotu("receipt", "verify", target, "--json", node=node)
+    assert verified.code == 0, verified.out
+    again = run_guotu(*WORDS, "--within-division", "成都市", "--cut", target, "--json", node=node)
+    assert (again.json["digest"], again.json["cut"]) == (ran.json["digest"], ran.json["cut"])
 
 
 def test_it_is_explained(mesh: LocalMesh) -> None:

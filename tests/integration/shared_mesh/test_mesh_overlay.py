@@ -16,9 +16,10 @@ from demo.mesh import LocalMesh
 from guotu.model import errors
 from guotu.model.answer import Outcome
 from guotu.model.area import ellipsoidal_area_m2
-from guotu.model.question import Overlay
+from guotu.model.question import Options, Overlay
 from guotu.model.zones import zones_of
 from tests.support.overlaying import Oracle, Rows, rows_of
+from tests.support.signed_answers import saved
 from tests.support.small_mesh import DATA, OWNED, owner_of, run_guotu
 
 ZONES = np.array(
@@ -110,6 +111,23 @@ def test_a_zone_too_large_for_a_request_is_asked_dataset_by_dataset(
     assert {member.dataset: member.outcome for member in large.completeness.members} == {
         member.dataset: member.outcome for member in whole.completeness.members
     }
+
+
+@pytest.mark.parametrize(("limit", "code"), [(1000, 3), (1 << 20, 0)])
+def test_what_took_several_requests_is_proven_by_their_receipts(
+    mesh: LocalMesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, code: int
+) -> None:
+    """But for that the pieces of a large zone are the whole of it, which no node has seen."""
+    zones = zones_of(NAMES, np.array([ZONES[0], shapely.segmentize(ZONES[1], 0.001), *ZONES[2:]]))
+    monkeypatch.setattr("guotu.model.zones.MAX_ZONES", 1)
+    monkeypatch.setattr("guotu.model.zones.MAX_BYTES_OF_A_SHAPE", limit)
+    with mesh.client("100000") as client:
+        question = Overlay("landcover", zones, ("igbp",), options=Options(receipt=True))
+        file = saved("csv", tmp_path, client.frames(question))
+    verified = run_guotu("receipt", "verify", file, "--json", node=mesh.address("100000"))
+    assert verified.code == code, verified.out
+    proven = {finding["what"]: finding["proven"] for finding in verified.json["findings"]}
+    assert proven == {**dict.fromkeys(proven, True), "parts": True if code == 0 else None}
 
 
 def _over_all(rows: Rows) -> dict[object, tuple[int, Decimal]]:
