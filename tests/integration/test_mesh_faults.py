@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+import urllib.request
 from pathlib import Path
 
 import geopandas as gpd
@@ -239,7 +240,20 @@ def test_the_catalogue_can_be_applied_again(own_mesh: LocalMesh) -> None:
     assert "landcover" in run_guotu("collections", node=own_mesh.address("500000")).out
 
 
-def test_sigterm_ends_a_node_whole(own_mesh: LocalMesh) -> None:
+def circuits(mesh: LocalMesh, node: str) -> str:
+    """Return what a node's metrics tell of the members that it asked."""
+    with urllib.request.urlopen(f"http://{mesh.nodes[node].metrics_address}/metrics", timeout=60) as answer:
+        return "".join(line for line in answer.read().decode().splitlines() if line.startswith("guotu_member_circuit{"))
+
+
+def test_sigterm_ends_a_node_whole_and_those_that_asked_it_forget_it(own_mesh: LocalMesh) -> None:
     mesh = own_mesh
+
+    def asked() -> bool:
+        run_guotu("count", "landcover", node=mesh.address("100000"))
+        return "500000" in circuits(mesh, "100000")
+
+    eventually(asked)
     assert mesh.stop("500000") == 0
     eventually(lambda: "500000" not in node_names(mesh))
+    eventually(lambda: "500000" not in circuits(mesh, "100000"))
