@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.pg_cluster import PgCluster, reachable_folder
+from demo.process import poll_until
 
 _SETTINGS = {"shared_buffers": "32MB", "work_mem": "8MB", "max_wal_size": "512MB", "max_connections": "120"}
 _LOCAL = "127.0.0.1"
+_GONE_S = 60.0
+"""How long a process that outlived the kill of the first one may take to notice."""
 
 
 class Database:
@@ -43,8 +47,17 @@ class Database:
         self._signal(signal.SIGKILL)
 
     def restart(self) -> None:
-        """Start it again on its data, which it recovers."""
-        self._cluster.start()
+        """Start it again on its data, which it recovers, as soon as no process of it is left."""
+        deadline = time.monotonic() + _GONE_S
+        while True:
+            try:
+                self._cluster.start()
+            except RuntimeError:
+                # One that was born in the moment of the kill ends by itself, when it gets to it.
+                if not poll_until(deadline):
+                    raise
+            else:
+                return
 
     def pause(self) -> None:
         """Let every process of it fall silent (SIGSTOP)."""
