@@ -49,7 +49,7 @@ def _unless(saved: SavedReceipt, finding: Finding, names: Sequence[str]) -> Find
     told = f"无签名为凭 nobody signed: {', '.join(unsigned)}"
     if "segments" in unsigned:
         told = (
-            f"各分部的组过多而未存，其和不可证 the groups of the parts are too many to be kept, so their sum is: {told}"
+            "各分部的组过多而未存，其和不可证 the groups of the parts are too many to be kept: their sum is not proven"
         )
     return replace(finding, proven=None, detail=told)
 
