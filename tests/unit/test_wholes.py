@@ -65,8 +65,8 @@ def verified(file: Path, key: NodeKey) -> Result:
     return CliRunner().invoke(program, words)
 
 
-def findings(file: Path, key: NodeKey) -> dict[str, bool | None]:
-    receipt = read_receipt(file)
+def findings(file: Path, key: NodeKey, job: Path | None = None) -> dict[str, bool | None]:
+    receipt = read_receipt(file, job)
     assert receipt.whole is not None
     return {item.what: item.proven for item in check_whole(receipt, receipt.whole, key.public_bytes)}
 
@@ -275,8 +275,25 @@ def test_groups_that_are_too_many_to_be_kept_are_not_proven(
     assert b'"groups"' not in file.read_bytes()
     expected = PROVEN | {"digest": None, "rows": None} | ({} if kind == LAYERS else {"parts": None})
     assert findings(file, key) == expected
+    if kind == LAYERS:  # the job's folder has them
+        assert findings(file, key, tmp_path / "job") == PROVEN
+        part = tmp_path / "job" / "parts" / "510100~dltb.json"
+        part.unlink()
+        assert findings(file, key, tmp_path / "job") == expected
     rows = pq.ParquetFile(file).read().slice(1)
     assert findings(changed(file, lambda _: None, rows), key)["rows"] is False
+
+
+def test_the_folder_of_another_job_is_told(
+    tmp_path: Path, key: NodeKey, notary: Notary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "MOST_BYTES", 500)
+    file = saved("csv", tmp_path, answered(LAYERS, notary, tmp_path))
+    SignedLayers(notary, more=1).frames(tmp_path / "other")
+    words = ["--node", "127.0.0.1:9", "receipt", "verify", str(file), "--key", key.public_bytes.hex(), "--json"]
+    other = CliRunner().invoke(program, [*words, "--parts", str(tmp_path / "other")])
+    assert (other.exit_code, "other groups than were signed" in other.stdout) == (10, True)
+    assert CliRunner().invoke(program, [*words, "--parts", str(tmp_path / "job")]).exit_code == 0
 
 
 def test_a_job_that_was_broken_off_proves_the_same(tmp_path: Path, key: NodeKey, notary: Notary) -> None:
