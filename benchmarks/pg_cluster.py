@@ -32,7 +32,7 @@ _SETTINGS = {
     # So that no vacuum that is due anyway falls into a measured second.
     "autovacuum": "off",
 }
-_START_S = 60
+_START_S = 180
 
 
 def require_postgres() -> None:

@@ -62,6 +62,7 @@ class PgLogical:
     def __init__(self, folder: Path, spatial_index: bool = True) -> None:
         self._folder = folder
         self._spatial_index = spatial_index
+        self._ports = PortPool()
         self._stack = contextlib.ExitStack()
         self._edits = 0
 
@@ -74,7 +75,7 @@ class PgLogical:
         require_postgres()
         if shutil.which("ss") is None:
             raise RuntimeError("缺 ss ss is missing: apt-get install -y iproute2")
-        folder, ports = reachable_folder(self._folder), PortPool()
+        folder, ports = reachable_folder(self._folder), self._ports
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             self._publisher = stack.enter_context(PgCluster(folder / "publisher", ports.address()))

@@ -98,8 +98,8 @@ def run(arguments: argparse.Namespace) -> Mapping[str, Any]:
 
 @contextmanager
 def _database(root: Path) -> Iterator[str]:
-    home = reachable_folder(root / "pg")
-    with PgCluster(home / "data", PortPool().address()) as cluster:
+    home, ports = reachable_folder(root / "pg"), PortPool()
+    with PgCluster(home / "data", ports.address()) as cluster:
         yield f"postgresql://postgres:{cluster.password}@{cluster.address}/postgres"
 
 

@@ -42,8 +42,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     narrator.say(f"图斑 parcels: {arguments.rows:,}")
     parquet = province_parcels(_NODE, arguments.rows, arguments.seed)
     with work_folder(keep=False) as folder:
-        home = reachable_folder(folder / "pg")
-        with PgCluster(home / "data", PortPool().address()) as cluster, LocalMesh(folder / "m", [_NODE]) as mesh:
+        home, ports = reachable_folder(folder / "pg"), PortPool()
+        with PgCluster(home / "data", ports.address()) as cluster, LocalMesh(folder / "m", [_NODE]) as mesh:
             parcels = LiveParcels(cluster, collection)
             rows = parcels.fill(parquet)
             narrator.say(f"表 table: {rows:,} 行 rows")

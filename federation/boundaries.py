@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
+from federation.divisions import require_division
 from federation.execution.deadline import Deadline
 from guotu.model.answer import Batch, Frame, Header, Trailer
 from guotu.model.boundary import Boundary, Bounds, FindDivisions, KnownDivision
 from guotu.model.collection import GEOMETRY
 from guotu.model.division import contains, node_division, prefix_of
-from guotu.model.errors import InvalidQuestion, TooLarge, UnknownBoundary
+from guotu.model.errors import BoundaryMissing, IncompleteAnswer, InvalidQuestion, TooLarge, UnknownBoundary
 from guotu.model.plan import Plan
 from guotu.model.ports import Directory
 from guotu.model.question import Cut, Options, Query, Selection
@@ -87,11 +88,20 @@ class Boundaries:
         Raises:
             InvalidQuestion: the name is not known, or means several divisions.
             UnknownBoundary: nobody holds it, or not the whole of it.
-            IncompleteAnswer: who holds it does not answer.
+            BoundaryMissing: who holds it does not answer.
         """
         division = self._division(wanted)
+        try:
+            return await self._resolved(division, cut, Deadline.after(timeout), ask, closed)
+        except IncompleteAnswer as failure:
+            told = BoundaryMissing(division=_named(division), missing=failure.facts.get("missing", ""))
+            told.completeness = failure.completeness
+            raise told from failure
+
+    async def _resolved(
+        self, division: KnownDivision, cut: Cut, deadline: Deadline, ask: Ask, closed: bool
+    ) -> Boundary:
         datasets = self._directory.view().datasets
-        deadline = Deadline.after(timeout)
         found: list[str] = []
         for layer in LAYERS:
             parts = _NOTHING
@@ -106,7 +116,11 @@ class Boundaries:
                     return boundary
             found += [f"{len(parts.codes)} 个 parts of {layer.collection}"] if parts.codes else []
         detail = ", ".join(found) or "无人发布其界线 nobody has published it"
-        raise UnknownBoundary(division=f"{division.code} {division.name}".strip(), detail=detail)
+        raise UnknownBoundary(division=_named(division), detail=detail)
+
+    def require(self, code: str) -> None:
+        """Check that a division has a code; raises UnknownDivision."""
+        require_division(code, self._find, self._directory.view())
 
     def bounds(self, code: str) -> Bounds | None:
         """Return about where a division lies; None if its code is not known."""
@@ -128,6 +142,10 @@ class Boundaries:
             f"{wanted!r}: 有多个同名行政区划，请用代码 several have that name, give a code: {', '.join(listed + more)}"
         )
         raise InvalidQuestion(part=PART, detail=detail)
+
+
+def _named(division: KnownDivision) -> str:
+    return f"{division.code} {division.name}".strip()
 
 
 def _tiers(datasets: Mapping[str, DatasetRecord], code: str) -> Iterable[tuple[list[str], bool]]:

@@ -65,8 +65,18 @@ def _require_geometry(part: str, collection: Collection) -> None:
         raise InvalidQuestion(part=part, detail=f"{collection.id} 没有几何 has no geometry")
 
 
-def check_bbox(bbox: Extent) -> None:
-    """Check that a rectangle has degrees; raises InvalidQuestion."""
+def check_selection(selection: Selection, collection: Collection) -> None:
+    """Check what can be told of a selection before its boundary is found; raises InvalidQuestion."""
+    if selection.bbox is not None:
+        _check_bbox(selection.bbox)
+    if not selection.boundary:
+        return
+    if selection.within:
+        raise InvalidQuestion(part="boundary", detail="已给出面，只取其一 a polygon is given too; give one of both")
+    _require_geometry("boundary", collection)
+
+
+def _check_bbox(bbox: Extent) -> None:
     in_degrees = (
         -180 <= bbox.xmin <= 180 and -180 <= bbox.xmax <= 180 and -90 <= bbox.ymin <= 90 and -90 <= bbox.ymax <= 90
     )
@@ -77,7 +87,7 @@ def check_bbox(bbox: Extent) -> None:
 
 def _in_bbox(bbox: Extent, collection: Collection) -> Expression:
     _require_geometry("bbox", collection)
-    check_bbox(bbox)
+    _check_bbox(bbox)
     try:
         window = rectangle(bbox)
     except ValueError as failure:

@@ -14,7 +14,6 @@ from federation.drawing import draw
 from federation.ending import Ending
 from federation.estimate import estimate_frames
 from federation.execution.answering import Answering
-from federation.execution.breaker import Breaker
 from federation.execution.deadline import Deadline
 from federation.execution.members import Members, Work, member_options
 from federation.execution.overlays import about
@@ -24,13 +23,13 @@ from federation.notary import Notary
 from federation.paging.pages import Opened, opened
 from federation.planning.planner import Planner
 from federation.quantiles import Ranking
-from federation.selection import check_bbox
 from federation.validate import check_options, check_question
 from federation.works import Works
 from federation.zone_checks import check_zone_source
 from guotu.model.answer import Frame, MemberOutcome, Trailer
 from guotu.model.boundary import Boundary
 from guotu.model.collection import Collection
+from guotu.model.division import is_division
 from guotu.model.errors import (
     GuotuError,
     IncompleteAnswer,
@@ -119,7 +118,7 @@ class Federation:
         """Return the boundary of a division, by its code or name, within `timeout` seconds; of a closed cut alone.
 
         Raises:
-            InvalidQuestion, UnknownBoundary, IncompleteAnswer: as `Boundaries.resolve`.
+            InvalidQuestion, UnknownBoundary, BoundaryMissing: as `Boundaries.resolve`.
         """
         return await self._boundaries.resolve(division, cut, timeout, self.query, closed)
 
@@ -142,8 +141,8 @@ class Federation:
         collection = self._collection(question.collection)
         await draw(question, self._collection)
         check_question(question, collection)
-        if question.selection.bbox is not None:
-            check_bbox(question.selection.bbox)
+        if is_division(question.selection.division) and not question.options.relayed:
+            self._boundaries.require(question.selection.division)
         return collection
 
     def _opened(self, question: Question, collection: Collection) -> Opened | None:
@@ -246,16 +245,17 @@ class Federation:
         finally:
             await answering.close()
 
-    def breakers(self) -> list[Breaker]:
-        """Return the circuit breakers of all members that were asked; for metrics."""
-        return self._punctuality.breakers()
+    @property
+    def punctuality(self) -> Punctuality:
+        """Return how soon members usually answer: for metrics, and to forget those that left."""
+        return self._punctuality
 
     async def explain(self, question: Question, timeout: float) -> Plan:
         """Return the plan, with the plans of the nodes that it would ask.
 
         Raises:
             UnknownCollection, UnknownDataset, InvalidQuestion, InvalidFilter, UnknownField: the question is not valid.
-            UnknownBoundary, IncompleteAnswer: the boundary of its division is not to be had.
+            UnknownBoundary, BoundaryMissing: the boundary of its division is not to be had.
         """
         await self._checked(question)
         if isinstance(question, Query) and question.page is not None:

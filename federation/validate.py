@@ -10,6 +10,7 @@ from shapely.errors import GEOSException
 from federation.execution.groups import lower
 from federation.filter.literals import check_geometry
 from federation.paging.order import check_order, page_order
+from federation.selection import check_selection
 from guotu.model.bins import HIGH, LOW, edges_of, require_ordered
 from guotu.model.collection import GEOMETRY, Collection, GeometryType
 from guotu.model.crs import MESH_CRS, authority_code, resolve_crs
@@ -41,7 +42,6 @@ from guotu.model.question import (
     Quantiles,
     Query,
     Question,
-    Selection,
     Stats,
 )
 from guotu.model.schema import columns_of
@@ -232,7 +232,7 @@ def check_areal(collection: Collection) -> None:
 
 def check_question(question: Question, collection: Collection) -> None:
     """Check a question of any kind; raises as the check of its kind."""
-    _check_boundary(question.selection, collection)
+    check_selection(question.selection, collection)
     match question:
         case Query():
             check_query(question, collection)
@@ -242,15 +242,6 @@ def check_question(question: Question, collection: Collection) -> None:
             check_overlay(question, collection)
         case LayerOverlay():
             check_layer_overlay(question, collection)
-
-
-def _check_boundary(selection: Selection, collection: Collection) -> None:
-    if not selection.boundary:
-        return
-    if selection.within:
-        raise InvalidQuestion(part="boundary", detail="已给出面，只取其一 a polygon is given too; give one of both")
-    if not collection.has_geometry:
-        raise InvalidQuestion(part="boundary", detail=f"{collection.id} 没有几何 has no geometry")
 
 
 def check_options(options: Options, collection: Collection) -> None:

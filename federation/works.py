@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +18,7 @@ from federation.execution.neighbours import Neighbours
 from federation.execution.overlays import OverlayWork
 from federation.execution.retrieval import Retrieval
 from federation.execution.statistics import Statistics
+from federation.execution.streams import Streams
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame
 from guotu.model.collection import Collection
@@ -51,6 +52,7 @@ class Works:
     ask: Ask
     scratch: Path | None
     """For what does not fit into memory; None: with the system's temporary files."""
+    streams: Streams = field(default_factory=Streams)
 
     def of(self, question: Question, plan: Plan, selection: BoundSelection, deadline: Deadline) -> Work:
         """Return what is asked of the members of a plan."""
@@ -71,7 +73,15 @@ class Works:
                 key_rows = partial(self._key_rows, collection, deadline)
                 question = _shared_out(question, plan)
                 return LayerWork(
-                    question, collection, zones, selection, self.extents, zone_rows, key_rows, self.scratch
+                    question,
+                    collection,
+                    zones,
+                    selection,
+                    self.extents,
+                    zone_rows,
+                    key_rows,
+                    self.scratch,
+                    self.streams,
                 )
 
     def _zone_rows(

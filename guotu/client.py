@@ -230,7 +230,7 @@ class Client(Inquiries):
         Raises:
             InvalidQuestion: the name is not known, or means several divisions; they are listed.
             UnknownBoundary: nobody holds it, or not the whole of it.
-            IncompleteAnswer: who holds it does not answer.
+            BoundaryMissing: who holds it does not answer.
         """
         return self._calls.boundary(division, cut or {})
 

@@ -17,6 +17,7 @@ from guotu.wire.endpoint import TlsFiles
 from guotu.wire.holders import GrpcHolders
 from guotu.wire.peers import GrpcPeers
 from guotu.wire.request_id import current_request_id
+from node.acquaintances import Acquaintances
 from node.audit import AuditDesk
 from node.care import CareDesk, areas_of, needs_by, refetch_by
 from node.clock import SystemClock
@@ -174,6 +175,8 @@ def assemble(config: NodeConfig, data: DataDirectory) -> Parts:
         tracing=tracing.work,
         scratch=data.scratch,
     )
+    keepers = (peers.forget_others, carriers.forget_others, federation.punctuality.forget_others)
+    directory.on_change(Acquaintances(directory, *keepers).changed)
     desk = PublishDesk(
         node=node,
         catalogue=catalogue,

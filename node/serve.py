@@ -141,7 +141,7 @@ def _serve_metrics(parts: Parts, life: AsyncExitStack) -> str:
     parts.metrics.watch_state(parts.directory.view, lambda: parts.membership.registered, parts.holdings.records)
     parts.metrics.watch_replicas(parts.replication.numbers)
     parts.metrics.watch_turns(parts.turns)
-    parts.metrics.watch_breakers(parts.services.federation.breakers)
+    parts.metrics.watch_breakers(parts.services.federation.punctuality.breakers)
     parts.metrics.watch_materials(parts.materials.status)
     if not parts.config.metrics.listen:
         return ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -77,7 +76,6 @@ class EtcdDirectory:
         self._first = asyncio.Event()
         self._publishing: asyncio.TimerHandle | None = None
         self._dirty = False
-        self._writing = threading.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: list[Callable[[], None]] = []
 
@@ -220,7 +218,7 @@ class EtcdDirectory:
         saved = time.monotonic()
         taken = 0.0
         while True:
-            await asyncio.sleep(max(self._options.cache, 200 * taken))
+            await asyncio.sleep(min(max(self._options.cache, 200 * taken), self._options.cache_age))
             started = time.monotonic()
             if self._dirty or started - saved > self._options.cache_age:
                 await self._save()
@@ -232,16 +230,17 @@ class EtcdDirectory:
             return
         self._dirty = False
         snapshot = Snapshot.of(self._holdings, self._agreed_ms)
+        writing = asyncio.ensure_future(asyncio.to_thread(save, self._cache, snapshot))
         try:
-            await asyncio.to_thread(self._write, self._cache, snapshot)
+            await asyncio.shield(writing)
         except OSError as fault:
             self._dirty = True
             _log.warning("directory_cache_not_written", path=str(self._cache), fault=str(fault))
-
-    def _write(self, path: Path, snapshot: Snapshot) -> None:
-        """Write the file, in a thread: one that was given up by its task may still be at it."""
-        with self._writing:
-            save(path, snapshot)
+        except asyncio.CancelledError:
+            # The thread goes on; without waiting for it, it could write over what is written after it.
+            await asyncio.gather(writing, return_exceptions=True)
+            self._dirty = True
+            raise
 
 
 def _tables(view: DirectoryView) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.support.databases import stop_cluster
 
+# What a shell says of its screen, or of somebody's node, must not change what tests see.
+_OF_SHELLS = {"FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "GUOTU_NODE", "GUOTU_CONFIG", "GUOTU_DATABASE"}
+for _name in _OF_SHELLS & os.environ.keys():
+    del os.environ[_name]
 # How long an example takes says more about what else the machine does than about what is tested.
 _PLAIN = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # The same examples every time, so that a run that fails tells of what was changed; `search` looks for new ones.

@@ -14,16 +14,29 @@ from typing import Any, Protocol
 import numpy as np
 
 from benchmarks.fdw.variant import Variant
+from guotu.model.answer import MemberOutcome
 
 AT_ONCE = 64
 """Questions under way, at most."""
+_MOST_EXAMPLES = 5
+WHOLE = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of a question."""
+
+    answer: str
+    """WHOLE, or what the answer is instead."""
+    missing: tuple[MemberOutcome, ...] = ()
+    """Whose part a partial answer lacks."""
 
 
 class System(Protocol):
     """A system that is asked."""
 
-    def ask(self, number: int, variant: Variant) -> str:
-        """Answer a question; return "whole", or what the answer is instead."""
+    def ask(self, number: int, variant: Variant) -> Told:
+        """Answer a question."""
 
 
 @dataclass(slots=True)
@@ -32,6 +45,10 @@ class Answers:
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     told: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    """In how many answers somebody's part is missing, by who and why."""
+    partial: list[str] = field(default_factory=list)
+    """The first answers that were partial, with all that is told of it."""
     load: float = 0.0
     """Of the machine, at the end: processes that ran or waited to, on average over a minute."""
 
@@ -58,7 +75,16 @@ class Answers:
     @property
     def whole(self) -> bool:
         """Tell whether each question got a whole answer."""
-        return set(self.told) == {"whole"}
+        return set(self.told) == {WHOLE}
+
+    def add(self, question: str, seconds: float, told: Told) -> None:
+        """Count an answer."""
+        self.seconds.setdefault(question, []).append(seconds)
+        self.told[told.answer] += 1
+        self.missing.update(f"{item.node} {item.outcome} {item.reason}" for item in told.missing)
+        if told.missing and len(self.partial) < _MOST_EXAMPLES:
+            whose = "; ".join(f"{item.node} {item.outcome} {item.reason}, {item.detail}" for item in told.missing)
+            self.partial.append(f"{question} after {seconds * 1000:.0f} ms: {whose}")
 
     def document(self) -> dict[str, Any]:
         """Return the numbers."""
@@ -70,6 +96,8 @@ class Answers:
                 name: round(float(np.percentile(values, 50)) * 1000, 1) for name, values in sorted(self.seconds.items())
             },
             "answers": dict(self.told),
+            "missing": dict(self.missing),
+            "partial": self.partial,
             "load": round(self.load, 1),
         }
 
@@ -81,7 +109,7 @@ def steady(system: System, variants: Sequence[Variant], rate: float, seconds: fl
     """
     answers, begins = Answers(), time.perf_counter()
 
-    def one(number: int, variant: Variant) -> tuple[str, float, str]:
+    def one(number: int, variant: Variant) -> tuple[str, float, Told]:
         due = begins + number / rate
         told = system.ask(number, variant)
         return variant.question, time.perf_counter() - due, told
@@ -92,8 +120,6 @@ def steady(system: System, variants: Sequence[Variant], rate: float, seconds: fl
             time.sleep(max(0.0, begins + number / rate - time.perf_counter()))
             asked.append(pool.submit(one, number, variant))
         for item in asked:
-            question, took, told = item.result()
-            answers.seconds.setdefault(question, []).append(took)
-            answers.told[told] += 1
+            answers.add(*item.result())
     answers.load = os.getloadavg()[0]
     return answers

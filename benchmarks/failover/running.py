@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.bench_mesh import fill, start, work_folder
 from benchmarks.environment import environment
 from benchmarks.failover.budgets import HEALTHY, verdicts
-from benchmarks.failover.load import Answers
+from benchmarks.failover.load import WHOLE, Answers
 from benchmarks.failover.relay import SlowRelay
 from benchmarks.failover.systems import asked_mesh, asked_national, partial_question
 from benchmarks.failover.trials import TROUBLES, Load, trial, troubles
@@ -167,4 +167,4 @@ def _national_trial(
         system = stack.enter_context(asked_national(databases.national, patience_s))
         wrong = troubles(Member(VICTIM, databases.members[VICTIM]), relay)
         last = load.variants[-1]
-        return trial("postgres_fdw", system, load, wrong, lambda: system.ask(0, last) == "whole", narrator)
+        return trial("postgres_fdw", system, load, wrong, lambda: system.ask(0, last).answer == WHOLE, narrator)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from benchmarks.failover.load import AT_ONCE
+from benchmarks.failover.load import AT_ONCE, WHOLE, Told
 from benchmarks.fdw.session import Session
 from benchmarks.fdw.variant import Variant
 from benchmarks.pg_cluster import PgCluster
@@ -33,14 +33,16 @@ class MeshSystem:
 
     clients: tuple[Client, ...]
 
-    def ask(self, number: int, variant: Variant) -> str:
+    def ask(self, number: int, variant: Variant) -> Told:
         """Ask; read all rows."""
         try:
             answer = self.clients[number % len(self.clients)].ask(partial_question(variant))
             answer.table()
         except GuotuError as failure:
-            return f"error {failure.reason}"
-        return "whole" if answer.completeness.complete else "partial"
+            missing = () if failure.completeness is None else failure.completeness.missing
+            return Told(f"error {failure.reason}", missing)
+        missing = answer.completeness.missing
+        return Told("partial", missing) if missing else Told(WHOLE)
 
 
 @contextmanager
@@ -57,14 +59,14 @@ class NationalSystem:
 
     sessions: queue.LifoQueue[Session]
 
-    def ask(self, number: int, variant: Variant) -> str:
+    def ask(self, number: int, variant: Variant) -> Told:
         """Ask; sessions that were used last are used first, as pools do."""
         session = self.sessions.get()
         try:
             told = session.ask(variant.forms["plain"], *variant.parameters)
         finally:
             self.sessions.put(session)
-        return "whole" if told["complete"] else f"error {told['answer'][:60]}"
+        return Told(WHOLE if told["complete"] else f"error {told['answer'][:60]}")
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class Databases:
         self._folder = folder
         self._patience_s = patience_s
         self._names = members
+        self._ports = PortPool()
         self._stack = contextlib.ExitStack()
         self.members: dict[str, PgCluster] = {}
         self.national: PgCluster
@@ -64,7 +65,7 @@ class Databases:
         Raises:
             RuntimeError: something is not installed, or failed.
         """
-        folder, ports = reachable_folder(self._folder), PortPool()
+        folder, ports = reachable_folder(self._folder), self._ports
         with contextlib.ExitStack() as stack:
             for member in self._names:
                 cluster = PgCluster(folder / member, ports.address(), _SETTINGS)

@@ -31,7 +31,8 @@ _SETTINGS = {
 @contextmanager
 def everything_in_postgis(folder: Path, files: Mapping[str, Path], collection: Collection) -> Iterator[PgCluster]:
     """Give a cluster with one table of all parcels, with an index on the geometry; gone on leaving."""
-    with PgCluster(reachable_folder(folder) / "one", PortPool().address(), _SETTINGS) as cluster:
+    ports = PortPool()
+    with PgCluster(reachable_folder(folder) / "one", ports.address(), _SETTINGS) as cluster:
         cluster.sql(f"CREATE TABLE {TABLE} ({columns_sql(collection)})")
         for file in files.values():
             cluster.copy_in(TABLE, csv_rows(file, collection))

@@ -78,6 +78,11 @@ class Answering:
         """Tell whether a required member is known to be lost."""
         return self.strict and any(stream.failed for stream in self.streams)
 
+    async def all_begin(self) -> bool:
+        """Wait until each member has begun to answer, or failed; tells whether all begin."""
+        await asyncio.gather(*[stream.begun.wait() for stream in self.streams])
+        return not any(stream.failed for stream in self.streams)
+
     async def settle(self) -> None:
         """Learn, when an answer is full before its members have ended, whether its rows are those of all of them."""
         await asyncio.gather(*[stream.settle() for stream in self.streams])

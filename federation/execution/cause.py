@@ -116,4 +116,10 @@ class Cause:
             return replace(member, reason=f"{OWNER}{why}", detail=self.detail, via=member.replica)
         if member is not None and member.truncated:
             return member
-        return untold(item, step, asker, (self.outcome, self.reason, self.detail))
+        return untold(item, step, asker, (self.outcome, self.reason, self._with_standbys(member, asker)))
+
+    def _with_standbys(self, member: MemberOutcome | None, asker: str) -> str:
+        """Return the detail, and why no standby answered for a dataset either, if there is any."""
+        if member is None or member.outcome is Outcome.PRUNED:
+            return self.detail
+        return f"{self.detail}; its replica at {member.via or asker}: {member.reason}, {member.detail}"

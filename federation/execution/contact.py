@@ -47,8 +47,9 @@ class Contact:
             DeadlineExceeded: it gave no sign of life, for which it has half of its share of the deadline.
             what the member raises.
         """
-        probing = self._breaker.enter()
-        patience = min(self._deadline.patience(), _PROBE_S) if probing else self._deadline.patience()
+        until = time.monotonic() + self._deadline.patience()
+        probing = await self._enter(until)
+        patience = min(_left(until), _PROBE_S) if probing else _left(until)
         signed, rows = False, False
         try:
             async with aclosing(self._opened(patience)) as frames:
@@ -76,6 +77,14 @@ class Contact:
         if not signed:
             self._breaker.answered()
 
+    async def _enter(self, until: float) -> bool:
+        """Have the breaker let the question through, once the time is over that a busy member told to others."""
+        try:
+            return self._breaker.enter()
+        except Overloaded as busy:
+            await self._pause(busy, _left(until))
+            return False
+
     async def _opened(self, patience: float) -> AsyncGenerator[Frame, None]:
         """Ask, and once more where no connection came about, or the member is busy; nothing has been received then."""
         until = time.monotonic() + patience
@@ -84,10 +93,10 @@ class Contact:
         except NodeUnavailable:
             if not self._breaker.may_retry():
                 raise
-            first, frames = await self._first(max(until - time.monotonic(), 0.0))
+            first, frames = await self._first(_left(until))
         except Overloaded as busy:
-            await self._pause(busy, until - time.monotonic())
-            first, frames = await self._first(max(until - time.monotonic(), 0.0))
+            await self._pause(busy, _left(until))
+            first, frames = await self._first(_left(until))
         async with aclosing(frames):  # type: ignore[type-var]
             if first is not None:
                 yield first
@@ -124,6 +133,10 @@ class Contact:
         except BaseException:
             await frames.aclose()  # type: ignore[attr-defined]
             raise
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.0)
 
 
 def begins(frame: Frame) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +20,7 @@ from federation.execution.groups import merge_groups
 from federation.execution.local import member_trailer, tabulate
 from federation.execution.overlays import MERGED
 from federation.execution.owned import KeyRows, Owned
+from federation.execution.streams import Streams
 from federation.selection import BoundSelection
 from guotu.model.answer import Batch, Frame, Segment
 from guotu.model.collection import GEOMETRY, Collection
@@ -62,6 +64,7 @@ class LayerWork:
     key_rows: KeyRows
     scratch: Path | None
     """Where groups are put aside that do not fit into memory; None: with the system's temporary files."""
+    streams: Streams
 
     @property
     def schema(self) -> pa.Schema:
@@ -78,9 +81,10 @@ class LayerWork:
         """Join what is held here with the zones near of it.
 
         Zones are read and joined some thousands at a time, and groups are put aside: nothing is in memory as a whole.
+        Sums are exact, so that it does not matter in which order zones are joined.
         """
         (expected,) = step.expected
-        started, store_s = time.perf_counter(), 0.0
+        started = time.perf_counter()
         owned = Owned(expected.dataset, self.collection, self.overlay.left_to, self.key_rows)
         fields = owned.columns(scanned_fields(self.collection, self.overlay.group_by))
         scan = Scan(fields, self.selection.expression)
@@ -88,19 +92,34 @@ class LayerWork:
         rows = size = 0
         with closing(Gathering(self.schema, self.scratch, _PLACE)) as groups:
             async with aclosing(self._zones(window)) as chunks:  # type: ignore[type-var]
-                async for labels, zones in chunks:
-                    if not len(zones):
-                        continue
-                    crossing = await asyncio.to_thread(Crossing, zones, self.collection, self.overlay.group_by)
-                    near = replace(scan, near=zones.boxes)
-                    found = _Labelling(crossing, labels, groups)
-                    store_s += await tabulate(store, expected, self.collection, near, found, owned)
+                join = partial(self._join, store, expected, scan, owned, groups)
+                store_s = await self.streams.run(chunks, join)
             for notice in owned.notices:
                 yield notice
             async for batch in _Drawn(groups.batches()):
                 rows, size = rows + batch.num_rows, size + batch.nbytes
                 yield Batch(expected.dataset, batch)
         yield member_trailer(step.node, expected, rows, size, started, store_s)
+
+    async def _join(
+        self,
+        store: FeatureStore,
+        expected: ExpectedDataset,
+        scan: Scan,
+        owned: Owned,
+        groups: Gathering,
+        chunks: AsyncIterator[tuple[pa.Table, Zones]],
+    ) -> float:
+        """Join zones with the features near of them; returns the seconds that the store took."""
+        store_s = 0.0
+        async for labels, zones in chunks:
+            if not len(zones):
+                continue
+            crossing = await asyncio.to_thread(Crossing, zones, self.collection, self.overlay.group_by)
+            near = replace(scan, near=zones.boxes)
+            found = _Labelling(crossing, labels, groups)
+            store_s += await tabulate(store, expected, self.collection, near, found, owned)
+        return store_s
 
     async def _zones(self, window: Extent | None) -> AsyncIterator[tuple[pa.Table, Zones]]:
         """Yield labels (the group columns) of zones that meet an extent, and these, a bounded number at a time."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+from federation.execution.contact import begins
 from federation.execution.deadline import Deadline
 from federation.execution.outcomes import StepResult, unreadable
 from guotu.model.answer import Batch, Frame, Notice, Trailer
@@ -25,6 +26,8 @@ class MemberStream:
         self.notices: list[Notice] = []
         self.failed = False
         """True once the member is known to be lost, or told that its part is not whole."""
+        self.begun = asyncio.Event()
+        """Set once there are rows, or the end."""
         self._frames = frames
         self._deadline = deadline
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue(_READ_AHEAD)
@@ -51,10 +54,13 @@ class MemberStream:
         except Exception as failure:
             self._fail(unreadable(self.step.node, failure))
         self._ended = True
+        self.begun.set()
         self._elapsed_ms = self._elapsed_s() * 1000
         await self._queue.put(None)
 
     async def _take(self, frame: Frame) -> None:
+        if begins(frame):
+            self.begun.set()
         if isinstance(frame, Batch):
             await self._queue.put(frame)
         elif isinstance(frame, Trailer):
@@ -92,12 +98,14 @@ class MemberStream:
         return not self._queue.empty()
 
     async def settle(self) -> None:
-        """Read on to the end, and keep nothing of it, where rows were taken from which some dataset's may be missing.
+        """Read on to the end, and keep nothing of it, where only that tells whether the answer may pass for one.
 
-        Only the trailer tells whether all datasets behind the step have a part in them.
+        So it is where rows were taken from which some dataset's may be missing, and where a version was asked for that
+        is not known to have been: who filled the answer before does not make it one.
         """
-        several = sum(expected.keep for expected in self.step.expected) > 1
-        if several and self._delivered:
+        kept = [expected for expected in self.step.expected if expected.keep]
+        doubtful = not all(expected.advertised for expected in kept)
+        if doubtful or (len(kept) > 1 and self._delivered):
             while not (self._ended and self._queue.empty()):
                 await self._queue.get()
 

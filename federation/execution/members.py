@@ -18,7 +18,7 @@ from federation.execution.contact import Contact
 from federation.execution.deadline import Deadline
 from federation.execution.outcomes import STANDBY
 from federation.execution.punctuality import Punctuality
-from federation.execution.relief import Relief, is_covered
+from federation.execution.relief import Relief, StandIn, is_covered
 from federation.execution.retained import telling_retained
 from guotu.model.answer import Frame, Header, Segment, Trailer
 from guotu.model.errors import Internal
@@ -128,19 +128,21 @@ class Members:
                     raise Internal(detail="the member's schema differs; its catalogue may be of another edition")
                 yield frame
 
-    def _standing_in(self, step: PlanStep, detour: tuple[PlanStep, ...]) -> AsyncIterator[Frame]:
-        return self.answering.watched(step, self._stand_in(step, detour), standby=True)
-
-    async def _stand_in(self, step: PlanStep, detour: tuple[PlanStep, ...]) -> AsyncIterator[Frame]:
+    def _standing_in(self, step: PlanStep, detour: tuple[PlanStep, ...]) -> StandIn:
         """Answer a member's part as it would: from those on the detour, and the standbys of the other datasets."""
         outer = self.answering
         options = replace(outer.options, completeness=CompletenessMode.ALLOW_PARTIAL, dataset="")
-        work = self.work.relay(options, step)
         plan = stand_in_plan(outer.plan, step, detour)
         inner = Answering(plan, options, outer.request_id, Deadline.after(outer.deadline.member_share()))
+        work, avoided = self.work.relay(options, step), self.avoided | {step.node}
+        frames = replace(self, work=work, answering=inner, avoided=avoided)._all()
+        return StandIn(outer.watched(step, frames, standby=True), inner.all_begin)
+
+    async def _all(self) -> AsyncIterator[Frame]:
+        """Answer by the plan, as a member does."""
+        inner, work = self.answering, self.work
         try:
-            avoided = self.avoided | {step.node}
-            inner.begin(replace(self, work=work, answering=inner, avoided=avoided).open)
+            inner.begin(self.open)
             yield inner.header(work.schema)
             async for frame in work.frames(inner):
                 yield frame

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from federation.execution.contact import begins
-from guotu.model.answer import Frame
+from guotu.model.answer import Frame, Trailer
 
 
 class Opening:
     """Reads a stream up to its first rows or its trailer, in a task of its own; then it can be read on."""
 
-    def __init__(self, frames: AsyncIterator[Frame]) -> None:
+    def __init__(self, frames: AsyncIterator[Frame], all_begin: Callable[[], Awaitable[bool]] | None = None) -> None:
+        """Take a stream; of several at once, also what waits until all have begun or failed, and tells if all begin."""
         self._frames = frames
+        self._all_begin = all_begin
+        self.partial = False
+        """Known once it has begun: some part is missing."""
         self._read: list[Frame] = []
         self._opened = time.monotonic()
         self._overtaken = False
@@ -32,8 +36,14 @@ class Opening:
                 return None
             self._read.append(frame)
             if begins(frame):
+                self.partial = not await self._is_whole(frame)
                 return frame
         return None
+
+    async def _is_whole(self, first: Frame) -> bool:
+        if isinstance(first, Trailer):
+            return first.completeness.complete
+        return self._all_begin is None or await self._all_begin()
 
     @property
     def waited_s(self) -> float:

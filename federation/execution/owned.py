@@ -38,6 +38,7 @@ class Owned:
         self._key_rows = key_rows
         self._key_type = arrow_schema(collection, (collection.key,)).types[0]
         self._held: dict[str, pa.Array] = {}
+        self._reading = asyncio.Lock()
         self.columns = self._ownership.columns
         self.notices: list[Notice] = []
         """What the caller should know: whose keys could not be read, so that all features count here."""
@@ -49,10 +50,13 @@ class Owned:
             TooLarge: another dataset has too many keys.
         """
         claimants = self._ownership.claimants(batch)
-        for other in claimants:
-            if other not in self._held:
-                self._held[other] = await self._keys(other)
-        return await asyncio.to_thread(self._ownership.own, batch, self._held) if claimants else batch
+        if not claimants:
+            return batch
+        async with self._reading:  # for whoever asks meanwhile, too
+            for other in claimants:
+                if other not in self._held:
+                    self._held[other] = await self._keys(other)
+        return await asyncio.to_thread(self._ownership.own, batch, self._held)
 
     async def _keys(self, other: str) -> pa.Array:
         parts: list[pa.Array] = [pa.array([], self._key_type)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 from federation.execution.breaker import Breaker, State
@@ -42,11 +42,16 @@ class _Record:
 
 
 class Punctuality:
-    """Remembers the members that were asked, by address; bounded by their number in the mesh."""
+    """Remembers the members that were asked, by address."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._records: dict[str, _Record] = {}
+
+    def forget_others(self, addresses: Set[str]) -> None:
+        """Remember members at these addresses alone."""
+        for address in self._records.keys() - addresses:
+            del self._records[address]
 
     def asked(self, address: str) -> None:
         """Note that a member is asked before others, which allows for a share of a question to them."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from federation.execution.cause import Cause
 from federation.execution.opening import Opening
@@ -15,8 +15,15 @@ from guotu.model.errors import CircuitOpen, GuotuError, Internal
 from guotu.model.plan import Decision, Plan, PlanStep
 
 Detour = tuple[PlanStep, ...]
-StandIn = Callable[[Detour], AsyncIterator[Frame]]
-"""Begins to answer in the member's place, on a detour as far as there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """An answer in a member's place."""
+
+    frames: AsyncIterator[Frame]
+    all_begin: Callable[[], Awaitable[bool]]
+    """Waits until each of those asked has begun or failed, and tells whether all begin; once there are first rows."""
 
 
 class Relief:
@@ -31,7 +38,7 @@ class Relief:
         self,
         step: PlanStep,
         own: Callable[[], AsyncIterator[Frame]],
-        stand_in: StandIn,
+        stand_in: Callable[[Detour], StandIn],
         around: Callable[[], Detour],
         punctuality: Punctuality,
         plan: Plan,
@@ -88,14 +95,14 @@ class Relief:
             return await self._cover_first(self._gives_way)
         address = self._step.address
         self._punctuality.asked(address)
-        owner, cover = self._open(self._own), None
+        owner, cover = self._open(Opening(self._own())), None
         doubt = self._punctuality.doubt(address)
         # Those behind a member are asked without it where it does not answer, not because it is late.
         detour = self._around() if doubt is not None else ()
         covered = self._step.covered or is_covered(self._step, detour)
         late = (doubt or await self._to_be_overtaken(owner)) if covered else None
         if late is not None:
-            cover = self._cover(detour)
+            cover = self._cover(detour, beside=True)
             if await self._beaten(owner, cover):
                 if doubt is None:
                     self._overtaken = owner, owner.waited_s
@@ -105,30 +112,40 @@ class Relief:
         if cause is None:
             return owner, None
         await owner.close()
-        return cover or self._cover(self._around()), cause
+        return await self._last(cover), cause
 
     async def _cover_first(self, why: Cause) -> tuple[Opening, Cause | None]:
         """Ask the standbys, and the member once they fail or are late."""
-        cover, address = self._cover(()), self._step.standbys[0].address
+        cover, address = self._cover((), beside=True), self._step.standbys[0].address
         self._punctuality.asked(address)
         begun = await cover.begins(self._punctuality.begin_wait(address, plainly=True))
         if not begun and not self._punctuality.may_ask_more(address, plainly=True):
             await asyncio.wait((cover.begun,))
         if cover.begun.done() and _helps(cover):
             return cover, why
-        owner = self._open(self._own)
+        owner = self._open(Opening(self._own()))
         if await self._beaten(owner, cover):
             return cover, why
         cause = await self._cause(owner)
-        return (owner, None) if cause is None else (cover, cause)
+        return (owner, None) if cause is None else (await self._last(cover), cause)
 
-    def _cover(self, detour: Detour) -> Opening:
-        """Begin to ask others."""
+    async def _last(self, cover: Opening | None) -> Opening:
+        """Return who answers once the member does not: those who do not help either, if there is no other way."""
+        if cover is None:
+            return self._cover(self._around())
+        detour = () if self._detour else self._around()
+        if not detour:
+            return cover
+        await cover.close()
+        return self._cover(detour)
+
+    def _cover(self, detour: Detour, beside: bool = False) -> Opening:
+        """Begin to ask others; `beside` the member, which may have what one of them turns out to lack."""
         self._detour = detour
-        return self._open(lambda: self._stand_in(detour))
+        stand_in = self._stand_in(detour)
+        return self._open(Opening(stand_in.frames, stand_in.all_begin if beside else None))
 
-    def _open(self, begin: Callable[[], AsyncIterator[Frame]]) -> Opening:
-        opening = Opening(begin())
+    def _open(self, opening: Opening) -> Opening:
         self._openings.append(opening)
         return opening
 
@@ -193,10 +210,7 @@ class Relief:
 
 def _helps(cover: Opening) -> bool:
     """Tell whether standbys have begun to answer for all that they were asked for."""
-    if cover.begun.exception() is not None:
-        return False
-    first = cover.begun.result()
-    return first is not None and not (isinstance(first, Trailer) and not first.completeness.complete)
+    return cover.begun.exception() is None and cover.begun.result() is not None and not cover.partial
 
 
 def is_covered(step: PlanStep, detour: tuple[PlanStep, ...]) -> bool:

@@ -98,4 +98,5 @@ def expect(record: DatasetRecord, reason: str, version: int) -> ExpectedDataset:
         # What is advertised describes the head; another version may have lain elsewhere.
         reason = MAY_MATCH
     keep = reason == MAY_MATCH
-    return ExpectedDataset(record.dataset, version, record.rows, record.territory_m2, keep, reason)
+    advertised = version <= record.version
+    return ExpectedDataset(record.dataset, version, record.rows, record.territory_m2, keep, reason, advertised)

@@ -46,7 +46,7 @@ def by_owner(members: Members) -> list[tuple[str, tuple[ExpectedDataset, ...]]]:
 
 def unadvertised(dataset: str, version: int) -> ExpectedDataset:
     """Return what is expected of a dataset of which nothing is known but that it had this version."""
-    return ExpectedDataset(dataset, version, 0, 0.0, True, MAY_MATCH)
+    return ExpectedDataset(dataset, version, 0, 0.0, True, MAY_MATCH, advertised=False)
 
 
 def _ordered(items: tuple[ExpectedDataset, ...]) -> tuple[ExpectedDataset, ...]:

@@ -31,6 +31,8 @@ class ExpectedDataset:
     reason: str
     """MAY_MATCH, FILTER_IS_FALSE, EMPTY, OUTSIDE_DIVISION, OUTSIDE_WINDOW, OUTSIDE_COVERAGE, OUTSIDE_ZONES,
     TOO_FAR, BEFORE_PAGE."""
+    advertised: bool = True
+    """False if the version is beyond the one advertised: whether there is such a version its owner alone can tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from math import isnan
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pyarrow as pa
@@ -59,15 +60,21 @@ class Gathering:
         self._blocks = Blocks(schema, folder, place)
         self._sums = Sums(self._keys)
         self._runs: list[Run] = []
+        self._adding = Lock()
 
     def add(self, groups: pa.Table) -> None:
-        """Add groups; several may be equal.
+        """Add groups; several may be equal. From any thread.
 
         Raises: as `Blocks.put`.
         """
         if not groups.num_rows:
             return
-        self._sums.add(_folded(groups, self._keys))
+        parts = _folded(groups, self._keys)
+        with self._adding:
+            self._add(parts)
+
+    def _add(self, groups: pa.Table) -> None:
+        self._sums.add(groups)
         if self._sums.rows >= _MOST_ROWS or self._sums.size_bytes >= _MOST_BYTES:
             self._sums.compact()
             if self._sums.rows >= _MOST_ROWS // 2 or self._sums.size_bytes >= _MOST_BYTES // 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Set
 from contextlib import contextmanager
 
 import grpc
@@ -52,6 +52,11 @@ class GrpcPeers:
             return kept
         fresh = self._channels[address] = async_channel(address, self._tls)
         return fresh
+
+    def forget_others(self, addresses: Set[str]) -> None:
+        """Keep channels to these addresses alone; what is under way over the others ends as it would have."""
+        for address in self._channels.keys() - addresses:
+            del self._channels[address]
 
     def query(self, address: str, question: Query, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node; `timeout` in seconds. Raises what the node raised, or NodeUnavailable."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from registry.etcd import Etcd
 
 T = TypeVar("T")
+_ANSWER_S = 15.0
+"""How long etcd may take for one answer: a command is given once, while a node, which asks again, waits for less."""
 
 etcd_option = click.option(
     "--etcd",
@@ -47,7 +49,7 @@ async def with_registry(session: Session, etcd: tuple[str, ...], work: Callable[
     from registry.etcd import Etcd
 
     endpoints, tls = _where(session, etcd)
-    registry = Etcd(endpoints, tls)
+    registry = Etcd(endpoints, tls, _ANSWER_S)
     try:
         await registry.probe()
         return await work(registry)

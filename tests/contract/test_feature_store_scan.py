@@ -27,10 +27,10 @@ COLLECTION = sample_collection()
 TABLE = parcels(3000)
 MANY = 200_000
 CROWD = 8 * READERS
-PROMPT_S = 10
-"""Far less than a crowd of slow scans takes; on an idle machine they end within 0.1 s once they are interrupted."""
-SLOW = Not(Or(tuple(Like("BSM", f"%x%{number}%\\y%") for number in range(400))))
-"""A filter that every row passes, and that takes seconds over many rows: patterns with an escape are slow."""
+PROMPT_S = 60
+"""Less than a crowd of slow scans takes; on an idle machine they end within 0.1 s once they are interrupted."""
+SLOW = Not(Or(tuple(Like("BSM", f"%x%{number}%\\y%") for number in range(600))))
+"""A filter that every row passes, and that takes many seconds over many rows: patterns with an escape are slow."""
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -51,7 +51,7 @@ class Site:
         self.holdings = Holdings(node[:6])
         readiness = Readiness(node)
         readiness.state = State.READY
-        gate = Gate(node, readiness, Metrics(), 30.0)
+        gate = Gate(node, readiness, Metrics(), 120.0)
         between, policy, clock = parts.publisher.between, Retention(2), SystemClock()
         collector = Collector(parts.objects, parts.store, clock, policy, 0.0, between)
         self.desk = CareDesk(parts.objects, parts.store, clock, collector, policy, between)
@@ -116,7 +116,7 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
 
 async def difference(address: str, since: int, until: int, dataset: str = DATASET) -> tuple[DiffHeader, pa.Table]:
     def ask() -> tuple[DiffHeader, pa.Table]:
-        with DiffClient(address, None, 20.0) as client:
+        with DiffClient(address, None, 120.0) as client:
             header, *batches = client.diff(dataset, since, until)
         assert isinstance(header, DiffHeader)
         return header, pa.Table.from_batches(batches, header.schema)

@@ -16,7 +16,7 @@ import shapely
 from guotu.model.collection import Field, FieldType, GeometryType
 from guotu.model.errors import StoreFailure
 from guotu.model.schema import arrow_schema
-from tests.support.databases import cluster
+from tests.support.databases import cluster, end_connections
 from tests.support.features import COLLECTION, drawn, parcels, removed, sample_collection, stored_rows
 from tests.support.material_parts import DATASET, SQL_NAME, TABLE, release, renamed, shown
 from tests.support.material_place import KEYS, OTHERS, ROWS, Place, opened_place
@@ -156,7 +156,9 @@ async def test_readers_never_see_a_mix(place: Place) -> None:
 
     async def look() -> None:
         connection = await asyncpg.connect(place.options.url)
-        while not done.is_set():
+        last = False
+        while not last:
+            last = done.is_set()
             seen.add(tuple(await connection.fetchrow(f'SELECT min("GDDB"), max("GDDB"), count(*) FROM {SQL_NAME}')))
         await connection.close()
 
@@ -251,10 +253,7 @@ async def test_a_cancelled_work_leaves_nothing(place: Place) -> None:
 async def test_a_lost_connection_is_replaced(place: Place) -> None:
     await place.make()
     name = place.database
-    cluster().sql(
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        f"WHERE datname = '{name}' AND application_name = 'guotu'"
-    )
+    cluster().sql(end_connections(f"datname = '{name}' AND application_name = 'guotu'"))
     await apply(place.store, removed(KEYS[:9]), 2)
     with suppress(StoreFailure):
         await place.bring(2)

@@ -74,7 +74,7 @@ def desk(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
 
 def answers(desk: Desk) -> bool:
     """Tell whether the nation has the owner's rows within a few seconds: the one reader is free."""
-    with desk.mesh.client(NATION, timeout=10.0) as client, suppress(IncompleteAnswer, DeadlineExceeded):
+    with desk.mesh.client(NATION, timeout=10.0) as client, suppress(IncompleteAnswer):
         return client.stats(desk.collection, count=True).table().num_rows == 1
     return False
 
@@ -163,4 +163,4 @@ def test_the_query_ends_where_the_rows_are(
         if beside is not None:
             eventually(lambda: beside.reading() == 0, ENDS_S)
     assert cpu_seconds(desk) - spent < MOST_CPU_S
-    assert answers(desk), "the store's one reader is free again"
+    eventually(lambda: answers(desk))  # the store's one reader is free again

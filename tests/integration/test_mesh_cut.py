@@ -21,7 +21,7 @@ OWNERS = (PROVINCE, CITY)
 COLLECTION = "tt"
 ROWS = 30
 SIZE = 13
-OPTIONS = {"registry.lease_ttl_s": 2, "versions.keep": 2, "versions.grace_hours": 0.0}
+OPTIONS = {"versions.keep": 2, "versions.grace_hours": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +43,18 @@ def has_collection(mesh: LocalMesh, node: str) -> bool:
 
 
 def publish(mesh: LocalMesh, node: str, rows: gpd.GeoDataFrame, folder: Path) -> int:
-    """Publish a layer and wait until the nation has heard; returns the version."""
+    """Publish a layer and wait until all who ask its owner have heard; returns the version."""
     path = folder / f"{node}.gpkg"
     path.unlink(missing_ok=True)
     rows.to_file(path)
     version = int(operate(mesh, node, "publish", COLLECTION, "--from", path)["head"]["version"])
-    eventually(lambda: heads(mesh).get(f"{node}/{COLLECTION}") == version)
+    above = [NATION] if node == NATION else [NATION, PROVINCE]
+    eventually(lambda: all(heads(mesh, asked).get(f"{node}/{COLLECTION}") == version for asked in above))
     return version
 
 
-def heads(mesh: LocalMesh) -> dict[str, int]:
-    with mesh.client(NATION) as client:
+def heads(mesh: LocalMesh, asked: str = NATION) -> dict[str, int]:
+    with mesh.client(asked) as client:
         return {item.dataset: item.version for item in client.datasets(COLLECTION)}
 
 

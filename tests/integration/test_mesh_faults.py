@@ -14,7 +14,7 @@ from benchmarks.parcels import generate_county, read_counties
 from demo.mesh import LocalMesh
 from guotu.model import errors
 from guotu.model.answer import Outcome
-from tests.support.small_mesh import answers_whole, apply_catalogue, eventually, publish_part, run_guotu
+from tests.support.small_mesh import PATIENT, answers_whole, apply_catalogue, eventually, publish_part, run_guotu
 
 
 def node_names(mesh: LocalMesh, asked: str = "100000") -> set[str]:
@@ -34,10 +34,10 @@ def test_a_lost_node_is_marked_refused_and_comes_back_the_same(own_mesh: LocalMe
         digest, cut = before.digest, dict(before.cut)
         mesh.kill("510100")
         with pytest.raises(errors.IncompleteAnswer) as refusal:
-            client.stats("landcover", group_by=["igbp"], sum=["area_m2"], timeout=20).table()
+            client.stats("landcover", group_by=["igbp"], sum=["area_m2"], timeout=60).table()
         assert refusal.value.completeness is not None
         assert [member.dataset for member in refusal.value.completeness.missing] == ["510100/landcover"]
-        partial = client.stats("landcover", group_by=["igbp"], sum=["area_m2"], partial=True, timeout=20)
+        partial = client.stats("landcover", group_by=["igbp"], sum=["area_m2"], partial=True, timeout=60)
         assert not partial.completeness.complete
         (lost,) = partial.completeness.missing
         assert (lost.dataset, lost.outcome) == ("510100/landcover", Outcome.UNREACHABLE)
@@ -58,13 +58,13 @@ def test_an_overlay_without_a_member_is_marked(own_mesh: LocalMesh) -> None:
         digest = before.digest
         mesh.kill("500000")
         with pytest.raises(errors.IncompleteAnswer):
-            client.overlay("landcover", zones, group_by=["igbp"], timeout=20).table()
-        partial = client.overlay("landcover", zones, group_by=["igbp"], partial=True, timeout=20)
+            client.overlay("landcover", zones, group_by=["igbp"], timeout=60).table()
+        partial = client.overlay("landcover", zones, group_by=["igbp"], partial=True, timeout=60)
         (lost,) = partial.completeness.missing
         assert (lost.dataset, lost.outcome) == ("500000/landcover", Outcome.UNREACHABLE)
         assert partial.digest != digest
         assert partial.table().num_rows > 0
-        alone = client.overlay("landcover", zones[:1], group_by=["igbp"], timeout=20)
+        alone = client.overlay("landcover", zones[:1], group_by=["igbp"], timeout=60)
         assert alone.completeness.complete  # the member that is away has no part in it
 
 
@@ -88,7 +88,7 @@ def test_nobody_answering_is_an_error(own_mesh: LocalMesh) -> None:
     for node in ("510000", "510100", "500000"):
         mesh.kill(node)
     with mesh.client("100000") as client, pytest.raises(errors.NobodyAnswered):
-        client.stats("landcover", partial=True, timeout=10).table()
+        client.stats("landcover", partial=True, timeout=60).table()
 
 
 def test_a_silent_node_costs_the_deadline_and_no_more(own_mesh: LocalMesh) -> None:
@@ -96,7 +96,7 @@ def test_a_silent_node_costs_the_deadline_and_no_more(own_mesh: LocalMesh) -> No
     mesh.pause("500000")
     try:
         with mesh.client("100000") as client:
-            answer = client.stats("landcover", partial=True, timeout=3.0)
+            answer = client.stats("landcover", partial=True, timeout=8.0)
             lost = {member.dataset: member.outcome for member in answer.completeness.missing}
         assert lost["500000/landcover"] in (Outcome.TIMED_OUT, Outcome.UNREACHABLE)
     finally:
@@ -119,7 +119,7 @@ def parcels(breakable_mesh: LocalMesh, tmp_path_factory: pytest.TempPathFactory)
 def test_a_node_killed_in_mid_stream_is_marked(own_mesh: LocalMesh, parcels: int, partial: bool) -> None:
     """The nation passes the rows of a province on; the province dies after the first of them."""
     with own_mesh.client("100000") as client:
-        answer = client.query("dltb", partial=partial, timeout=30)
+        answer = client.query("dltb", partial=partial, timeout=60)
         rows = answer.batches()
         seen = next(rows).rows.num_rows
         own_mesh.kill("510000")
@@ -143,7 +143,7 @@ def test_etcd_lost_and_found_again(own_mesh: LocalMesh) -> None:
         assert answer.completeness.stale_registry
         assert "STALE_REGISTRY" in [warning.reason for warning in answer.warnings]
         mesh.kill("500000")
-        partial = client.stats("landcover", group_by=["igbp"], partial=True, timeout=10)
+        partial = client.stats("landcover", group_by=["igbp"], partial=True, timeout=60)
         (lost,) = partial.completeness.missing
         assert lost.outcome is Outcome.STALE_REGISTRY
         mesh.start_etcd()
@@ -177,9 +177,9 @@ def test_etcd_absent_at_start_waits_and_then_tells(short_root: Path) -> None:
 
 
 def test_the_second_claimant_of_an_id_refuses_to_start(short_root: Path) -> None:
-    with LocalMesh(short_root, ["510000"], {"registry.lease_ttl_s": 2}) as mesh:
+    with LocalMesh(short_root, ["510000"], PATIENT) as mesh:
         mesh.start()
-        mesh.add("510000", name="rival")
+        mesh.add("510000", name="rival", overrides={"registry.lease_ttl_s": 2})  # for which it waits
         ran = run_guotu("node", "serve", config=mesh.config("rival"))
         assert ran.code == 8
         assert mesh.address("510000") in ran.err

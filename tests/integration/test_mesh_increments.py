@@ -25,7 +25,7 @@ GONE = pa.record_batch({"BSM": [key(5)]})
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[LocalMesh]:
-    with running_mesh([NODE], {"registry.lease_ttl_s": 2}) as made:
+    with running_mesh([NODE]) as made:
         yield made
 
 

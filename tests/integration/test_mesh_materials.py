@@ -21,10 +21,9 @@ from tests.support.databases import database_of, remove_database
 from tests.support.layers import squares
 from tests.support.material_parts import Row, rows_of, shown
 from tests.support.plots import FIELDS, NODE, ROWS, Desk, key, layer
-from tests.support.small_mesh import eventually, run_guotu
+from tests.support.small_mesh import PATIENT, eventually, run_guotu
 from tests.support.version_mesh import NATION, operate, reaches, replica_of
 
-OPTIONS = {"registry.lease_ttl_s": 2}
 MORE_FIELDS = (
     FIELDS.replace("width = 12, decimals = 2", "width = 14, decimals = 4").replace(
         'name = "BZ"', 'name = "SM", renamed_from = "BZ"'
@@ -67,7 +66,7 @@ class Gis:
 def gis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gis]:
     root = Path(tempfile.mkdtemp(prefix="gt-"))
     homes = {node: tmp_path_factory.mktemp(f"database-{node}") for node in (NODE, NATION)}
-    mesh = LocalMesh(root, overrides=OPTIONS)
+    mesh = LocalMesh(root, overrides=PATIENT)
     for node, home in homes.items():
         options = {"store.kind": "postgis", "store.url": database_of(home), "store.connections": 8}
         mesh.add(node, overrides=options)
@@ -213,10 +212,12 @@ def test_ctrl_c_leaves_everything_as_it_was(gis: Gis, desk: Desk) -> None:
         async with connection.transaction():
             await connection.execute("LOCK TABLE guotu.materials IN SHARE MODE")
             running = await asyncio.create_subprocess_exec(*words, stderr=subprocess.PIPE)
+            assert running.stderr is not None
+            assert "写入记录 load" in (await running.stderr.readline()).decode()
             await asyncio.to_thread(eventually, lambda: waits(gis, "guotu.materials"))
             running.send_signal(signal.SIGINT)
             said = (await running.communicate())[1].decode()
-            assert (running.returncode, "写入记录 load" in said) == (130, True)
+            assert running.returncode == 130, said
             await asyncio.to_thread(eventually, lambda: not waits(gis, "guotu.materials"))
 
     gis.ask(NODE, hold)

@@ -14,12 +14,14 @@ from tests.support.small_mesh import eventually
 from tests.support.version_mesh import NATION, ask, hears, operate, reaches, running_mesh
 
 NEIGHBOUR = "520000"
+SHORT_LEASE = {"registry.lease_ttl_s": 2}
+"""So that the owner, once killed, soon leaves the registry."""
 GROUPED = ("--group-by", "DLBM", "--sum", "MJ", "--count")
 
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[LocalMesh]:
-    with running_mesh([NODE, NEIGHBOUR, NATION], {"registry.lease_ttl_s": 2}) as made:
+    with running_mesh([NEIGHBOUR, NATION], special={NODE: SHORT_LEASE}) as made:
         yield made
 
 

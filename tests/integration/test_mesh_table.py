@@ -107,11 +107,14 @@ def test_an_audit_names_the_rows_that_differ(live: Live) -> None:
 def test_a_version_is_one_moment_of_a_table_that_is_being_edited(live: Live) -> None:
     """Each transaction moves area from one plot to another: in every moment they add up to the same."""
     total = sum(row["MJ"] for row in layer(ROWS).to_dict("records"))
-    stop = threading.Event()
-    editing = threading.Thread(target=lambda: asyncio.run(keep_editing(live.url, stop)))
+    stop, edited = threading.Event(), threading.Event()
+    editing = threading.Thread(target=lambda: asyncio.run(keep_editing(live.url, stop, edited)))
     editing.start()
     try:
         for version in (1, 2, 3):
+            for _ in range(2):  # of two edits, the second was begun after the version before
+                edited.clear()
+                assert edited.wait(60)
             assert live.publish()["head"]["version"] == version
             assert sum(row["MJ"] for row in live.desk.rows().values()) == pytest.approx(total)
     finally:
@@ -119,10 +122,11 @@ def test_a_version_is_one_moment_of_a_table_that_is_being_edited(live: Live) -> 
         editing.join()
 
 
-async def keep_editing(url: str, stop: threading.Event) -> None:
+async def keep_editing(url: str, stop: threading.Event, edited: threading.Event) -> None:
     connection = await asyncpg.connect(url)
     while not stop.is_set():
         await connection.execute(_MOVED)
+        edited.set()
     await connection.close()
 
 

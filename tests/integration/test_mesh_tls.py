@@ -48,11 +48,11 @@ def test_mutual_tls(short_root: Path, tmp_path: Path) -> None:
             with connect(mesh.address("510000"), tls_cert=cert, tls_key=key, tls_ca=ca) as other:
                 wait_ready(other)
                 assert {node.node for node in other.nodes()} >= {"510000"}
-        with connect(mesh.address("100000"), timeout=3) as plain, pytest.raises(errors.Unavailable):
+        with connect(mesh.address("100000"), timeout=30) as plain, pytest.raises(errors.Unavailable):
             plain.node()
         stranger = write_identity(tmp_path / "theirs", trustme.CA())
         with (
-            connect(mesh.address("100000"), timeout=3, tls_cert=stranger[0], tls_key=stranger[1], tls_ca=ca) as other,
+            connect(mesh.address("100000"), timeout=30, tls_cert=stranger[0], tls_key=stranger[1], tls_ca=ca) as other,
             pytest.raises(errors.Unavailable),
         ):
             other.node()

@@ -32,11 +32,11 @@ def mesh(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iter
         apply_catalogue(made)
         publish_part(made, "510100", "county", "county.parquet", tmp_path_factory.mktemp("part"))
 
-        def whole() -> bool:
-            with made.client("100000") as client:
+        def whole(node: str) -> bool:
+            with made.client(node) as client:
                 return {record.node for record in client.nodes()} == set(NODES) and bool(client.datasets())
 
-        eventually(whole)
+        eventually(lambda: all(map(whole, NODES)))
         yield made
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from demo.mesh import LocalMesh
-from tests.support.interrupted import MOMENTS, begin_publish, entries, wait_for
+from tests.support.interrupted import MOMENTS, became, begin_publish, entries, wait_for
 from tests.support.plots import NODE, Desk, key
 from tests.support.small_mesh import eventually
 from tests.support.version_mesh import (
@@ -26,14 +27,14 @@ from tests.support.version_mesh import (
     write_bulk,
 )
 
-MANY = 64_000
+MANY = 76_000
 """Plots of a version whose delta has two blocks; seconds are needed to fetch each, so that a busy machine sees both."""
 BLOCK = 4 << 20
 
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[LocalMesh]:
-    options = {"registry.lease_ttl_s": 2, "replication.bandwidth_mib_s": 1.0, "replication.fetches": 1}
+    options = {"replication.bandwidth_mib_s": 1.0, "replication.fetches": 1}
     with running_mesh([NODE, NATION], options) as made:
         yield made
 
@@ -68,10 +69,7 @@ def test_a_publisher_killed_at_any_moment_knows_afterwards_what_became_of_it(des
         wait_for(desk, moment, there, waiting)
         mesh.kill(NODE)
         mesh.start_node(NODE)
-        told = waiting.communicate(timeout=120)[0]
-        assert waiting.returncode in (0, 6), told
-        published = waiting.returncode == 0
-        assert desk.versions()[0] == newest + published, f"{moment}: {told}"
+        published = became(desk, waiting, newest)
         assert digest_of(desk, NODE, newest) == kept, f"{moment} changed the version before"
         if not published:
             assert desk.publish("--from", path)["published"]
@@ -87,7 +85,9 @@ def test_a_publisher_killed_at_any_moment_knows_afterwards_what_became_of_it(des
 
 def kept_bytes(mesh: LocalMesh, node: str) -> int:
     """Return the bytes of the largest file that a node is fetching."""
-    return max((path.stat().st_size for path in (mesh.data_dir(node) / "partial").glob("*")), default=0)
+    with suppress(FileNotFoundError):  # it is whole, and has gone to the others
+        return max((path.stat().st_size for path in (mesh.data_dir(node) / "partial").glob("*")), default=0)
+    return 0
 
 
 def test_a_replica_killed_in_mid_transfer_goes_on_where_it_was(desk: Desk) -> None:
@@ -130,7 +130,9 @@ def test_a_source_killed_in_mid_transfer_is_waited_for(desk: Desk) -> None:
     (standing,) = [item for item in operate(mesh, NATION, "replicas")["replicas"] if item["dataset"] == desk.dataset]
     assert standing["last_error"] == ""
     assert digest_of(desk, NATION, 2) == digest_of(desk, NODE, 2)
-    verify_sound(mesh, NATION, desk.dataset, 2, published_digest(publishing))
+    # The command was cut off where it had not yet heard of its version.
+    assert publishing.wait(120) in (0, 6)
+    verify_sound(mesh, NATION, desk.dataset, 2, desk.manifest(2)["digest"])
 
 
 def damage(files: list[Path]) -> dict[Path, bytes]:

@@ -13,7 +13,7 @@ from demo.mesh import LocalMesh
 from tests.support.plots import NODE, Desk, key
 from tests.support.s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
 from tests.support.small_disk import SmallDisk
-from tests.support.small_mesh import eventually
+from tests.support.small_mesh import PATIENT, eventually
 from tests.support.version_mesh import (
     NATION,
     digest_of,
@@ -25,7 +25,6 @@ from tests.support.version_mesh import (
 )
 
 MIB = 1 << 20
-OPTIONS = {"registry.lease_ttl_s": 2}
 THROTTLED = {"replication.bandwidth_mib_s": 0.5, "replication.fetches": 1}
 MANY = 25_000
 """Plots of about 2 MiB."""
@@ -54,7 +53,7 @@ def test_an_s3_server_killed_in_the_middle_costs_time_and_no_version(
     credentials.chmod(0o600)
     objects = {"kind": "s3", "endpoint": s3.endpoint, "bucket": BUCKET, "secure": False, "prefix": "owner",
                "credentials_file": str(credentials)}  # fmt: skip
-    with LocalMesh(short_root, (), OPTIONS) as mesh:
+    with LocalMesh(short_root, (), PATIENT) as mesh:
         mesh.add(NODE, overrides={f"objects.{name}": value for name, value in objects.items()})
         mesh.add(NATION, overrides=THROTTLED)
         mesh.start()
@@ -105,7 +104,7 @@ STAGES = ((0, "partial/"), (4 * MIB, "object store"), (8 * MIB, "staging"))
 
 @pytest.mark.parametrize("disk", [NATION], indirect=True)
 def test_a_replica_without_room_says_so_keeps_what_it_has_and_goes_on(disk: SmallDisk, tmp_path: Path) -> None:
-    with LocalMesh(disk.path.parents[1], [NODE, NATION], OPTIONS) as mesh:
+    with LocalMesh(disk.path.parents[1], [NODE, NATION], PATIENT) as mesh:
         mesh.start()
         desk = Desk(mesh, f"{NODE}.full", tmp_path)
         desk.define()
@@ -135,7 +134,7 @@ def test_a_replica_without_room_says_so_keeps_what_it_has_and_goes_on(disk: Smal
 
 @pytest.mark.parametrize("disk", [NODE], indirect=True)
 def test_a_publisher_without_room_says_so_and_publishes_once_there_is(disk: SmallDisk, tmp_path: Path) -> None:
-    with LocalMesh(disk.path.parents[1], [NODE], OPTIONS) as mesh:
+    with LocalMesh(disk.path.parents[1], [NODE], PATIENT) as mesh:
         mesh.start()
         desk = Desk(mesh, f"{NODE}.full", tmp_path)
         desk.define()

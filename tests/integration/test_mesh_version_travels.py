@@ -10,16 +10,15 @@ import pytest
 
 from demo.mesh import LocalMesh
 from tests.support.plots import FIELDS, NODE, ROWS, Desk, catalogue, key, layer
-from tests.support.small_mesh import eventually
+from tests.support.small_mesh import PATIENT, eventually
 from tests.support.version_mesh import NATION, ask, operate, reaches, replica_of, running_mesh, verify_sound
 
 STRANGER = "510000"
-OPTIONS = {"registry.lease_ttl_s": 2}
 
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[LocalMesh]:
-    with running_mesh([NODE, NATION], OPTIONS) as made:
+    with running_mesh([NODE, NATION]) as made:
         yield made
 
 
@@ -103,7 +102,7 @@ def test_a_package_carries_versions_into_another_mesh(mesh: LocalMesh, tmp_path:
     whole, later = desk.folder / "whole.guotu", desk.folder / "later.guotu"
     told = operate(desk.mesh, NODE, "package", "export", desk.dataset, "--since", f"{desk.dataset}@0", "-o", whole)
     assert (told["cut"], told["versions"]) == ({desk.dataset: 2}, 2)
-    with LocalMesh(short_root, [NATION, STRANGER], OPTIONS) as island:
+    with LocalMesh(short_root, [NATION, STRANGER], PATIENT) as island:
         island.start()
         define_national(island, desk)
         refused = operate(island, NATION, "package", "import", whole, code=9)

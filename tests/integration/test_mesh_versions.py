@@ -22,7 +22,7 @@ from tests.support.version_mesh import NATION, ask, operate, reaches, replica_of
 ROWS = 600
 """So many that a delta is small against them."""
 INSERTED, CHANGED, DELETED = (ROWS, ROWS + 1), (1, 2, 4, 5), (10, 11, 12)
-OPTIONS = {"registry.lease_ttl_s": 2, "versions.keep": 2, "versions.grace_hours": 0.0}
+OPTIONS = {"versions.keep": 2, "versions.grace_hours": 0.0}
 
 
 @pytest.fixture(scope="module")

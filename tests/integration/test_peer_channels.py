@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 
 import grpc.aio
@@ -92,4 +93,28 @@ async def test_who_is_cancelled_is_not_told_anything_else(node: tuple[Hesitant, 
     rest.cancel()
     with pytest.raises(asyncio.CancelledError):
         await rest
+    await peers.close()
+
+
+async def test_an_answer_under_way_ends_though_its_node_is_at_another_address_now(
+    node: tuple[Hesitant, grpc.aio.Server, str],
+) -> None:
+    servicer, _, address = node
+    peers = GrpcPeers()
+    used = weakref.ref(peers.channel(address))
+    answer = peers.query(address, Query("dltb"), 60.0)
+    await anext(answer)
+    rest = asyncio.create_task(read_on(answer))
+    peers.forget_others({"127.0.0.1:1"})
+    assert used() is not None
+    servicer.let.set()
+    assert await asyncio.wait_for(rest, 30) == ["LAST"]
+    del answer, rest
+
+    async def gone() -> bool:
+        return used() is None
+
+    assert await comes_to(True, gone)
+    assert peers.channel(address) is peers.channel(address)
+    peers.forget_others({address})
     await peers.close()

@@ -102,9 +102,10 @@ async def test_no_room_for_the_engine_to_put_its_log_into_the_file(
 ) -> None:
     """The room went after it was looked for: the engine stops, and says so until it is started again."""
     monkeypatch.setattr("node.stores.duckdb.sessions.has_room", lambda options: True)
+    log = disk.path / "store.duckdb.wal"
     async with opened(disk, idle_s=0.05) as store:
         await load(store, BEFORE)
-        await asyncio.sleep(0.5)  # the store idles, so that version 1 is in the file
+        await eventually(lambda: not log.exists())  # the store has idled, so that version 1 is in the file
         disk.leave(MIB >> 4)
         await load(store, parcels(10, 1), version=2)
         await refused(_idled(store), "store.duckdb", "须重启节点", "restart the node")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -24,7 +25,7 @@ def test_hosts_are_parted_in_one_direction_alone() -> None:
         assert not Loopback().parts_pairs
         return
     done = subprocess.run(
-        [*words, sys.executable, "-m", "tests.robustness.mesh.parting"], capture_output=True, text=True, timeout=100
+        [*words, sys.executable, "-m", "tests.robustness.mesh.parting"], capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -77,10 +78,8 @@ def test_a_silent_relay_keeps_what_it_has_until_it_speaks(relays: Relays, line: 
 
 
 def test_a_relay_delays(relays: Relays, line: socket.socket) -> None:
-    relays.delay("r", 4.0)
+    relays.delay("r", 0.4)
+    began = time.monotonic()
     line.sendall(b"late")
-    line.settimeout(0.3)
-    with pytest.raises(TimeoutError):
-        line.recv(10)
-    line.settimeout(60)
     assert line.recv(10) == b"late"
+    assert time.monotonic() - began > 0.7, "it was not held back on both ways"

@@ -32,8 +32,8 @@ class EtcdServer:
     def __init__(self, root: Path, tls: EtcdTls | None = None) -> None:
         self._root = root
         self._tls = tls
-        ports = PortPool()
-        self._endpoint, self._peer = ports.address(), ports.address()
+        self._ports = PortPool()
+        self._endpoint, self._peer = self._ports.address(), self._ports.address()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -46,7 +46,7 @@ class EtcdServer:
         """Tell whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, timeout: float = 60.0) -> None:
+    def start(self, timeout: float = 120.0) -> None:
         """Start on the data there is, and wait until it is healthy."""
         self._root.mkdir(parents=True, exist_ok=True)
         with (self._root / "etcd.log").open("ab") as log:
@@ -85,6 +85,10 @@ class EtcdServer:
         """Return the present revision."""
         answer = self._post("kv/range", {"key": base64.b64encode(b"x").decode()})
         return int(answer["header"]["revision"])
+
+    def remaining(self, lease: int) -> int:
+        """Return the seconds that a lease still has; -1 if it is over."""
+        return int(self._post("lease/timetolive", {"ID": str(lease)})["TTL"])  # type: ignore[call-overload]
 
     def compact(self) -> None:
         """Forget all history before the present revision."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-LONG_S = 30.0
+LONG_S = 60.0
 """How long a busy machine may take for what takes an idle one a moment."""
 
 

@@ -17,6 +17,7 @@ from demo.mesh import LocalMesh
 from tests.support.databases import database_of, remove_database
 from tests.support.layers import SOUTH, WEST
 from tests.support.plots import FIELDS, NODE, Desk
+from tests.support.small_mesh import PATIENT
 from tests.support.version_mesh import operate
 
 TABLE = "land.plots"
@@ -83,7 +84,7 @@ def one_node(home: Path, *, postgis: bool) -> Iterator[LocalMesh]:
         file.write_text(database_of(home), encoding="ascii")
         file.chmod(0o600)
         overrides = {"store.kind": "postgis", "store.url_file": str(file), "store.connections": 8}
-    mesh = LocalMesh(root, overrides={"registry.lease_ttl_s": 2})
+    mesh = LocalMesh(root, overrides=PATIENT)
     mesh.add(NODE, overrides=overrides)
     mesh.start()
     try:

@@ -58,7 +58,7 @@ class Place:
 @asynccontextmanager
 async def opened_place(folder: Path) -> AsyncIterator[Place]:
     """Open a place whose dataset has one version, of ROWS."""
-    options = PostgisOptions(database_of(folder), connections=6, start_s=2.0)
+    options = PostgisOptions(database_of(folder), connections=6, start_s=60.0)
     store = PostgisStore(options)
     await store.open()
     gis = await asyncpg.connect(options.url)

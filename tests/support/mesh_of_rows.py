@@ -25,6 +25,8 @@ from guotu.wire.questions import query_from_proto, query_to_proto
 from tests.support.federation_parts import PARCELS, FixedCatalogue, FixedDirectory, dataset, view
 
 Row = dict[str, Any]
+PATIENCE_S = 600.0
+"""Deadline of each question: of which those below get a part, and a busy machine shall lose none of them."""
 _COMPARED = {
     "=": lambda left, right: left == right,
     "<>": lambda left, right: left != right,
@@ -169,11 +171,11 @@ class MeshOfRows:
         self.asked.append(node)
         if node in self.lost:
             raise NodeUnavailable(address=address, detail="lost")
-        return self.nodes[node].query(query_from_proto(query_to_proto(question)), timeout or 20.0)
+        return self.nodes[node].query(query_from_proto(query_to_proto(question)), timeout or PATIENCE_S)
 
     def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
         """Ask a node."""
-        return self.nodes[address.removesuffix(":1")].stats(question, timeout or 20.0)
+        return self.nodes[address.removesuffix(":1")].stats(question, timeout or PATIENCE_S)
 
     def overlay(self, address: str, question: Overlay, timeout: float | None) -> AsyncIterator[Frame]:
         """Nobody does."""
@@ -186,7 +188,7 @@ class MeshOfRows:
     async def ask(self, question: Query, node: str = "100000") -> tuple[list[Row], Trailer, Header]:
         """Ask a node; returns rows, trailer and header."""
         self.asked.clear()
-        frames = [frame async for frame in self.nodes[node].query(question, 20.0)]
+        frames = [frame async for frame in self.nodes[node].query(question, PATIENCE_S)]
         rows = [row for frame in frames if isinstance(frame, Batch) for row in frame.rows.to_pylist()]
         header, trailer = frames[0], frames[-1]
         assert isinstance(header, Header)

@@ -9,14 +9,16 @@ import time
 
 from guotu.model.records import NodeRecord
 from registry.etcd import Etcd
-from registry.session import Registration
+from registry.session import Phase, Registration
+from tests.support.eventually import LONG_S, eventually
 
 
 async def stay(endpoint: str, node: str, instance: str, ttl: int) -> None:
     """Register, say so on standard output, and stay until killed."""
     record = NodeRecord(node, "测试", "127.0.0.1:7000", instance, started_ms=time.time_ns() // 1_000_000)
-    registration = Registration(Etcd([endpoint]), record, ttl)
+    registration = Registration(Etcd([endpoint], timeout=LONG_S), record, ttl)
     await registration.start()
+    await eventually(lambda: registration.state.phase is Phase.REGISTERED)
     print(registration.state.phase, flush=True)
     await asyncio.Event().wait()
 

@@ -18,7 +18,8 @@ class Relay:
         self._open.set()
         self._server: asyncio.Server | None = None
         # Outside the range of outgoing connections, one of which could take it while nobody is to be reached here.
-        self._own = PortPool().address()
+        self._ports = PortPool()
+        self._own = self._ports.address()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Relay:

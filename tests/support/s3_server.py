@@ -41,8 +41,8 @@ class S3Server:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        pool = PortPool()
-        self._addresses = {name: pool.address() for name in _PORTS}
+        self._ports = PortPool()
+        self._addresses = {name: self._ports.address() for name in _PORTS}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,7 +60,7 @@ class S3Server:
         given = {"endpoint": self.endpoint, "bucket": BUCKET, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
         return S3Options(**{**given, "secure": False, "prefix": prefix, **others})
 
-    def start(self, timeout: float = 40.0) -> None:
+    def start(self, timeout: float = 120.0) -> None:
         """Start on the data there is, and wait until the bucket answers."""
         (self._root / "data").mkdir(parents=True, exist_ok=True)
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
@@ -89,10 +89,6 @@ class S3Server:
         assert self._process is not None
         return self._process.pid
 
-    def bytes_on_disk(self) -> int:
-        """Return how many bytes its data take."""
-        return sum(path.stat().st_size for path in (self._root / "data").glob("*.dat"))
-
     def _command(self) -> list[str]:
         options = {name: address.rpartition(":")[2] for name, address in self._addresses.items()}
         options |= dict.fromkeys(_OFF, "false")
@@ -105,7 +101,7 @@ class S3Server:
     def _ready(self) -> bool:
         if not listening(self.endpoint):
             return False
-        requests = S3Requests(self.options(attempts=1, answer_s=2.0))
+        requests = S3Requests(self.options(attempts=1, answer_s=10.0))
         with contextlib.suppress(Exception):
             return requests.client.bucket_exists(BUCKET) and self._takes_writes(requests)
         return False

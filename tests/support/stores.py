@@ -41,7 +41,7 @@ def _duckdb(folder: Path) -> FeatureStore:
 
 
 def _postgis(folder: Path) -> FeatureStore:
-    return PostgisStore(PostgisOptions(database_of(folder), connections=6 * READERS))
+    return PostgisStore(PostgisOptions(database_of(folder), connections=6 * READERS, start_s=60.0))
 
 
 async def fetch(

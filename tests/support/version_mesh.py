@@ -22,21 +22,23 @@ from guotu.wire.subscriptions import ReplicaStatus, SubscriptionsClient
 from node.cli.program import program
 from tests.support.layers import SOUTH, WEST
 from tests.support.plots import Desk, key
-from tests.support.small_mesh import eventually
+from tests.support.small_mesh import PATIENT, eventually
 
 NATION = "100000"
 
 
 @contextmanager
 def running_mesh(
-    nodes: Sequence[str], options: Mapping[str, Any], special: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    nodes: Sequence[str],
+    options: Mapping[str, Any] = MappingProxyType({}),
+    special: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Iterator[LocalMesh]:
     """Run nodes in a short folder, since unix sockets have short names; both are gone afterwards.
 
     `special` are more nodes, each with options of its own over the others.
     """
     root = Path(tempfile.mkdtemp(prefix="gt-"))
-    with LocalMesh(root, nodes, options) as made:
+    with LocalMesh(root, nodes, {**PATIENT, **options}) as made:
         for node, own in special.items():
             made.add(node, overrides=own)
         made.start()
@@ -68,7 +70,7 @@ def replica_of(mesh: LocalMesh, dataset: str, node: str = NATION) -> ReplicaStat
     return next((item for item in found if item.dataset == dataset), None)
 
 
-def reaches(mesh: LocalMesh, dataset: str, version: int, node: str = NATION, seconds: float = 80.0) -> ReplicaStatus:
+def reaches(mesh: LocalMesh, dataset: str, version: int, node: str = NATION, seconds: float = 150.0) -> ReplicaStatus:
     """Wait until a node's replica stands at a version and is current; returns how it then stands."""
     seen: list[ReplicaStatus | None] = [None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from node.cli.program import program
 from tests.support.canned_node import CannedNode, Script
+from tests.support.idle_time import IdleTime
 
 
 @pytest.fixture
@@ -32,3 +34,9 @@ def node(script: Script) -> Iterator[CannedNode]:
     server = CannedNode(script)
     yield server
     server.stop()
+
+
+@pytest.fixture
+async def idle_time(monkeypatch: pytest.MonkeyPatch) -> IdleTime:
+    """Let time pass in this test only while nobody has anything to do, and then at once."""
+    return IdleTime(asyncio.get_running_loop(), monkeypatch)

@@ -32,6 +32,8 @@ from tests.support.scripted_mesh import (
 )
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 
 async def test_rows_come_in_member_order_with_header_and_trailer() -> None:
     members = three()

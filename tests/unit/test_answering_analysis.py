@@ -18,6 +18,8 @@ from guotu.wire.answers import trailer_from_proto, trailer_to_proto
 from tests.support.scripted_mesh import ANY_QUESTION, FIELDS, LOST, PARTIAL, TOTALS, Make, Mesh, rows_of, three
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 
 async def analysed(mesh: Mesh, question: Question, timeout: float = 20.0) -> tuple[dict[str, PlanStep], Trailer]:
     plan, trailer = await mesh.federation.analyze(question, timeout)

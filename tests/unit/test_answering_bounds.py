@@ -13,6 +13,7 @@ from guotu.model import errors
 from guotu.model.answer import Frame, Header, Outcome
 from guotu.model.question import Options, Question
 from tests.support.eventually import eventually
+from tests.support.idle_time import IdleTime
 from tests.support.scripted_mesh import (
     ANY_QUESTION,
     PARTIAL,
@@ -24,12 +25,17 @@ from tests.support.scripted_mesh import (
 )
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 
 @ANY_QUESTION
 @pytest.mark.parametrize("options", [PARTIAL, Options()], ids=["partial", "strict"])
-async def test_a_silent_member_costs_its_own_part_within_the_deadline(make: Make, options: Options) -> None:
-    # It never says anything: without the deadline the answer would not end.
+async def test_a_silent_member_costs_its_own_part_within_the_deadline(
+    make: Make, options: Options, idle_time: IdleTime
+) -> None:
+    began = idle_time()
     heard = await Mesh(*three(silent=True)).ask(make(options), timeout=1.0)
+    assert idle_time() - began < 1.0
     assert heard.outcomes["510100"].outcome is Outcome.TIMED_OUT
     if options is PARTIAL:
         assert heard.failure is None
@@ -51,8 +57,10 @@ async def test_members_behind_a_silent_one_have_time_left() -> None:
     assert len(heard.rows) == 1025
 
 
-async def test_a_member_that_falls_silent_is_late_and_truncated() -> None:
+async def test_a_member_that_falls_silent_is_late_and_truncated(idle_time: IdleTime) -> None:
+    began = idle_time()
     heard = await Mesh(*three(silent_after=2)).ask(rows_of(PARTIAL), timeout=1.0)
+    assert idle_time() - began < 1.0
     late = heard.outcomes["510100"]
     assert (late.outcome, late.reason, late.truncated) == (Outcome.TIMED_OUT, "DEADLINE_EXCEEDED", True)
 

@@ -16,6 +16,8 @@ from tests.support.eventually import eventually
 from tests.support.scripted_mesh import ANY_QUESTION, LOST, PARTIAL, Make, Mesh, rows_of, three
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 BUSY = errors.Overloaded(node="510100", retry_s=30.0)
 CITY = "510100:1"
 
@@ -99,7 +101,7 @@ async def test_a_lost_connection_is_tried_once_more_without_anybody_noticing() -
     heard = await asked.ask(rows_of(Options()))
     assert heard.failure is None
     assert len(asked.members["510100"].asked) == 2
-    (breaker,) = [item for item in asked.federation.breakers() if item.node == "510100"]
+    (breaker,) = [item for item in asked.federation.punctuality.breakers() if item.node == "510100"]
     assert breaker.retried == 1
 
 
@@ -170,6 +172,29 @@ async def test_a_busy_member_is_asked_again_once_only_and_within_the_budget() ->
     spent.federation._punctuality.breaker("510100", CITY)._retries = 0.0
     assert (await spent.ask(rows_of(PARTIAL))).outcomes["510100"].reason == "OVERLOADED"
     assert len(spent.members["510100"].asked) == 1
+
+
+async def test_a_question_that_comes_while_a_busy_member_rests_waits_for_it() -> None:
+    asked = mesh({})
+    breaker = asked.federation._punctuality.breaker("510100", CITY)
+    breaker._clock = lambda: 0.0
+    breaker.failed(errors.Overloaded(node="510100", retry_s=0.05), 0.0)
+    heard = await asked.ask(rows_of(Options()))
+    assert heard.failure is None
+    assert (len(asked.members["510100"].asked), breaker.retried) == (1, 1)
+    breaker.failed(errors.Overloaded(node="510100", retry_s=60.0), 0.0)
+    assert (await asked.ask(rows_of(PARTIAL))).outcomes["510100"].reason == "OVERLOADED"
+    assert len(asked.members["510100"].asked) == 1
+
+
+async def test_a_busy_replica_is_asked_again_where_the_owner_is_lost() -> None:
+    province, city, other = three(failure=LOST, silent_header=True)
+    busy = BusyFirst(city.node, city.rows, city.version)
+    asked = Mesh(province, city, replace(other, holds=(busy,)))
+    heard = await asked.ask(rows_of(Options()))
+    assert heard.failure is None
+    assert (heard.outcomes["510100"].outcome, heard.outcomes["510100"].replica) == (Outcome.REPLICA, "510200")
+    assert len(busy.asked) == 2
 
 
 async def test_a_busy_member_is_not_waited_for_where_a_replica_answers() -> None:

@@ -13,6 +13,8 @@ from guotu.model.question import CompletenessMode, Options, Query, Question, Sor
 from tests.support.scripted_mesh import ANY_QUESTION, FIELDS, Heard, Mesh, rows_of, three
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 SICHUAN = "510000/dltb"
 OF_ONE = Options(dataset=SICHUAN)
 PARTIAL_OF_ONE = replace(OF_ONE, completeness=CompletenessMode.ALLOW_PARTIAL)

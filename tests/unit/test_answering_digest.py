@@ -24,6 +24,8 @@ from tests.support.scripted_mesh import (
 )
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 
 @ANY_QUESTION
 @pytest.mark.parametrize("limit", [0, 40])

@@ -14,6 +14,8 @@ from tests.support.eventually import eventually
 from tests.support.scripted_mesh import ANY_QUESTION, Make, Mesh, rows_of, three
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 CITY = "510100:1"
 
 

@@ -27,6 +27,8 @@ from tests.support.federation_parts import PARCELS
 from tests.support.scripted_mesh import LOST, PARTIAL, TOTALS, Mesh, expected_totals, three
 from tests.support.scripted_peers import Member
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 
 def classes(node: str, **counts: int) -> Member:
     """Return a member with so many rows of each class."""

@@ -19,6 +19,8 @@ from tests.support.overlaying import Oracle
 from tests.support.scripted_mesh import LOST, PARTIAL, Mesh
 from tests.support.scripted_peers import Member
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 LUCK = np.random.default_rng(11)
 
 

@@ -24,6 +24,8 @@ from tests.support.overlaying import Oracle
 from tests.support.scripted_mesh import LOST, Mesh
 from tests.support.scripted_peers import Member
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 LUCK = np.random.default_rng(8)
 CORNERS = LUCK.random((90, 2)) * (0.2, 0.3) + (104, 30.5)
 SHAPES = shapely.box(*CORNERS.T, *(CORNERS + 0.01).T)

@@ -25,6 +25,8 @@ from tests.support.scripted_mesh import (
 )
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 
 @ANY_QUESTION
 async def test_strict_questions_fail_and_say_who_is_missing(make: Make) -> None:

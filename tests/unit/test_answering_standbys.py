@@ -32,6 +32,8 @@ from tests.support.scripted_mesh import (
 )
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 STORE = errors.StoreFailure(detail="the engine failed")
 REFUSED = errors.Refused(detail="not for you")
 WAYS: dict[str, dict[str, object]] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from functools import partial
 
@@ -29,17 +31,17 @@ def test_sides_take_turns_and_the_warm_up_is_not_counted() -> None:
 
 def test_waiting_takes_time_and_work_takes_the_processor_too() -> None:
     def work() -> None:
-        ends = time.process_time() + 0.05
-        while time.process_time() < ends:
+        ends = time.thread_time() + 0.1
+        while time.thread_time() < ends:
             pass
 
     sides = {"waits": Side(lambda: time.sleep(0.05), own_cpu_ms), "works": Side(work, own_cpu_ms)}
     times = alternate(sides, rounds=2, warm_up=0)
 
     assert times["waits"].best_ms >= 50
-    assert times["works"].best_ms >= 49
-    assert times["waits"].cpu_ms < 25 < 45 < times["works"].cpu_ms
-    assert cpu_ms([os.getpid()]) > 90
+    assert times["works"].best_ms >= 99
+    assert times["waits"].cpu_ms < 50 < 99 <= times["works"].cpu_ms
+    assert cpu_ms([os.getpid()]) > 190
 
 
 def test_one_disturbed_round_does_not_move_the_median() -> None:
@@ -54,17 +56,33 @@ def test_short_questions_have_a_budget_of_their_own(mesh_ms: float, engine_ms: f
     assert within_budget(mesh_ms, engine_ms) is within
 
 
+# A process of its own: this one may give back what other tests took.
+HOLDER = """
+import os, sys
+print("ready", flush=True)
+sys.stdin.readline()
+held = os.urandom(1 << 20) * 64
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
 def test_resident_memory_follows_what_a_process_holds() -> None:
-    pid = os.getpid()
-    reset_peak(pid)
-    before = resident_mib(pid)
-    with MemoryWatch({"me": pid}, every_s=0.01) as watch:
-        held = bytearray(os.urandom(1 << 20) * 128)  # far more than the rest of the process may give back meanwhile
-        time.sleep(0.05)
-    assert resident_mib(pid) - before > 60
-    assert peak_mib(pid) - before > 60
-    assert growth_mib(watch.samples["me"]) > 60
-    del held
+    command = [sys.executable, "-c", HOLDER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "ready\n"
+        reset_peak(holder.pid)
+        before = resident_mib(holder.pid)
+        with MemoryWatch({"it": holder.pid}, every_s=0.01) as watch:
+            holder.stdin.write("\n")
+            holder.stdin.flush()
+            assert holder.stdout.readline() == "held\n"
+        assert resident_mib(holder.pid) - before > 60
+        assert peak_mib(holder.pid) - before > 60
+        assert growth_mib(watch.samples["it"]) > 60
+        holder.stdin.close()
 
 
 def test_memory_that_rose_early_and_stayed_is_flat() -> None:

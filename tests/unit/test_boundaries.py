@@ -10,11 +10,11 @@ import pytest
 import shapely
 
 from federation.boundaries import Boundaries
-from guotu.model.answer import Batch, Frame, Header
+from guotu.model.answer import Batch, Completeness, Frame, Header
 from guotu.model.boundary import Boundary
-from guotu.model.errors import IncompleteAnswer, InvalidQuestion, UnknownBoundary
+from guotu.model.errors import BoundaryMissing, IncompleteAnswer, InvalidQuestion, UnknownBoundary
 from guotu.model.plan import Plan
-from guotu.model.question import Query, Scope
+from guotu.model.question import CompletenessMode, Query, Scope
 from registry.gazetteer import Gazetteer
 from tests.support.federation_parts import FixedDirectory, dataset, view
 
@@ -164,7 +164,9 @@ async def test_where_one_holder_does_not_answer_no_other_is_kept_at_work() -> No
     async def ask(question: Query, timeout: float) -> AsyncIterator[Frame]:
         if question.options.dataset == "510100/xzq":
             await begun.wait()
-            raise IncompleteAnswer(missing="510100/xzq")
+            failure = IncompleteAnswer(missing="510100/xzq UNREACHABLE")
+            failure.completeness = Completeness(CompletenessMode.REQUIRE_ALL, ())
+            raise failure
         try:
             begun.set()
             await asyncio.Event().wait()
@@ -173,6 +175,10 @@ async def test_where_one_holder_does_not_answer_no_other_is_kept_at_work() -> No
             stopped.set()
 
     holders = Holders({"510100/xzq": [], "510100-ch/xzq": []})
-    with pytest.raises(IncompleteAnswer):
+    with pytest.raises(BoundaryMissing) as raised:
         await holders.boundaries.resolve("510100", {}, 10, ask)
     assert stopped.is_set()
+    assert raised.value.facts == {"division": "510100 四川省成都市", "missing": "510100/xzq UNREACHABLE"}
+    assert raised.value.completeness is not None
+    assert "--partial 于此无用" in raised.value.message
+    assert "have the node that is asked subscribe to that layer" in raised.value.message

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -60,20 +61,54 @@ def test_it_does_not_run_far_ahead_and_stops_when_it_is_closed() -> None:
     assert ended.wait(60)
 
 
-@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
-def test_a_signal_whose_exception_was_swallowed_ends_the_reading(
-    number: signal.Signals, raised: type[BaseException]
-) -> None:
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException]]:
+    """What Python shows of exceptions that it swallowed."""
+    kept: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda swallowed: kept.append(swallowed.exc_type))
+    return kept
+
+
+@pytest.fixture
+def handler(shown: list[type[BaseException]]) -> Iterator[StopSignal]:
+    """The handler of signals, installed."""
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    handler = StopSignal()
-    handler.install()
-    try:
-        items = in_background(itertools.count)
-        assert next(items) == 0
-        with pytest.raises(raised):
-            handler(number, None)
-        with pytest.raises(raised):
-            next(items)
-    finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
+    installed = StopSignal()
+    installed.install()
+    yield installed
+    signal.signal(signal.SIGINT, before[0])
+    signal.signal(signal.SIGTERM, before[1])
+
+
+SIGNALS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+
+
+@pytest.mark.parametrize(("number", "raised"), SIGNALS)
+def test_a_signal_whose_exception_was_swallowed_ends_the_reading(
+    handler: StopSignal, number: signal.Signals, raised: type[BaseException]
+) -> None:
+    items = in_background(itertools.count)
+    assert next(items) == 0
+    with pytest.raises(raised):
+        handler(number, None)
+    with pytest.raises(raised):
+        next(items)
+
+
+@pytest.mark.parametrize("number", [number for number, _ in SIGNALS])
+def test_of_a_signal_that_was_swallowed_nothing_is_shown(
+    handler: StopSignal, shown: list[type[BaseException]], number: signal.Signals
+) -> None:
+    class Struck:
+        def __init__(self, strike: Callable[[], object]) -> None:
+            self.strike = strike
+
+        def __del__(self) -> None:
+            self.strike()
+
+    Struck(lambda: 1 // 0)
+    Struck(lambda: sys.exit(3))
+    assert shown == [ZeroDivisionError, SystemExit]
+    Struck(lambda: handler(number, None))
+    Struck(lambda: 1 // 0)
+    assert shown == [ZeroDivisionError, SystemExit, ZeroDivisionError]

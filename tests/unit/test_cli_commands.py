@@ -150,7 +150,7 @@ def test_an_error_before_the_header_is_a_document_without_rows(node: CannedNode,
 
 
 def test_nobody_at_the_address_is_unavailable() -> None:
-    result = CliRunner().invoke(program, ["--node", "127.0.0.1:1", "--timeout", "2", "nodes", "--json"])
+    result = CliRunner().invoke(program, ["--node", "127.0.0.1:1", "--timeout", "60", "nodes", "--json"])
     assert result.exit_code == 6
     assert document(result)["error"]["reason"] == "NODE_UNAVAILABLE"
 

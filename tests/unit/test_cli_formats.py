@@ -221,6 +221,19 @@ def test_a_failure_reaches_the_caller_and_leaves_no_half_file(
     assert target.read_text() == "what was there"
 
 
+def test_ctrl_c_leaves_nothing_however_early_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdir = Path.mkdir
+
+    def struck(folder: Path, mode: int = 0o777) -> None:
+        mkdir(folder, mode)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", struck)
+    with pytest.raises(KeyboardInterrupt):
+        exported("csv", tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_half_a_parquet_is_none_on_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     failure = IncompleteAnswer(missing="510700/landcover")
     with pytest.raises(IncompleteAnswer):

@@ -108,7 +108,7 @@ def test_a_table_that_nobody_reads_is_no_error() -> None:
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == ""
-    assert process.wait(timeout=60) == 141
+    assert process.wait(timeout=120) == 141
     node.stop()
 
 

@@ -18,6 +18,8 @@ from tests.support.federation_parts import PARCELS, FixedDirectory, dataset, vie
 from tests.support.scripted_mesh import ANY_QUESTION, PARTIAL, Make, Mesh, rows_of, three
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 NODES = ("100000", "500000", "510000", "510000-ch", "510100")
 DATASETS = [
     dataset(name, version)

@@ -18,6 +18,8 @@ from node.identity import Identity
 from node.turns import Turns
 from tests.support.federation_parts import FixedDirectory, dataset, node, view
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 OWN = [dataset("510000", version=3), dataset("510000", version=2, collection="gdlb")]
 
 

@@ -27,6 +27,8 @@ from tests.support.federation_parts import PARCELS
 from tests.support.scripted_mesh import TOTALS, Mesh, three
 from tests.support.scripted_peers import Member
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 PLACES = iter(range(100, 1000))
 
 

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.failover.budgets import HEALTHY, bounded, relieved, verdicts
-from benchmarks.failover.load import Answers, steady
+from benchmarks.failover.load import WHOLE, Answers, Told, steady
 from benchmarks.failover.relay import SlowRelay
 from benchmarks.failover.running import VICTIM, questions
 from benchmarks.fdw.variant import Variant
 from benchmarks.owners import OWNERS
 from benchmarks.publication import national_collection
+from guotu.model.answer import MemberOutcome, Outcome
 from guotu.model.question import Query
 
 
@@ -33,14 +34,14 @@ class Stuck:
         self._over = threading.Event()
         self.asked: list[tuple[int, str]] = []
 
-    def ask(self, number: int, variant: Variant) -> str:
+    def ask(self, number: int, variant: Variant) -> Told:
         self.asked.append((number, variant.question))
         if number == self._last:
             self._over.set()
         if number == 0:
-            assert self._over.wait(30)
-            return "partial"
-        return "whole"
+            assert self._over.wait(120)
+            return Told("partial")
+        return Told(WHOLE)
 
 
 def test_questions_fall_due_whether_or_not_others_were_answered() -> None:
@@ -54,6 +55,17 @@ def test_questions_fall_due_whether_or_not_others_were_answered() -> None:
 
 def answers(*milliseconds: float, told: str = "whole") -> Answers:
     return Answers({"count": [value / 1000 for value in milliseconds]}, Counter({told: len(milliseconds)}))
+
+
+def test_of_partial_answers_is_told_whose_part_is_missing_and_why() -> None:
+    found = Answers()
+    lost = MemberOutcome("520100", "520100/dltb", Outcome.TIMED_OUT, "LATE", detail="no answer after 0.30 s")
+    for number in range(9):
+        found.add("count", 0.301, Told("partial", (lost,)) if number else Told(WHOLE))
+    document = found.document()
+    assert document["answers"] == {"whole": 1, "partial": 8}
+    assert document["missing"] == {"520100 TIMED_OUT LATE": 8}
+    assert document["partial"] == ["count after 301 ms: 520100 TIMED_OUT LATE, no answer after 0.30 s"] * 5
 
 
 def test_the_document_has_the_numbers_by_question() -> None:
@@ -111,7 +123,7 @@ def relay() -> Iterator[SlowRelay]:
 def exchange(relay: SlowRelay, sent: bytes) -> tuple[bytes, float]:
     host, _, port = relay.address.rpartition(":")
     started, got = time.perf_counter(), b""
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(sent)
         while len(got) < len(sent):
             got += connection.recv(1 << 16)
@@ -131,5 +143,5 @@ def test_a_relay_closes_where_nobody_is_behind_it() -> None:
     with SlowRelay() as relay:
         relay.target = "127.0.0.1:1"
         host, _, port = relay.address.rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=20) as connection:
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
             assert connection.recv(10) == b""

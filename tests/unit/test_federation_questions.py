@@ -35,6 +35,8 @@ from tests.support.scripted_mesh import (
 )
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ZONES = zones_of(["a"], np.array([shapely.box(104, 30, 105, 31)]))
 
 

@@ -22,6 +22,8 @@ from tests.support.scripted_mesh import (
     totals,
 )
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 NATION, PROVINCE, CITY, COUNTY, OTHER_CITY, OTHER_COUNTY = "100000", "510000", "510100", "510104", "510200", "510203"
 NODES = (NATION, PROVINCE, CITY, COUNTY, OTHER_CITY, OTHER_COUNTY, "520000", "520100")
 BEHIND = (CITY, COUNTY, OTHER_CITY, OTHER_COUNTY)

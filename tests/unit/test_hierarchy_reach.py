@@ -16,6 +16,8 @@ from tests.support.federation_parts import node
 from tests.support.linked_mesh import LinkedMesh
 from tests.support.scripted_mesh import ANY_QUESTION, PARTIAL, Make, expected_totals, rows_of, totals
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 NATION, PROVINCE, CITY, COUNTY, OTHER_CITY, OFFICE = "100000", "510000", "510100", "510104", "510200", "510000-ch"
 PRIVATE = (
     NATION,

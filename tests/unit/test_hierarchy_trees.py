@@ -13,6 +13,8 @@ from tests.support.federation_parts import dataset, node
 from tests.support.linked_mesh import LinkedMesh
 from tests.support.scripted_mesh import ANY_QUESTION, PARTIAL, Heard, Make, expected_totals, rows_of, totals
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 NATION, PROVINCE, CITY, COUNTY, OTHER_CITY = "100000", "510000", "510100", "510104", "510200"
 SURVEY, CITY_SURVEY, NATION_SURVEY = "510000-ch", "510100-ch", "100000-ch"
 TWO_TREES = (

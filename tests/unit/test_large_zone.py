@@ -22,6 +22,7 @@ from guotu.model.zones import decoded, zones_of
 from guotu.overlays.large import LargeZone
 from guotu.overlays.runs import in_runs
 from tests.support.federation_parts import dataset
+from tests.support.idle_time import IdleTime
 from tests.support.scripted_mesh import LOST, Heard, Mesh
 from tests.support.scripted_peers import Member
 
@@ -79,8 +80,9 @@ class Asker:
 
 
 @pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
+def runner(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as made:
+        IdleTime(made.get_loop(), monkeypatch)
         yield made
 
 

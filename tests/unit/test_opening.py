@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
+
+import pytest
 
 from federation.execution.opening import Opening
 from guotu.model.answer import Completeness, Frame, Notice, Trailer
 from guotu.model.question import CompletenessMode
+from tests.support.idle_time import IdleTime
+
+pytestmark = pytest.mark.usefixtures("idle_time")
 
 SIGN = Notice("x", "x", "510100")
 END = Trailer(Completeness(CompletenessMode.ALLOW_PARTIAL, ()), 0, 0, b"")
@@ -33,7 +37,7 @@ async def test_a_silent_one_is_waited_for_and_no_longer() -> None:
     opening = Opening(silent())
     assert not await opening.signs(0.02)
     assert not await opening.begins(0.02)
-    assert opening.waited_s >= 0.02
+    assert opening.waited_s == pytest.approx(0.02, abs=0.01)
     await opening.close()
 
 
@@ -48,11 +52,11 @@ async def test_a_sign_is_not_yet_an_answer_and_an_end_is_both() -> None:
     await ended.close()
 
 
-async def test_who_is_late_itself_does_not_take_others_for_late() -> None:
+async def test_who_is_late_itself_does_not_take_others_for_late(idle_time: IdleTime) -> None:
     """The asker stands still for longer than the wait; what came meanwhile takes a few turns of its loop to be read."""
 
     async def punctual() -> AsyncIterator[Frame]:
-        asyncio.get_running_loop().call_soon(time.sleep, 1.0)
+        asyncio.get_running_loop().call_soon(idle_time.stand_still, 1.0)
         for _ in range(20):
             await asyncio.sleep(0)
         yield SIGN

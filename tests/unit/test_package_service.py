@@ -80,7 +80,7 @@ class Running:
 def _session(config: Path) -> Callable[[], None]:
     @click.pass_context
     def begin(context: click.Context) -> None:
-        context.obj = Session("127.0.0.1:1", 10.0, None, None, None, config)
+        context.obj = Session("127.0.0.1:1", 60.0, None, None, None, config)
 
     return begin
 

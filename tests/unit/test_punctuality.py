@@ -124,3 +124,14 @@ def test_members_that_are_often_late_use_up_nothing_of_another() -> None:
     made = Punctuality(Clock())
     assert not all(made.may_ask_more(OTHER, plainly=True) for _ in range(100))
     assert made.may_ask_more(ONE)
+
+
+def test_who_is_at_an_address_no_longer_is_forgotten() -> None:
+    made = Punctuality(Clock())
+    for address in (ONE, OTHER):
+        made.sign(address, 0.1)
+        made.breaker(address[:6], address)
+    made.forget_others({OTHER, "530000:1"})
+    assert [breaker.node for breaker in made.breakers()] == ["520000"]
+    assert (made.distance(ONE), made.distance(OTHER)) == (0.0, 0.1)
+    assert made.sign_wait(ONE) == 0.25

@@ -46,7 +46,7 @@ def notary(key: NodeKey) -> Notary:
 
 
 def verified(file: Path, *words: str, node: str = NOBODY) -> Result:
-    return CliRunner().invoke(program, ["--node", node, "--timeout", "5", "receipt", "verify", str(file), *words])
+    return CliRunner().invoke(program, ["--node", node, "--timeout", "60", "receipt", "verify", str(file), *words])
 
 
 def findings(result: Result) -> dict[str, bool | None]:

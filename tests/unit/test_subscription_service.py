@@ -70,7 +70,7 @@ def readiness() -> Readiness:
 @pytest.fixture
 async def socket(tmp_path: Path, kept: Remembering, readiness: Readiness) -> AsyncIterator[Path]:
     directory = FixedDirectory(view((), [dataset(name) for name in ("100000", "510000", "500000")]))
-    gate = Gate("100000", readiness, Metrics(), 10.0)
+    gate = Gate("100000", readiness, Metrics(), 60.0)
     server: grpc.aio.Server = new_server()
     servicer = SubscriptionServicer(gate, kept, directory)
     subscription_pb2_grpc.add_SubscriptionServiceServicer_to_server(servicer, server)

@@ -206,24 +206,25 @@ async def test_what_is_needed_only_just_before_the_sweep_stays(yard: Yard) -> No
 async def test_publishes_and_collections_beside_each_other(tmp_path: Path) -> None:
     yard = Yard(tmp_path, keep=2, grace_s=0)
     variants = [parcels(60, seed=seed) for seed in (1, 2, 3)]
-    stop = asyncio.Event()
+    stop, swept, last = asyncio.Event(), 0, 0
 
-    async def collect() -> int:
-        swept = 0
+    async def collect() -> None:
+        nonlocal swept
         while not stop.is_set():
             swept += (await yard.collector.collect()).swept
-        return swept
 
     collecting = asyncio.create_task(collect())
-    for number in range(12):
-        await yard.publish(variants[number % 3])
+    while last < 12 or not (swept or collecting.done()):
+        await yard.publish(variants[last % 3])
+        last += 1
     stop.set()
-    assert await collecting > 0
+    await collecting
+    assert swept
     for stored in (tmp_path / "store").iterdir():
         stored.unlink()
     again = Parts(tmp_path)
     assert (await again.start()).failed == {}
-    assert (await again.rows(12)).num_rows == 60
+    assert (await again.rows(last)).num_rows == 60
 
 
 async def test_a_replica_that_came_by_deltas_keeps_the_base_that_it_has(yard: Yard) -> None:

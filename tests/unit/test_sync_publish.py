@@ -364,25 +364,6 @@ async def test_a_head_that_the_store_lost_is_loaded_to_the_end_even_if_nobody_wa
     await assert_only_first(parts)
 
 
-async def test_cancelling_stops_the_work_in_the_thread(tmp_path: Path, spools: Callable[..., Path]) -> None:
-    blocks = 0
-
-    def cancel_early(stage: str, rows: int, total: int) -> None:
-        nonlocal blocks
-        blocks += stage == "digest"
-        if blocks == 2:
-            task.cancel()
-
-    parts = Parts(tmp_path)
-    task = asyncio.ensure_future(
-        parts.publish(write_spool(tmp_path / "many.arrow", parcels(3000), 10), "w-1", progress=cancel_early)
-    )
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert blocks < 250
-    assert await parts.objects.keys("") == []
-
-
 async def test_a_store_that_loses_rows_is_found_out(tmp_path: Path, spools: Callable[..., Path]) -> None:
     parts = Parts(tmp_path)
     stage = parts.store.stage

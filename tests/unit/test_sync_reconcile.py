@@ -149,7 +149,7 @@ async def test_a_head_without_its_entry_gets_it_back(tmp_path: Path) -> None:
 
 def killed_at(step: str, folder: Path, *publish: str) -> None:
     command = [sys.executable, "-m", "tests.support.publish_parts", str(folder), step, *publish]
-    assert subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode == -9
+    assert subprocess.run(command, cwd=ROOT, timeout=300, check=False).returncode == -9
 
 
 async def check_after_kill(folder: Path, step: str, versions: list[tuple[str, int, int]]) -> None:

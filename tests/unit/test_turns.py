@@ -13,6 +13,8 @@ from node.metrics import Metrics
 from node.rpc.caller import caller_of
 from node.turns import Turns
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 
 class Line:
     """Questions that hold their turn until they are let go, in the order in which they got it."""

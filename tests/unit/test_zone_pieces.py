@@ -95,6 +95,7 @@ def test_a_member_is_sent_the_pieces_that_meet_what_it_advertises() -> None:
     assert f"2 of 4 zones, {len(asked.zones)} of" in asked.detail
 
 
+@pytest.mark.usefixtures("idle_time")
 async def test_members_give_the_same_with_pieces() -> None:
     shapes = SHAPES[shapely.covers(shapely.box(*CHENGDU), SHAPES)]
     rows = [{"BSM": f"{place:06d}", "geometry": shapely.to_wkb(shape)} for place, shape in enumerate(shapes)]

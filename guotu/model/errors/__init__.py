@@ -7,12 +7,12 @@ when it is raised and travel with it over the wire, so that the far side raises 
     ├── InvalidInput: InvalidQuestion, InvalidFilter, InvalidCrs, InvalidCatalogue, InvalidConfig, ImportRefused,
     │   IncompatibleSchema, InvalidTable, PackageGap
     ├── NotFound: UnknownCollection, UnknownField, UnknownNode, UnknownDataset, UnknownVersion, UnknownObject,
-    │   UnknownBoundary
+    │   UnknownDivision, UnknownBoundary
     ├── TooLarge
     ├── Conflict: IdentityTaken, DirectoryInUse, PublishConflict
     ├── Unavailable: RegistryUnavailable, NodeUnavailable, NodeNotReady, DatabaseUnavailable,
     │   CircuitOpen, NodeDraining
-    ├── Incomplete: IncompleteAnswer (VersionGone), NobodyAnswered
+    ├── Incomplete: IncompleteAnswer (VersionGone, BoundaryMissing), NobodyAnswered
     ├── DeadlineExceeded
     ├── Overloaded
     ├── Refused: VersionRefused, UntrustedKey (UnconfirmedKey)
@@ -30,6 +30,7 @@ from guotu.model.errors.absent import (
     UnknownBoundary,
     UnknownCollection,
     UnknownDataset,
+    UnknownDivision,
     UnknownField,
     UnknownNode,
     UnknownObject,
@@ -48,7 +49,13 @@ from guotu.model.errors.given import (
     InvalidTable,
     PackageGap,
 )
-from guotu.model.errors.incomplete import Incomplete, IncompleteAnswer, NobodyAnswered, VersionGone
+from guotu.model.errors.incomplete import (
+    BoundaryMissing,
+    Incomplete,
+    IncompleteAnswer,
+    NobodyAnswered,
+    VersionGone,
+)
 from guotu.model.errors.internal import CorruptObject, DiskFull, Internal, StoreFailure
 from guotu.model.errors.limits import DeadlineExceeded, Overloaded, TooLarge
 from guotu.model.errors.refused import Refused, UnconfirmedKey, UntrustedKey, VersionRefused
@@ -64,6 +71,7 @@ from guotu.model.errors.unavailable import (
 )
 
 __all__ = [
+    "BoundaryMissing",
     "CircuitOpen",
     "Conflict",
     "CorruptObject",
@@ -103,6 +111,7 @@ __all__ = [
     "UnknownBoundary",
     "UnknownCollection",
     "UnknownDataset",
+    "UnknownDivision",
     "UnknownField",
     "UnknownNode",
     "UnknownObject",

@@ -66,6 +66,22 @@ class UnknownVersion(NotFound):
         super().__init__(**{"retained": "", **facts})
 
 
+class UnknownDivision(NotFound):
+    """No division has a code. Facts: division, near ("510104 四川省成都市锦江区, ..."), prefix."""
+
+    reason = "UNKNOWN_DIVISION"
+    zh = "没有代码为 {division} 的行政区划，相近的有：{near}。"
+    en = "no division has the code {division}; those nearest to it are {near}."
+    remedy_zh = (
+        "请核对代码，或用 --within-division 给出名称；"
+        "数据中自编的代码，请以其区划字段过滤：--where \"字段 LIKE '{prefix}%'\"。"
+    )
+    remedy_en = (
+        "Check the code, or give a name with --within-division; codes of the data's own are asked for by their field: "
+        "--where \"FIELD LIKE '{prefix}%'\"."
+    )
+
+
 class UnknownBoundary(NotFound):
     """Nobody holds the boundary of a division, or not the whole of it. Facts: division, detail."""
 

@@ -34,6 +34,23 @@ class VersionGone(IncompleteAnswer):
     )
 
 
+class BoundaryMissing(IncompleteAnswer):
+    """Who holds a division's boundary does not answer, and nobody can be asked without. Facts: division, missing."""
+
+    reason = "BOUNDARY_MISSING"
+    zh = "取不到行政区划 {division} 的界线，持有者未应答：{missing}。"
+    en = "the boundary of {division} is not to be had, who holds it does not answer: {missing}."
+    remedy_zh = (
+        "--partial 于此无用。请待其恢复，或先由所问节点订阅该行政区图层（guotu subscribe）；"
+        "亦可用 --within 给出面文件，或六位代码（按要素的区划字段）。"
+    )
+    remedy_en = (
+        "--partial does not help here. Ask again once it is back, or have the node that is asked subscribe to that "
+        "layer (guotu subscribe); or give --within a file of polygons, or the six-digit code (by the features' "
+        "division field)."
+    )
+
+
 class NobodyAnswered(Incomplete):
     """Not one member answered. Facts: missing."""
 

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Sequence
 
 import pyarrow as pa
 import structlog
 
 from guotu.model.collection import GEOMETRY, Collection
-from guotu.model.errors import StoreFailure, UnknownVersion
+from guotu.model.errors import UnknownVersion
 from guotu.model.ports import Grouping, Rows, Scan, StoredVersion
 from guotu.model.schema import change_schema, difference_schema, effect_schema, stored_schema
 from node.stores.duckdb import activation, catalogue, mending, staging, tidying
 from node.stores.duckdb.aggregate import aggregate
 from node.stores.duckdb.catalogue import Catalogue
-from node.stores.duckdb.changefiles import ChangeFiles
 from node.stores.duckdb.comparison import change_statement, difference_statement, staged_change_statement
-from node.stores.duckdb.connection import Cursor, connect
+from node.stores.duckdb.connection import Cursor
+from node.stores.duckdb.database import Database
 from node.stores.duckdb.failures import engine_faults
 from node.stores.duckdb.options import DuckDbOptions
-from node.stores.duckdb.sessions import Sessions
 from node.stores.duckdb.sql.retrieval import Statement, keyed_statement, stored_statement
-from node.stores.duckdb.streams import Begin, Shape, Stream, scanned, shape_of
+from node.stores.duckdb.streams import Shape, scanned, shape_of
 
-T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 _KEYS = "guotu_keys"
 
@@ -35,15 +30,11 @@ _KEYS = "guotu_keys"
 class DuckDbStore:
     """Versions in one DuckDB file: the newest of each generation in a table, what older ones had besides in another.
 
-    One process works on the file. Each reader works on a snapshot of the file, and knows the catalogue by heart as long
-    as the file's epoch is the same.
+    One process works on the file. Each reader works on a snapshot of the file.
     """
 
     def __init__(self, options: DuckDbOptions) -> None:
-        self._options = options
-        self._files = ChangeFiles(options.staged)
-        self._sessions: Sessions | None = None
-        self._known = catalogue.EMPTY
+        self._database = Database(options)
 
     async def open(self) -> None:
         """Open the file, making it if there is none; versions that a crash left staged are removed.
@@ -52,21 +43,17 @@ class DuckDbStore:
             DirectoryInUse: another process has the file.
             StoreFailure: the engine cannot open it.
         """
-        base = await asyncio.to_thread(_open, self._options)
-        await asyncio.to_thread(self._files.clear)
-        self._sessions = Sessions(base, self._options, self._files.forget_places)
-        await self._change("clearing staged versions", activation.unstage_all)
+        await self._database.open()
+        await self._database.change("clearing staged versions", activation.unstage_all)
 
     async def close(self) -> None:
         """Close the file; running scans end with StoreFailure. Closing again changes nothing."""
-        if self._sessions is not None:
-            sessions, self._sessions, self._known = self._sessions, None, catalogue.EMPTY
-            await sessions.close()
+        await self._database.close()
 
     async def stage(self, dataset: str, version: int, collection: Collection, rows: Rows) -> int:
         """Load a version out of sight, into a generation of its own; returns its rows."""
         await self._unstage(dataset, version)
-        stage = self._change(
+        stage = self._database.change(
             f"staging {dataset}@{version}", lambda it, _: staging.stage(it, dataset, version, collection, rows)
         )
         return await _staged(dataset, version, stage)
@@ -77,16 +64,12 @@ class DuckDbStore:
         """Note what turns version - 1 into `version`, out of sight; returns the rows of `version`."""
         key, activity = (dataset, version), f"staging {dataset}@{version}"
 
-        def stage(cursor: Cursor) -> int:
-            # Nothing is written to the database, so that no checkpoint moves the rows whose places are noted.
-            with engine_faults(activity), self._files.transaction():
-                known = self._snapshot(cursor)
-                return staging.stage_change(cursor, self._files, known, key, collection, changes, rebase)
+        def stage(cursor: Cursor, known: Catalogue) -> int:
+            return staging.stage_change(cursor, self._database.files, known, key, collection, changes, rebase)
 
-        if (dataset, version - 1) in self._known.readable:
+        if (dataset, version - 1) in self._database.known.readable:
             await self._unstage(dataset, version)
-        async with self._open_sessions.write() as session:
-            return await _staged(dataset, version, session.start(stage))
+        return await _staged(dataset, version, self._database.note(activity, stage))
 
     async def staged_change(self, dataset: str, version: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:
         """Stream what a staged change would do to each key, by key.
@@ -96,15 +79,15 @@ class DuckDbStore:
         """
 
         def begin(cursor: Cursor) -> tuple[Statement, Shape]:
-            known, staged = self._snapshot(cursor), self._files.staged.get((dataset, version))
+            known, staged = self._database.snapshot(cursor), self._database.files.staged.get((dataset, version))
             if staged is None:
                 raise UnknownVersion(dataset=dataset, version=version)
             view, placed = known.view(dataset, version - 1), staged.placed_at == known.epoch
-            self._files.offer_effect(cursor, staged)
+            self._database.files.offer_effect(cursor, staged)
             statement = staged_change_statement(view, staged.effect, placed, collection)
             return statement, shape_of(view, effect_schema(collection))
 
-        async for batch in self._stream(f"reading what is staged of {dataset}@{version}", begin):
+        async for batch in self._database.stream(f"reading what is staged of {dataset}@{version}", begin):
             yield batch
 
     async def activate(self, dataset: str, version: int, state: bytes = b"") -> None:
@@ -115,12 +98,13 @@ class DuckDbStore:
         """
         activity = f"activating {dataset}@{version}"
         key = dataset, version
-        await self._change(activity, lambda it, known: activation.activate(it, known, self._files, key, state))
+        await self._database.change(
+            activity, lambda it, known: activation.activate(it, known, self._database.files, key, state)
+        )
 
     async def state(self, dataset: str, version: int) -> bytes:
         """Return what `activate` was given."""
-        async with self._open_sessions.read() as session:
-            kept = await session.start(lambda cursor: catalogue.state(cursor, (dataset, version)))
+        kept = await self._database.read(lambda cursor: catalogue.state(cursor, (dataset, version)))
         if kept is None:
             raise UnknownVersion(dataset=dataset, version=version)
         return kept
@@ -128,8 +112,8 @@ class DuckDbStore:
     async def drop(self, dataset: str, version: int) -> None:
         """Remove a version, staged or active; nothing if there is none. Scans of it that have begun go on."""
         key = dataset, version
-        await self._change(
-            f"dropping {dataset}@{version}", lambda it, known: activation.drop(it, known, self._files, key)
+        await self._database.change(
+            f"dropping {dataset}@{version}", lambda it, known: activation.drop(it, known, self._database.files, key)
         )
 
     async def tidy(self, dataset: str) -> bool:
@@ -143,14 +127,14 @@ class DuckDbStore:
             return any([tidying.tidy(cursor, view) for view in mine])
 
         started = time.monotonic()
-        tidied = await self._change(f"tidying {dataset}", tidy)
+        tidied = await self._database.change(f"tidying {dataset}", tidy)
         if tidied:
             _log.info("dataset_tidied", dataset=dataset, seconds=round(time.monotonic() - started, 3))
         return tidied
 
     async def versions(self) -> list[StoredVersion]:
         """List the readable versions, sorted by dataset and version."""
-        return [StoredVersion(*key, entry.rows) for key, entry in sorted(self._known.readable.items())]
+        return [StoredVersion(*key, entry.rows) for key, entry in sorted(self._database.known.readable.items())]
 
     async def compare(
         self, dataset: str, version: int, collection: Collection, rows: Rows
@@ -158,12 +142,12 @@ class DuckDbStore:
         """Stream how a set of rows differs from a version, by key."""
 
         def begin(cursor: Cursor) -> tuple[Statement, Shape]:
-            view = self._snapshot(cursor).view(dataset, version)
+            view = self._database.snapshot(cursor).view(dataset, version)
             statement = difference_statement(cursor, view, collection, rows)
             like = (collection.key, GEOMETRY) if collection.has_geometry else ()
             return statement, shape_of(view, difference_schema(collection), like)
 
-        async for batch in self._stream(f"comparing with {dataset}@{version}", begin):
+        async for batch in self._database.stream(f"comparing with {dataset}@{version}", begin):
             yield batch
 
     async def look_up(
@@ -172,22 +156,22 @@ class DuckDbStore:
         """Stream columns of the rows of a version with these keys, by key."""
 
         def begin(cursor: Cursor) -> tuple[Statement, Shape]:
-            view, stored = self._snapshot(cursor).view(dataset, version), stored_schema(collection)
+            view, stored = self._database.snapshot(cursor).view(dataset, version), stored_schema(collection)
             cursor.register(_KEYS, pa.table({collection.key: keys}))
             schema = pa.schema([stored.field(name) for name in names])
             return keyed_statement(view, collection, _KEYS, names), shape_of(view, schema)
 
-        async for batch in self._stream(f"looking up rows of {dataset}@{version}", begin):
+        async for batch in self._database.stream(f"looking up rows of {dataset}@{version}", begin):
             yield batch
 
     async def stored(self, dataset: str, version: int, collection: Collection) -> AsyncIterator[pa.RecordBatch]:
         """Stream all rows of a version as they are stored, in curve order."""
 
         def begin(cursor: Cursor) -> tuple[Statement, Shape]:
-            view = self._snapshot(cursor).view(dataset, version)
+            view = self._database.snapshot(cursor).view(dataset, version)
             return stored_statement(view, collection), shape_of(view, stored_schema(collection))
 
-        async for batch in self._stream(f"reading {dataset}@{version}", begin):
+        async for batch in self._database.stream(f"reading {dataset}@{version}", begin):
             yield batch
 
     async def changes(
@@ -196,18 +180,20 @@ class DuckDbStore:
         """Stream how version `until` differs from `since`, by key; `until` may be the older one."""
 
         def begin(cursor: Cursor) -> tuple[Statement, Shape]:
-            known = self._snapshot(cursor)
+            known = self._database.snapshot(cursor)
             before, after = known.view(dataset, since), known.view(dataset, until)
             statement = change_statement(cursor, before, after, collection)
             return statement, shape_of(after, change_schema(collection), collection.column_names * 2)
 
-        async for batch in self._stream(f"comparing {dataset}@{since} with @{until}", begin):
+        async for batch in self._database.stream(f"comparing {dataset}@{since} with @{until}", begin):
             yield batch
 
     async def mend(self, dataset: str, version: int, collection: Collection, rows: Rows) -> None:
         """Put rows of the newest readable version right, in one transaction."""
         activity = f"mending {dataset}@{version}"
-        await self._change(activity, lambda it, known: mending.mend(it, known, dataset, version, collection, rows))
+        await self._database.change(
+            activity, lambda it, known: mending.mend(it, known, dataset, version, collection, rows)
+        )
 
     async def scan(
         self, dataset: str, version: int, collection: Collection, scan: Scan
@@ -219,9 +205,9 @@ class DuckDbStore:
         """
 
         def begin(cursor: Cursor) -> tuple[Statement, Shape]:
-            return scanned(cursor, self._snapshot(cursor).view(dataset, version), collection, scan)
+            return scanned(cursor, self._database.snapshot(cursor).view(dataset, version), collection, scan)
 
-        async for batch in self._stream(f"reading {dataset}@{version}", begin):
+        async for batch in self._database.stream(f"reading {dataset}@{version}", begin):
             yield batch
 
     async def aggregate(self, dataset: str, version: int, collection: Collection, grouping: Grouping) -> pa.Table:
@@ -233,62 +219,22 @@ class DuckDbStore:
 
         def run(cursor: Cursor) -> pa.Table:
             with engine_faults(f"aggregating {dataset}@{version}"):
-                return aggregate(cursor, self._snapshot(cursor).view(dataset, version), collection, grouping)
+                return aggregate(cursor, self._database.snapshot(cursor).view(dataset, version), collection, grouping)
 
-        async with self._open_sessions.read() as session:
-            return await session.start(run)
+        return await self._database.read(run)
 
     async def size_bytes(self) -> int:
         """Return what the database takes on disk, its log included."""
-        path = self._options.path
-        files = (path, path.with_name(f"{path.name}.wal"))
-        return await asyncio.to_thread(lambda: sum(file.stat().st_size for file in files if file.exists()))
-
-    @property
-    def _open_sessions(self) -> Sessions:
-        if self._sessions is None:
-            raise StoreFailure(detail="the store is not open")
-        return self._sessions
-
-    def _snapshot(self, cursor: Cursor) -> Catalogue:
-        """Begin to read: the cursor sees the file as it is now, and the catalogue returned tells of that."""
-        cursor.begin()
-        return self._current(cursor)
-
-    def _current(self, cursor: Cursor) -> Catalogue:
-        """Return what the database holds, as the cursor's transaction sees it; from memory if that is right."""
-        known = self._known
-        return known if catalogue.epoch(cursor) == known.epoch else catalogue.read(cursor)
-
-    async def _stream(self, activity: str, begin: Begin) -> AsyncIterator[pa.RecordBatch]:
-        rows = Stream(activity, begin)
-        async with self._open_sessions.read(rows.close) as session:
-            pending = session.start(rows.draw)
-            while (batch := await pending) is not None:
-                pending = session.start(rows.draw)  # while the caller is busy with the one before
-                yield batch
+        return await self._database.size_bytes()
 
     async def _unstage(self, dataset: str, version: int) -> None:
         """Remove what is staged of a version, so that nothing is left of it if staging it again fails."""
         key = dataset, version
-        if key in self._known.staged or key in self._files.staged:
+        if key in self._database.known.staged or key in self._database.files.staged:
             activity = f"unstaging {dataset}@{version}"
-            await self._change(activity, lambda it, known: activation.unstage(it, known, self._files, key))
-
-    async def _change(self, activity: str, work: Callable[[Cursor, Catalogue], T]) -> T:
-        """Change the file in one transaction; what is readable is known anew even if nobody waits for it."""
-
-        def run(cursor: Cursor) -> T:
-            with engine_faults(activity), self._files.transaction():
-                with catalogue.transaction(cursor):
-                    result = work(cursor, self._current(cursor))
-                    catalogue.bump(cursor)
-                    known = catalogue.read(cursor)
-                self._known = known
-                return result
-
-        async with self._open_sessions.write() as session:
-            return await session.start(run)
+            await self._database.change(
+                activity, lambda it, known: activation.unstage(it, known, self._database.files, key)
+            )
 
 
 async def _staged(dataset: str, version: int, staging: Awaitable[int]) -> int:
@@ -298,17 +244,3 @@ async def _staged(dataset: str, version: int, staging: Awaitable[int]) -> int:
     seconds = round(time.monotonic() - started, 3)
     _log.info("version_staged", dataset=dataset, version=version, rows=rows, seconds=seconds)
     return rows
-
-
-def _open(options: DuckDbOptions) -> Cursor:
-    """Open the file and clear away what a crash left."""
-    options.path.parent.mkdir(parents=True, exist_ok=True)
-    base = connect(options)
-    try:
-        with engine_faults("opening the store"):
-            shutil.rmtree(options.scratch, ignore_errors=True)
-            catalogue.prepare(base)
-    except BaseException:
-        base.close()
-        raise
-    return base

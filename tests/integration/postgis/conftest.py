@@ -15,7 +15,7 @@ from tests.support.databases import database_of, remove_database
 
 @pytest.fixture
 def options(tmp_path: Path) -> Any:
-    yield PostgisOptions(database_of(tmp_path), connections=3, start_s=0.5)
+    yield PostgisOptions(database_of(tmp_path), connections=3, start_s=60.0)
     remove_database(tmp_path)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from registry.etcd import Etcd
 from tests.support.etcd import EtcdServer
+from tests.support.registry_parts import patient
 
 
 @pytest.fixture(scope="package")
@@ -31,6 +32,6 @@ def etcd(etcd_server: EtcdServer) -> EtcdServer:
 @pytest.fixture
 async def client(etcd: EtcdServer) -> AsyncIterator[Etcd]:
     """A client of that etcd."""
-    client = Etcd([etcd.endpoint])
+    client = patient(etcd)
     yield client
     await client.close()

@@ -75,7 +75,7 @@ def test_swapped_bbox_is_told(mesh: LocalMesh) -> None:
 
 
 def test_an_expired_deadline(mesh: LocalMesh) -> None:
-    with mesh.client("100000") as client, pytest.raises((errors.DeadlineExceeded, errors.IncompleteAnswer)):
+    with mesh.client("100000") as client, pytest.raises((errors.DeadlineExceeded, errors.Incomplete)):
         client.query("landcover", timeout=0.001).table()
 
 
@@ -93,7 +93,7 @@ def test_a_message_beyond_the_transport_limit(mesh: LocalMesh) -> None:
         options=query_pb2.QuestionOptions(scope=common_pb2.SCOPE_SUBTREE),
     )
     with grpc.insecure_channel(mesh.address("100000")) as channel:
-        call = query_pb2_grpc.QueryServiceStub(channel).Query(request, timeout=20)
+        call = query_pb2_grpc.QueryServiceStub(channel).Query(request, timeout=120)
         with pytest.raises(grpc.RpcError) as failure:
             list(call)
     assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -105,6 +105,13 @@ def test_unknown_version_and_bad_cut(mesh: LocalMesh) -> None:
             client.query("county", cut={"510100/county": 99}).table()
         with pytest.raises(errors.InvalidQuestion, match="cut"):
             client.query("county", cut={"not a dataset": 1})
+
+
+def test_a_code_that_no_division_has_is_not_answered_with_no_rows(mesh: LocalMesh) -> None:
+    with mesh.client("100000") as client:
+        with pytest.raises(errors.UnknownDivision, match=r"510102.*510104 四川省成都市锦江区"):
+            client.query("county", division="510102")
+        assert client.query("county", division="650000").table().num_rows == 0
 
 
 def test_geometry_questions_of_a_table_without_geometry(mesh: LocalMesh) -> None:

@@ -62,6 +62,8 @@ class Database:
             self._cluster.__exit__(None, None, None)
 
     def _signal(self, number: signal.Signals) -> None:
+        # The first one starts no others from here on, of which one that lives on would keep it from starting again.
+        os.kill(self._cluster.pids()[0], signal.SIGSTOP)
         for pid in self._cluster.pids():
             with suppress(ProcessLookupError):
                 os.kill(pid, number)

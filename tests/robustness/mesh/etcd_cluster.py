@@ -45,7 +45,7 @@ class EtcdCluster:
             member.start()
         self.wait_healthy()
 
-    def wait_healthy(self, timeout: float = 60.0) -> None:
+    def wait_healthy(self, timeout: float = 180.0) -> None:
         """Return once all members are healthy.
 
         Raises:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from demo.process import ProcessEnded, ServerProcess
 from guotu.model.errors import GuotuError
 from tests.robustness.mesh.etcd_cluster import MEMBERS
 from tests.robustness.mesh.family import NODES
@@ -40,9 +41,18 @@ def _start(mesh: Mesh, name: str) -> None:
 
 
 def _pause(mesh: Mesh, event: Event) -> End:
-    process = mesh.nodes[event.targets[0]].process
-    process.signal(signal.SIGSTOP)
-    return partial(process.signal, signal.SIGCONT)
+    return _paused(mesh.nodes[event.targets[0]].process)
+
+
+def _paused(process: ServerProcess) -> End:
+    _signal(process, signal.SIGSTOP)
+    return partial(_signal, process, signal.SIGCONT)
+
+
+def _signal(process: ServerProcess, number: signal.Signals) -> None:
+    # One that has just ended by itself is seen, and started again, when the run next looks.
+    with suppress(ProcessEnded):
+        process.signal(number)
 
 
 def _software(mesh: Mesh, event: Event) -> End:
@@ -76,9 +86,7 @@ def _kill_etcd(mesh: Mesh, event: Event) -> End:
 
 
 def _pause_etcd(mesh: Mesh, event: Event) -> End:
-    member = mesh.etcd.members[event.targets[0]]
-    member.signal(signal.SIGSTOP)
-    return partial(member.signal, signal.SIGCONT)
+    return _paused(mesh.etcd.members[event.targets[0]])
 
 
 def _kill_database(mesh: Mesh, event: Event) -> End:

@@ -114,8 +114,10 @@ class Mesh:
         file = self.root / "catalogue.toml"
         file.write_text(CATALOGUE, encoding="utf-8")
         etcd = [word for client in self.etcd.clients.values() for word in ("--etcd", client)]
-        done = CliRunner().invoke(program, ["catalogue", "apply", str(file), *etcd, "--yes"])
-        assert done.exit_code == 0, done.output
+        deadline = time.monotonic() + _START_S
+        # All nodes start meanwhile: etcd may take longer than the command waits for it.
+        while (done := CliRunner().invoke(program, ["catalogue", "apply", str(file), *etcd, "--yes"])).exit_code:
+            assert poll_until(deadline), done.output
 
     def subscribe(self) -> None:
         """Have nodes follow those whom they are to follow."""
@@ -125,7 +127,7 @@ class Mesh:
                     subscriptions.subscribe(COLLECTION, node.member.follows)
 
     def wait_ready(self, timeout: float) -> None:
-        """Return once all nodes take questions; one that ended is started again."""
+        """Return once all nodes take questions."""
         wait_until_ready(
             [_Waited(node) for node in self.nodes.values()],  # type: ignore[misc]
             timeout,

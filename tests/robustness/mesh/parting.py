@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import socket
 import subprocess
 import sys
@@ -30,20 +31,20 @@ def main() -> None:
     network = Namespaces(["a", "b"])
     try:
         address = network.address("b")
-        heard: list[str] = []
+        heard: queue.Queue[str] = queue.Queue()
         server = listening_socket(address, network.namespace("b"))
         threading.Thread(target=_echo, args=(server, heard), daemon=True).start()
         command = inside(str(network.namespace("a")), [sys.executable, "-c", _TALK, address])
         talker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        found = {"whole": _say(talker, "one 20")}
+        found = {"whole": _say(talker, "one 90")}
         network.part([("b", "a")])
         network.part([("b", "a")])
         found["answers lost"] = _say(talker, "two 1")
-        found["heard"] = " ".join(heard)
+        found["heard"] = f"{heard.get(timeout=90)} {heard.get(timeout=90)}"
         network.join([("b", "a")])
         found["parted twice"] = _say(talker, "three 0.2")
         network.join([("b", "a")])
-        found["joined"] = _say(talker, "four 20")
+        found["joined"] = _say(talker, "four 90")
         talker.communicate()
         found["hub"] = network.address(HUB).rpartition(":")[0]
         print(json.dumps(found))
@@ -59,10 +60,10 @@ def _say(talker: subprocess.Popen[str], words: str) -> str:
     return talker.stdout.readline().strip()
 
 
-def _echo(server: socket.socket, heard: list[str]) -> None:
+def _echo(server: socket.socket, heard: queue.Queue[str]) -> None:
     line, _ = server.accept()
     while data := line.recv(1024):
-        heard.append(data.decode().split()[0])
+        heard.put(data.decode().split()[0])
         line.sendall(data)
 
 

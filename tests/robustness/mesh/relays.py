@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeVar
 
 from tests.robustness.mesh.namespaces import listening_socket
 
+_DO_S = 60.0
+"""How long the thread of the relays may take for what takes it a moment."""
 Way = Literal["in", "out"]
 T = TypeVar("T")
 
@@ -61,7 +63,7 @@ class Relays:
             self._loop.close()
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_DO_S)
 
     async def _add(self, name: str, address: str, namespace: str | None, target: str) -> None:
         door = self._doors[name] = _Door(target)

@@ -26,8 +26,10 @@ from tests.robustness.mesh.record import Recorder
 from tests.robustness.mesh.schedule import Event, make_schedule
 
 ASKERS, PUBLISHERS = 3, 2
-_HEAL_S = 90.0
+_HEAL_S = 180.0
 """How long all may take to come right once nothing is broken any more."""
+_LOOK_S = 60.0
+"""Deadline of a look at what is left: it is no question, and comes when the machine can."""
 _JOIN_S = 150.0
 """How long a question or publish under way may take to end: more than any is given."""
 _EXCUSES = ("database", "etcd", "quorum", "disk", "isolate")
@@ -155,17 +157,17 @@ class Run:
         for subject in self._conditions():
             self._recorder.note("final", subject=subject, complaint=complaints.get(subject, ""))
         for owner in NODES:
-            with self._client(owner) as client:
+            with self._mesh.nodes[owner].client(_LOOK_S) as client:
                 found = {item.version: attempt_of(item.message) for item in client.versions(f"{owner}/{COLLECTION}")}
             self._recorder.note("final", owner=owner, subject=f"versions of {owner}", versions=found)
         asker = self._asker("last")
         for kind in KINDS.values():
             with self._client(NATION) as client:
-                asker.ask(Asked(NATION, kind, NATION, False, 30.0, {}), client)
+                asker.ask(Asked(NATION, kind, NATION, False, _LOOK_S, {}), client)
         for node in self._mesh.nodes.values():
             for owner in node.member.follows:
                 with self._client(node.member.node) as client:
-                    asker.ask(Asked(node.member.node, KINDS["all"], owner, False, 30.0, {}, alone=True), client)
+                    asker.ask(Asked(node.member.node, KINDS["all"], owner, False, _LOOK_S, {}, alone=True), client)
 
     def _conditions(self) -> dict[str, Callable[[], str]]:
         """Return what must hold in the end: each tells what is still wrong, nothing if nothing is."""

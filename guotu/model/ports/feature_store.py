@@ -1,33 +1,19 @@
-"""The ports where siblings meet; `node` wires their adapters together."""
+"""The port to where rows lie, and what is asked of it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from guotu.model.answer import Frame
 from guotu.model.collection import Collection
 from guotu.model.crs import MESH_CRS
 from guotu.model.expression import Expression
-from guotu.model.plan import Plan
-from guotu.model.question import Aggregate, Bins, LayerOverlay, Overlay, Query, Question, SortKey, Stats
-from guotu.model.records import DatasetRecord, NodeRecord, ReplicaRecord
-
-
-class Clock(Protocol):
-    """Time, so that tests can hold it."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since 1970-01-01 UTC."""
-
-    def monotonic(self) -> float:
-        """Seconds that only go forward."""
+from guotu.model.question import Aggregate, Bins, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,108 +210,3 @@ class FeatureStore(Protocol):
             TooLarge: more groups than `max_groups`.
             StoreFailure: the engine failed.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryView:
-    """One consistent look at the directory; immutable."""
-
-    nodes: Mapping[str, NodeRecord]
-    """Nodes with a live lease, by id."""
-    datasets: Mapping[str, Mapping[str, DatasetRecord]]
-    """By collection id, then by dataset id."""
-    replicas: Mapping[str, Mapping[str, ReplicaRecord]]
-    """Replicas of nodes with a live lease, by dataset id, then by node id."""
-    stale: bool
-    """True if the registry is out of reach: this is the last good directory."""
-    as_of_ms: int
-    """When it last agreed with the registry, milliseconds since 1970-01-01 UTC."""
-
-
-class Directory(Protocol):
-    """Who is out there."""
-
-    def view(self) -> DirectoryView:
-        """Return the present view; cheap, never blocks."""
-
-
-class Catalogue(Protocol):
-    """The collections of the mesh."""
-
-    def get(self, collection: str) -> Collection | None:
-        """Return a collection; None if there is none."""
-
-    def all(self) -> Sequence[Collection]:
-        """Return all, sorted by id."""
-
-
-class ObjectStore(Protocol):
-    """Named immutable bytes, and small mutable heads. Adapters pass tests/contract/test_object_store.py."""
-
-    async def put_file(self, key: str, source: Path) -> None:
-        """Store a file's bytes under `key`; a key that exists is left alone. Durable on return."""
-
-    async def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Store bytes unless the key exists; tells whether it was stored. Durable on return."""
-
-    async def put_if_match(self, key: str, data: bytes, etag: str | None) -> bool:
-        """Replace the value whose etag is `etag` (None: no value yet); tells whether it did. Durable on return."""
-
-    async def get(self, key: str) -> tuple[bytes, str] | None:
-        """Return (bytes, etag); None if there is no such key."""
-
-    async def local_path(self, key: str) -> Path | None:
-        """Return a path where the object can be read; None if there is no such key."""
-
-    async def keys(self, prefix: str) -> list[str]:
-        """List keys that begin with `prefix`, sorted."""
-
-    async def delete(self, key: str) -> None:
-        """Remove a key; nothing if there is none."""
-
-
-class FeatureQuery(Protocol):
-    """Answers questions."""
-
-    def query(self, question: Query, timeout: float) -> AsyncIterator[Frame]:
-        """Answer a retrieval within `timeout` seconds: Header, then Batch and Notice, then Trailer.
-
-        Raises (after the Trailer, where there is one):
-            IncompleteAnswer, NobodyAnswered: members are missing.
-            InvalidQuestion, InvalidFilter, UnknownCollection, UnknownField, ...: the question is not valid.
-        """
-
-    def stats(self, question: Stats, timeout: float) -> AsyncIterator[Frame]:
-        """Answer a grouping question; otherwise as `query`."""
-
-    def overlay(self, question: Overlay | LayerOverlay, timeout: float) -> AsyncIterator[Frame]:
-        """Lay features over zones; otherwise as `query`."""
-
-
-class PeerClient(Protocol):
-    """Asks other nodes."""
-
-    def query(self, address: str, question: Query, timeout: float | None) -> AsyncIterator[Frame]:
-        """Ask a node; `timeout` in seconds."""
-
-    def stats(self, address: str, question: Stats, timeout: float | None) -> AsyncIterator[Frame]:
-        """Ask a node; `timeout` in seconds."""
-
-    def overlay(self, address: str, question: Overlay | LayerOverlay, timeout: float | None) -> AsyncIterator[Frame]:
-        """Ask a node; `timeout` in seconds."""
-
-    async def explain(self, address: str, question: Question, timeout: float | None) -> Plan:
-        """Ask a node how it would answer."""
-
-
-class Holder(Protocol):
-    """A node that holds objects of versions, as a replicating node sees it."""
-
-    async def manifest(self, address: str, dataset: str, name: str, timeout: float) -> tuple[bytes, bytes]:
-        """Return (manifest, signature) of a manifest by its name (SHA-256, hex), byte for byte, not yet checked."""
-
-    async def definition(self, address: str, digest: str, timeout: float) -> bytes:
-        """Return a collection's definition (canonical JSON) by its definition hash, not yet checked."""
-
-    def read_object(self, address: str, sha256: str, offset: int, length: int, timeout: float) -> AsyncIterator[bytes]:
-        """Stream bytes of an object, `length` from `offset` on, not yet checked; `timeout` in seconds between parts."""
