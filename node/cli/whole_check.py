@@ -85,6 +85,7 @@ def _signed(receipt: Receipt, key: bytes) -> bool:
 def _parts(saved: SavedReceipt, whole: Whole) -> Finding:
     looked = _Looked(saved.account, saved.rows)
     looked.at(whole, None)
+    looked.end()
     if looked.faults:
         more = f" … +{len(looked.faults) - _SHOWN}" if len(looked.faults) > _SHOWN else ""
         return Finding("parts", False, "; ".join(looked.faults[:_SHOWN]) + more)
@@ -102,6 +103,7 @@ class _Looked:
     rows: PartRows
     faults: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    _unmarked: bool = False
 
     def at(self, whole: Whole, mark: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Look at a whole, which is itself a part if it has a mark; returns its statement."""
@@ -120,6 +122,13 @@ class _Looked:
         else:
             self._datasets(whole, said, marks)
         return said
+
+    def end(self) -> None:
+        """Tell of parts that a node signed which knows nothing of marks: an earlier release."""
+        if self._unmarked:
+            self.doubts.append(
+                "节点版本较早，未签分部之序 not proven: the node, of an earlier release, signs no marks of parts"
+            )
 
     def _runs(self, whole: Whole, said: Mapping[str, Any], marks: Sequence[Mapping[str, Any]]) -> None:
         zones, hashes = 0, hashlib.sha256()
@@ -182,7 +191,9 @@ class _Looked:
 
     def _marked(self, receipt: Receipt, mark: Mapping[str, Any]) -> Mapping[str, Any]:
         told: Mapping[str, Any] = json.loads(receipt.statement)
-        if told["question"].get("part") != mark:
+        if "part" not in told["question"]:
+            self._unmarked = True
+        elif told["question"]["part"] != mark:
             self._fault(mark, "不属此汇总或不在其位 is none of this whole, or in another's place")
         return told
 

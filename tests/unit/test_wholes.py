@@ -14,8 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from federation.notary import Notary
+from guotu.model import receipt
 from guotu.model.answer import Frame, Trailer
 from guotu.model.canonical import canonical_json
+from guotu.model.question import Question
+from guotu.model.question_document import question_document
 from guotu.overlays import parts
 from node.cli.program import program
 from node.cli.saved_receipt import read_receipt
@@ -66,9 +69,9 @@ def verified(file: Path, key: NodeKey) -> Result:
 
 
 def findings(file: Path, key: NodeKey, job: Path | None = None) -> dict[str, bool | None]:
-    receipt = read_receipt(file, job)
-    assert receipt.whole is not None
-    return {item.what: item.proven for item in check_whole(receipt, receipt.whole, key.public_bytes)}
+    read = read_receipt(file, job)
+    assert read.whole is not None
+    return {item.what: item.proven for item in check_whole(read, read.whole, key.public_bytes)}
 
 
 def account_of(file: Path) -> dict[str, Any]:
@@ -315,6 +318,19 @@ def test_parts_that_other_nodes_signed_are_not_proven(
     assert findings(changed(file, elsewhere), key) == PROVEN | {"signature": None}
 
 
+def test_parts_that_a_node_of_an_earlier_release_signed_are_not_proven(
+    tmp_path: Path, key: NodeKey, notary: Notary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unmarked(question: Question) -> dict[str, Any]:
+        document = question_document(question)
+        del document["part"]
+        return document
+
+    monkeypatch.setattr(receipt, "question_document", unmarked)
+    file = saved("csv", tmp_path, answered(RUNS, notary, tmp_path))
+    assert findings(file, key) == PROVEN | {"parts": None}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nodes_that_give_no_receipts_leave_nothing_to_prove(kind: str, tmp_path: Path, key: NodeKey) -> None:
     frames = answered(kind, None, tmp_path)
@@ -338,6 +354,6 @@ def test_each_part_is_marked_with_the_whole(tmp_path: Path, notary: Notary) -> N
     assert isinstance(trailer, Trailer)
     assert trailer.whole is not None
     mark = hashlib.sha256(trailer.whole.statement).hexdigest()
-    receipts = [part.signed for part in trailer.whole.parts if part is not None]
-    told = [json.loads(receipt.statement)["question"]["part"] for receipt in receipts]  # type: ignore[union-attr]
+    signed = [part.signed for part in trailer.whole.parts if part is not None]
+    told = [json.loads(one.statement)["question"]["part"] for one in signed]
     assert told == [{"whole": mark, "number": number, "count": 3} for number in range(3)]
