@@ -15,7 +15,7 @@ from benchmarks.publication import Published, apply_catalogue, publish
 from demo.mesh import LocalMesh
 from demo.settling import wait_until
 from guotu.model.collection import Collection
-from guotu.model.division import NATION
+from guotu.model.division import stands_above
 
 _START_S = 300.0
 """How long all nodes may take to be ready: machines that measure are often busy before."""
@@ -47,36 +47,43 @@ def _knows(mesh: LocalMesh, node: str, collection: str) -> bool:
 def fill(
     mesh: LocalMesh, collection: Collection, files: Mapping[str, Path], narrator: Narrator
 ) -> dict[str, Published]:
-    """Publish each owner's file, one after the other; return once the nation knows all of them."""
+    """Publish each owner's file, one after the other; return once all who ask owners know what these have."""
     done = {}
     for node, file in files.items():
         done[node] = publish(mesh, node, collection, file)
         rate = done[node].rows / done[node].seconds["total"]
         narrator.say(f"发布 published {node}: {done[node].rows:,} 行 rows, {rate:,.0f} 行/秒 rows/s")
-    rows = sum(item.rows for item in done.values())
-    wait_until(lambda: _known_rows(mesh, collection.id) == rows, "all datasets known to the nation")
+    rows = {
+        node: sum(item.rows for owner, item in done.items() if owner == node or stands_above(node, owner))
+        for node in mesh.nodes
+    }
+    wait_until(lambda: _known_rows(mesh, collection.id) == rows, "all datasets known")
     return done
 
 
-def _known_rows(mesh: LocalMesh, collection: str) -> int:
-    with mesh.client(NATION) as nation:
-        return sum(record.rows for record in nation.datasets(collection))
+def _known_rows(mesh: LocalMesh, collection: str) -> dict[str, int]:
+    """Return how many rows each node knows of, its own and those of the owners below it."""
+    found = {}
+    for node in mesh.nodes:
+        with mesh.client(node) as client:
+            found[node] = sum(record.rows for record in client.datasets(collection))
+    return found
 
 
 def restart(mesh: LocalMesh, collection: Collection) -> None:
-    """Restart every node on its data; return once the nation reaches all of them again."""
+    """Restart every node on its data; return once they reach one another again."""
     before = _known_rows(mesh, collection.id)
     for node in mesh.nodes:
         mesh.stop(node)
     mesh.start_nodes()
     mesh.wait_ready(timeout=_START_S)
-    wait_until(lambda: _reachable(mesh) == set(mesh.nodes), "all nodes registered again")
+    wait_until(lambda: all(_reaches_all(mesh, node) for node in mesh.nodes), "all nodes registered again")
     wait_until(lambda: _known_rows(mesh, collection.id) == before, "all datasets known again")
 
 
-def _reachable(mesh: LocalMesh) -> set[str]:
-    with mesh.client(NATION) as nation:
-        return {record.node for record in nation.nodes()}
+def _reaches_all(mesh: LocalMesh, node: str) -> bool:
+    with mesh.client(node) as client:
+        return {record.node for record in client.nodes()} == set(mesh.nodes)
 
 
 def pids(mesh: LocalMesh) -> dict[str, int]:

@@ -32,7 +32,8 @@ _SETTINGS = {
     # So that no vacuum that is due anyway falls into a measured second.
     "autovacuum": "off",
 }
-_START_S = 180
+_WAIT_S = 180
+"""How long it may take to start, or to stop, s."""
 
 
 def require_postgres() -> None:
@@ -129,11 +130,11 @@ class PgCluster:
             RuntimeError: it did not start.
         """
         log = str(self._folder / "server.log")
-        self._run("pg_ctl", "-D", str(self._folder), "-w", "-t", str(_START_S), "-l", log, "start")
+        self._run("pg_ctl", "-D", str(self._folder), "-w", "-t", str(_WAIT_S), "-l", log, "start")
 
     def stop(self) -> None:
         """Stop it at once, as a power cut would; connections break and new ones are refused."""
-        self._run("pg_ctl", "-D", str(self._folder), "-m", "immediate", "stop")
+        self._run("pg_ctl", "-D", str(self._folder), "-w", "-t", str(_WAIT_S), "-m", "immediate", "stop")
 
     def pids(self) -> list[int]:
         """Return the ids of its processes, the first of which started the others."""

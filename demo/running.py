@@ -16,6 +16,8 @@ _OVERRIDES = {
     # Six nodes share this machine.
     "store.memory_limit_mib": 256,
     "store.threads": 1,
+    # None shall leave the registry for having to wait for its turn.
+    "registry.lease_ttl_s": 20,
 }
 
 

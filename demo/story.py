@@ -29,6 +29,7 @@ from demo.verdicts import (
     check_totals,
 )
 from guotu.client import Client
+from guotu.model.division import stands_above
 from guotu.model.records import DatasetRecord
 from node.cli.wording import count
 from registry.catalogue import national_catalogue_path
@@ -115,10 +116,17 @@ class Story:
                     f"$ guotu --config {part.node}/guotu.toml publish {part.collection} --from {part.path.name}   "
                     f"{count(part.rows)} 行 rows, {done.seconds:.1f} s"
                 )
-        wanted = {part.dataset for part in self._parts}
-        wait_until(lambda: wanted == {item.dataset for item in nation.datasets()}, "数据集全部登记 all datasets known")
+        wait_until(self._everyone_knows_the_datasets, "数据集全部登记 all datasets known")
         self.report.datasets = nation.datasets()
         self.screen.datasets(self.report.datasets)
+
+    def _everyone_knows_the_datasets(self) -> bool:
+        for node in self.mesh.nodes:
+            wanted = {part.dataset for part in self._parts if part.node == node or stands_above(node, part.node)}
+            with self.mesh.client(node) as client:
+                if wanted != {item.dataset for item in client.datasets()}:
+                    return False
+        return True
 
     def _publication(self, part: Part) -> Command:
         config = ("--config", str(self.mesh.config(part.node)))

@@ -24,6 +24,7 @@ from node.ingest.inspect import Inspector
 from node.ingest.misfits import misfit_row, with_misfits
 from node.ingest.report import Fault, ImportReport
 from node.intake import IncrementIntake, Intake, LayerIntake
+from node.unfinished import Unfinished
 from registry.gazetteer import Gazetteer
 from sync.publish import Attempt, Publisher, PublishOutcome
 from sync.stages import to_the_end
@@ -101,6 +102,7 @@ class PublishDesk:
         self._scratch = scratch
         self._tolerance_deg = tolerance_deg
         self._busy: set[str] = set()
+        self.unfinished = Unfinished(lambda dataset: publisher.restore(dataset, self._tell))
 
     def begin(self, order: PublishOrder, progress: Progress) -> PublishSession:
         """Begin a publish.
@@ -160,7 +162,11 @@ class PublishDesk:
             outcome = await self._publisher.publish(attempt, progress, self._tell)
         except asyncio.CancelledError:
             # Nobody waits any more, but the head may have moved already.
+            self.unfinished.note(attempt.dataset)
             await to_the_end(self._recall(attempt.dataset, collection))
+            raise
+        except GuotuError:
+            self.unfinished.note(attempt.dataset)
             raise
         record = outcome.record
         if outcome.published and record is not None:

@@ -165,16 +165,16 @@ async def _register(parts: Parts, life: AsyncExitStack) -> None:
 
 
 async def _begin_upkeep(parts: Parts, life: AsyncExitStack) -> None:
-    """Replicate, keep tables for others in step, and collect garbage, from now on."""
+    """Replicate, keep tables for others in step, collect garbage, and finish what failed, from now on."""
     life.push_async_callback(parts.materials.close)
     await parts.materials.start()
     life.push_async_callback(parts.replication.replicator.close)
     await parts.replication.replicator.start()
-    tending = asyncio.create_task(parts.care.tend(parts.config.versions.grace_hours * 3600))
+    for work in (parts.care.tend(parts.config.versions.grace_hours * 3600), parts.services.desk.unfinished.tend()):
+        life.push_async_callback(_end, asyncio.create_task(work))
 
-    async def stop() -> None:
-        tending.cancel()
-        with suppress(asyncio.CancelledError):
-            await tending
 
-    life.push_async_callback(stop)
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

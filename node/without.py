@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -31,3 +32,17 @@ def without_pandas() -> None:
     of a second for nothing.
     """
     sys.meta_path.insert(0, _Without("pandas"))
+
+
+@contextmanager
+def without_rich() -> Iterator[None]:
+    """Keep rich out of what is imported meanwhile, which may import it later on.
+
+    structlog imports it, and pygments, where it is installed, for tracebacks that nobody asks it for: 4 MiB.
+    """
+    finder = _Without("rich")
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)

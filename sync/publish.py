@@ -16,6 +16,7 @@ from guotu.model.records import DatasetRecord
 from sync.attempt import Attempt, Misfit, PublishOutcome
 from sync.before import read_before
 from sync.commit import Checkpoint
+from sync.load import make_readable
 from sync.publication import STEPS, Parts, Publication, Tell, tell_nobody
 from sync.signing import NodeKey
 from sync.stages import Progress, Stages, to_the_end
@@ -79,6 +80,21 @@ class Publisher:
         """
         before = await read_before(self._parts.objects, dataset)
         return None if before is None else dataset_record(before.manifest)
+
+    async def restore(self, dataset: str, tell: Tell) -> None:
+        """Make the head readable that a publish may have moved to before the store failed, and `tell` of it.
+
+        Nothing if there is no head.
+
+        Raises:
+            CorruptObject: the head cannot be read.
+            StoreFailure: a store failed.
+        """
+        async with self._turn:
+            head = await read_before(self._parts.objects, dataset)
+            if head is not None:
+                await to_the_end(make_readable(self._parts.objects, self._parts.store, head.manifest))
+                await to_the_end(tell(dataset_record(head.manifest)))
 
     @asynccontextmanager
     async def between(self) -> AsyncIterator[None]:

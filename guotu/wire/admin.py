@@ -19,7 +19,7 @@ BATCH_BYTES = 1 << 20
 """Size that batches are cut to, in Arrow buffers."""
 MAX_BATCH_BYTES = 3 << 20
 """Largest Arrow message sent; a node takes 4 MiB."""
-STATUS_TIMEOUT = 10.0
+STATUS_TIMEOUT = 60.0
 """Deadline of GetStatus in seconds."""
 
 

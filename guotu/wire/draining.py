@@ -9,7 +9,7 @@ from guotu.model.draining import DrainState
 from guotu.v1 import admin_pb2, admin_pb2_grpc
 from guotu.wire.connection import LocalClient, request_id
 
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 """Deadline of Resume in seconds."""
 
 

@@ -87,7 +87,9 @@ def _agree(changes: list[Change], as_json: bool) -> bool:
     if as_json:
         return False
     breaking = sum(change.breaking for change in changes)
-    return click.confirm(f"写入 {len(changes)} 处改动（不兼容 {breaking}） apply them?", err=True)
+    question = f"写入 {len(changes)} 处改动（不兼容 {breaking}） apply them? [y/N]"
+    answer: str = click.prompt(question, default="n", show_default=False, err=True)
+    return answer.strip().lower() in ("y", "yes", "是")
 
 
 def _show(changes: list[Change]) -> None:

@@ -7,6 +7,7 @@ import click
 from node.cli.examples import examples
 from node.cli.json_option import pass_session
 from node.cli.session import Session
+from node.without import without_rich
 
 
 @click.command(
@@ -19,6 +20,7 @@ from node.cli.session import Session
 @pass_session
 def serve(session: Session) -> None:
     """运行节点，直到收到 SIGTERM 或 Ctrl-C run the node until SIGTERM or Ctrl-C."""
-    from node.serve import serve as run
+    with without_rich():
+        from node.serve import serve as run
 
     run(session.config())

@@ -25,6 +25,7 @@ from node.cli.examples import examples
 from node.cli.explain import explain
 from node.cli.failure import report, report_os_error
 from node.cli.gc import gc
+from node.cli.help_form import HelpContext, with_help
 from node.cli.histogram import histogram
 from node.cli.materialize import materialize
 from node.cli.materialized import materialized
@@ -58,6 +59,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 class Program(click.Group):
     """Runs commands; what they return is the exit code, what they raise is shown once, here."""
+
+    context_class = HelpContext
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options before the command."""
@@ -148,7 +151,7 @@ for _command in (
     quantiles, overlay, explain, receipt, publish, audit, catalogue, subscribe, unsubscribe, replicas, package, verify,
     pin, unpin, gc, materialize, materialized, dematerialize, store,
 ):  # fmt: skip
-    program.add_command(_command)
+    program.add_command(with_help(_command))
 
 
 def main() -> NoReturn:

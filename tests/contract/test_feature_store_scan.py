@@ -41,7 +41,7 @@ async def loaded(shared_features: FeatureStore) -> FeatureStore:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def large(kind: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FeatureStore]:
-    """A store with many rows, which the last test closes."""
+    """A store with many rows."""
     folder = tmp_path_factory.mktemp("large")
     store = make_store(kind, folder)
     await store.open()
@@ -193,3 +193,4 @@ async def test_closing_the_store_ends_running_scans_with_a_failure(large: Featur
         [batch async for batch in halfway]
     with pytest.raises(StoreFailure):
         await fetch(large, COLLECTION, Scan(("BSM",)))
+    await large.open()  # for whatever test comes next

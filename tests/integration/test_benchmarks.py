@@ -21,7 +21,7 @@ def test_federation_compares_the_mesh_with_one_engine(tmp_path: Path) -> None:
     for question in QUESTIONS:
         times = result["milliseconds"][question]
         expected = times["mesh"] / times["single_engine"]
-        assert result["ratio_to_single_engine"][question] == pytest.approx(expected, rel=0.01)
+        assert result["ratio_to_single_engine"][question] == pytest.approx(expected, rel=0.05)  # of rounded times
         assert all(variant["rows"] > 0 for variant in result["variants"][question].values())
     assert len(result["resident_mib"]) == 7
     assert all(node["peak"] >= node["at_rest"] * 0.5 > 0 for node in result["resident_mib"].values())

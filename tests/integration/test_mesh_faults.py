@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+import urllib.request
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,6 +14,7 @@ import shapely
 
 from benchmarks.parcels import generate_county, read_counties
 from demo.mesh import LocalMesh
+from guotu.answering import Answer
 from guotu.model import errors
 from guotu.model.answer import Outcome
 from tests.support.small_mesh import PATIENT, answers_whole, apply_catalogue, eventually, publish_part, run_guotu
@@ -27,6 +30,19 @@ def is_stale(mesh: LocalMesh, asked: str = "100000") -> bool:
         return client.node().stale_registry
 
 
+def fresh(ask: Callable[[], Answer]) -> Answer:
+    """Ask until no registry was late to answer: on a busy machine that is told in place of what is so."""
+    found: list[Answer] = []
+
+    def is_fresh() -> bool:
+        found.append(ask())
+        outcomes = [member.outcome for member in found[-1].completeness.members]
+        return not found[-1].completeness.stale_registry and Outcome.STALE_REGISTRY not in outcomes
+
+    eventually(is_fresh)
+    return found[-1]
+
+
 def test_a_lost_node_is_marked_refused_and_comes_back_the_same(own_mesh: LocalMesh) -> None:
     mesh = own_mesh
     with mesh.client("100000") as client:
@@ -37,7 +53,7 @@ def test_a_lost_node_is_marked_refused_and_comes_back_the_same(own_mesh: LocalMe
             client.stats("landcover", group_by=["igbp"], sum=["area_m2"], timeout=60).table()
         assert refusal.value.completeness is not None
         assert [member.dataset for member in refusal.value.completeness.missing] == ["510100/landcover"]
-        partial = client.stats("landcover", group_by=["igbp"], sum=["area_m2"], partial=True, timeout=60)
+        partial = fresh(lambda: client.stats("landcover", group_by=["igbp"], sum=["area_m2"], partial=True))
         assert not partial.completeness.complete
         (lost,) = partial.completeness.missing
         assert (lost.dataset, lost.outcome) == ("510100/landcover", Outcome.UNREACHABLE)
@@ -59,7 +75,7 @@ def test_an_overlay_without_a_member_is_marked(own_mesh: LocalMesh) -> None:
         mesh.kill("500000")
         with pytest.raises(errors.IncompleteAnswer):
             client.overlay("landcover", zones, group_by=["igbp"], timeout=60).table()
-        partial = client.overlay("landcover", zones, group_by=["igbp"], partial=True, timeout=60)
+        partial = fresh(lambda: client.overlay("landcover", zones, group_by=["igbp"], partial=True))
         (lost,) = partial.completeness.missing
         assert (lost.dataset, lost.outcome) == ("500000/landcover", Outcome.UNREACHABLE)
         assert partial.digest != digest
@@ -150,9 +166,7 @@ def test_etcd_lost_and_found_again(own_mesh: LocalMesh) -> None:
         eventually(lambda: not is_stale(mesh))
         mesh.start_node("500000")
         eventually(lambda: answers_whole(mesh))
-        again = client.stats("landcover", group_by=["igbp"])
-        assert again.digest == digest
-        assert not again.completeness.stale_registry
+        assert fresh(lambda: client.stats("landcover", group_by=["igbp"])).digest == digest
 
 
 def test_a_restarted_node_has_its_versions(own_mesh: LocalMesh) -> None:
@@ -226,7 +240,20 @@ def test_the_catalogue_can_be_applied_again(own_mesh: LocalMesh) -> None:
     assert "landcover" in run_guotu("collections", node=own_mesh.address("500000")).out
 
 
-def test_sigterm_ends_a_node_whole(own_mesh: LocalMesh) -> None:
+def circuits(mesh: LocalMesh, node: str) -> str:
+    """Return what a node's metrics tell of the members that it asked."""
+    with urllib.request.urlopen(f"http://{mesh.nodes[node].metrics_address}/metrics", timeout=60) as answer:
+        return "".join(line for line in answer.read().decode().splitlines() if line.startswith("guotu_member_circuit{"))
+
+
+def test_sigterm_ends_a_node_whole_and_those_that_asked_it_forget_it(own_mesh: LocalMesh) -> None:
     mesh = own_mesh
+
+    def asked() -> bool:
+        run_guotu("count", "landcover", node=mesh.address("100000"))
+        return "500000" in circuits(mesh, "100000")
+
+    eventually(asked)
     assert mesh.stop("500000") == 0
     eventually(lambda: "500000" not in node_names(mesh))
+    eventually(lambda: "500000" not in circuits(mesh, "100000"))

@@ -9,11 +9,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import structlog
 from click.testing import CliRunner
 
 from demo.geofile import write_geofile
@@ -50,7 +52,11 @@ def run_guotu(*arguments: str | Path, node: str = "", config: Path | None = None
     words = ["--node", node] if node else []
     words += ["--config", str(config)] if config else []
     without: dict[str, str | None] = {name: None for name in os.environ if name.startswith("GUOTU_")}
-    done = CliRunner().invoke(program, [*words, *map(str, arguments)], env=without)
+    logs = structlog.get_config()
+    try:
+        done = copy_context().run(CliRunner().invoke, program, [*words, *map(str, arguments)], env=without)
+    finally:
+        structlog.configure(**logs)  # a node that is to be served sets them up for all of the process
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return Ran(done.exit_code, done.stdout, done.stderr)

@@ -33,7 +33,7 @@ FOLLOWERS = ("100000", "500000", "610000")
 PARTIAL = "610000"
 """The follower that is limited to an area."""
 AREAS = (box(100.5, 24.5, 108.5, 44.5), box(100.5, 24.5, 114.5, 36.5))
-_SETTLE_S = 60.0
+_SETTLE_S = 180.0
 """A peer that says nothing is waited for 15 s with each question, and planning asks one after the other."""
 _MOMENT = 10
 """Looks at a follower after which one that waits for its next try has noticed what there is to notice."""

@@ -12,6 +12,8 @@ from guotu.model.question import Options
 from tests.support.scripted_mesh import LOST, PARTIAL, Heard, Make, Mesh, rows_of, sorted_rows, three, totals
 from tests.support.scripted_peers import Member, parcels
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 PROVINCE, CITY, _ = three()
 EVERY_QUESTION = pytest.mark.parametrize("make", [rows_of, sorted_rows, totals])
 

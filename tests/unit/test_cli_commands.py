@@ -194,22 +194,6 @@ def test_brackets_in_data_are_no_markup(node: CannedNode, script: Script) -> Non
     assert "[red]3[/red]" in run(node, "query", "landcover").stderr
 
 
-@pytest.mark.parametrize(("words", "told"), [
-    (["query"], "缺少参数 Missing argument"),
-    (["query", "landcover", "--limitt", "3"], "没有此选项 No such option '--limitt'"),
-    (["explain", "anything"], "用法有误 No such command"),
-    (["--timeout", "0", "nodes"], "参数有误，须为范围内的数 Invalid value for '--timeout'"),
-    (["query", "landcover", "--scope", "all"], "参数有误，须为其中之一 Invalid value for '--scope'"),
-    (["query", "landcover", "--bbox", "1,2"], "参数有误 Invalid value for '--bbox': '1,2': 应为四个数"),
-    (["query", "landcover", "--page", "x"], "用法有误 --page 须与"),
-    (["query", "landcover", "more"], "用法有误 Got unexpected extra argument"),
-])  # fmt: skip
-def test_wrong_usage_is_told_in_both_languages(words: list[str], told: str) -> None:
-    result = CliRunner().invoke(program, words)
-    assert result.exit_code == 2
-    assert f"Error: {told}" in result.stderr
-
-
 @pytest.mark.parametrize("words", [[], ["explain"]])
 def test_a_group_without_a_command_shows_its_help(words: list[str]) -> None:
     result = CliRunner().invoke(program, words)

@@ -20,6 +20,7 @@ from node.publishing import PublishDesk, PublishOrder, PublishResult
 from registry.gazetteer import Gazetteer
 from sync.publication import Tell, tell_nobody
 from sync.publish import Attempt, Misfit, Publisher, PublishOutcome
+from tests.support.eventually import eventually
 from tests.support.layers import PARCELS, good_rows, wkb_of
 
 DATASET = f"510104/{PARCELS.id}"
@@ -69,6 +70,11 @@ class ScriptedPublisher:
 
     async def head(self, dataset: str) -> DatasetRecord | None:
         return self.outcome.record
+
+    async def restore(self, dataset: str, tell: Tell) -> None:
+        assert self.outcome.record is not None
+        assert self.outcome.record.dataset == dataset
+        await tell(self.outcome.record)
 
 
 def read(path: Path | None) -> pa.Table | None:
@@ -209,6 +215,17 @@ def test_a_failure_is_told_and_the_next_may_come(parts: Parts) -> None:
         parts.publish(order(rows().schema), rows())
     parts.publisher.error = None
     assert parts.publish(order(rows().schema), rows()).published
+
+
+async def test_the_head_that_a_failure_left_behind_is_made_known(parts: Parts) -> None:
+    parts.publisher.error = StoreFailure(detail="no connection")
+    with pytest.raises(StoreFailure):
+        await parts.take(order(rows().schema), rows())
+    assert parts.advertised == []
+    tending = asyncio.create_task(parts.desk.unfinished.tend())
+    await eventually(lambda: parts.advertised == [2])
+    assert parts.holdings.records()[PARCELS.id].version == 2
+    tending.cancel()
 
 
 def test_one_publish_of_a_dataset_at_a_time(parts: Parts) -> None:

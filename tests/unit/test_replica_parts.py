@@ -247,6 +247,7 @@ class SlowHolder:
         return self._definition
 
 
+@pytest.mark.usefixtures("idle_time")
 async def test_a_silent_peer_is_not_waited_for_where_another_answers() -> None:
     data = collection_to_json(PARCELS)
     digest = definition_hash(PARCELS)

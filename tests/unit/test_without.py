@@ -24,6 +24,12 @@ def test_pandas_looks_as_if_it_were_not_installed() -> None:
     assert "pandas" in loaded_by("import pandas")
 
 
+def test_a_node_is_loaded_without_rich_and_still_shows_why_it_cannot_be_served() -> None:
+    serving = "from node.without import without_rich\nwith without_rich():\n    import node.serve"
+    assert "rich" not in loaded_by(f"import node.cli.program\n{serving}")
+    assert "rich.text" in loaded_by(f"{serving}\nimport rich.text")
+
+
 @pytest.mark.parametrize("module", ["node.cli.publication", "node.ingest.source", "node.cli.program"])
 def test_gdal_is_loaded_only_for_what_it_reads(module: str) -> None:
     assert "pyogrio" not in loaded_by(f"import {module}")

@@ -44,7 +44,7 @@ _OPTIONS: dict[str, Any] = {
     "versions.keep": 0,
 }
 _DISK_MIB = 48
-_START_S = 240.0
+_START_S = 480.0
 
 
 class Mesh:
