@@ -25,7 +25,7 @@ from guotu.model.errors import InvalidQuestion, UnknownCollection
 from guotu.model.plan import Plan
 from guotu.model.question import Overlay, Page, Query, Question, Scope, Stats
 from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
-from guotu.overlays.runs import in_runs
+from guotu.overlays.asking import asked, explained
 from guotu.wire.blocking import BlockingCalls, OnBusy
 from guotu.wire.endpoint import TlsFiles
 
@@ -62,12 +62,7 @@ class Client(Inquiries):
 
     def frames(self, question: Question, timeout: float | None = None) -> Iterator[Frame]:
         """Yield the frames of an answer as they come; closing the iterator cancels the question."""
-        if isinstance(question, Overlay):
-            collection, scope = question.collection, question.options.scope
-            return in_runs(
-                question, lambda run: self._calls.ask(run, timeout), lambda: self._calls.datasets(collection, scope)[0]
-            )
-        return self._calls.ask(question, timeout)
+        return asked(self._calls, question, timeout)
 
     def query(
         self,
@@ -219,7 +214,7 @@ class Client(Inquiries):
         self, question: Question, analyze: bool = False, timeout: float | None = None
     ) -> tuple[Plan, Trailer | None]:
         """Return how a question would be answered and, if analysed, what happened."""
-        return self._calls.explain(question, analyze, timeout)
+        return explained(self._calls, question, analyze, timeout)
 
     def node(self) -> NodeState:
         """Return the asked node's own facts."""

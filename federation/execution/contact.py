@@ -65,11 +65,12 @@ class Contact:
                     yield frame
         except GuotuError as failure:
             if not signed or isinstance(failure, NodeUnavailable):
-                self._breaker.failed(failure, self._waited_s())
+                # If this node is late to notice the end of its wait, that is no silence of the member's.
+                self._breaker.failed(failure, min(self._waited_s(), patience))
             raise
         except (asyncio.CancelledError, GeneratorExit):
             if not signed:
-                self._breaker.abandoned(self._waited_s())
+                self._breaker.abandoned(min(self._waited_s(), patience))
             raise
         except Exception:
             self._breaker.answered()

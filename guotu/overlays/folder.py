@@ -69,6 +69,12 @@ class Part:
     """What the caller should know of it."""
     receipt: Receipt | None
 
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the columns of its rows; raises as `batches`."""
+        with pa.memory_map(str(self.path)) as mapped:
+            return pa.ipc.open_file(mapped).schema
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield its rows.
 

@@ -7,7 +7,7 @@ the last bit (decision 30).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -32,6 +32,7 @@ from guotu.overlays.members import added_up, outcome_of, pinned_versions, timed_
 from guotu.overlays.parts import Parts
 
 _ROWS = 16_384
+_MERGE = "add up groups, by dataset"
 
 _Told = tuple[MemberOutcome, Trailer | None, list[pa.RecordBatch]]
 Ask = Callable[[Overlay], Iterator[Frame]]
@@ -67,19 +68,41 @@ class LargeZone:
         """
         sums = Sums([ZONE, *self._question.group_by], MAX_GROUPS)
         members: list[MemberOutcome] = []
-        parts = Parts(self._said, len(self._versions))
+        parts, plans = Parts(self._said, len(self._versions)), []
         for number, (dataset, part) in enumerate(sorted(self._parts().items())):
             member, trailer, groups = yield from self._asked(dataset, part)
             members.append(member)
             if trailer is not None and self._header is not None:
                 parts.add(number, trailer.receipt, groups, self._plain)
+            if trailer is not None and trailer.plan is not None:
+                plans.append(trailer.plan)
             for rows in groups:
                 sums.add(pa.Table.from_batches([rows]))
         if self._header is None:
             raise Internal(detail="the node ended its answers before their headers")
         schema = self._header.schema
         mode = self._question.options.completeness
-        yield from added_up(self._rows(sums.table(), schema), schema, mode, members, parts.whole())
+        for frame in added_up(self._rows(sums.table(), schema), schema, mode, members, parts.whole()):
+            yield replace(frame, plan=self._joined(plans)) if plans and isinstance(frame, Trailer) else frame
+
+    def plan(self, explain: Callable[[Overlay], Plan]) -> Plan:
+        """Return how it would be answered, of what `explain` returns for each dataset.
+
+        Raises:
+            TooLarge: as `frames`.
+            what `explain` raises.
+        """
+        return self._joined([explain(self._about(dataset, part)) for dataset, part in sorted(self._parts().items())])
+
+    def _joined(self, plans: Sequence[Plan]) -> Plan:
+        """Return the plans for the datasets as one."""
+        return replace(
+            plans[0],
+            steps=tuple(step for plan in plans for step in plan.steps),
+            merge=_MERGE,
+            stale_registry=any(plan.stale_registry for plan in plans),
+            planning_ms=sum(plan.planning_ms for plan in plans),
+        )
 
     def _statement(self) -> bytes:
         """Return what is said of the whole."""
@@ -152,7 +175,7 @@ class LargeZone:
         """Return the header of the answer; `first` is that of the first dataset."""
         question, cut = self._question, {**first.cut, **self._versions}
         schema = first.schema.append(pa.field(SHARE, pa.float64())) if question.shares else first.schema
-        plan = Plan(first.node, question.collection, question.options.scope, (), merge="add up groups, by dataset")
+        plan = Plan(first.node, question.collection, question.options.scope, (), merge=_MERGE)
         return Header(first.request_id, first.node, plan, cut, schema)
 
     @property

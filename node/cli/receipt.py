@@ -22,6 +22,7 @@ def receipt() -> None:
     epilog=examples(
         "guotu query landcover --where 'igbp = 13' -o urban.parquet && guotu receipt verify urban.parquet",
         "guotu receipt verify urban.csv --key 3f0c…9a --json",
+        "guotu receipt verify cross.csv --parts job",
     ),
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -31,9 +32,16 @@ def receipt() -> None:
     metavar="HEX|FILE",
     help="签名节点的公钥或其指纹，缺省查目录 the node's public key or its fingerprint [as it is registered]",
 )
+@click.option(
+    "--parts",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="分部的组过多而未存时，作业目录（overlay --resume） the job's folder (overlay --resume), where FILE does not "
+    "keep the groups of its parts, as they are too many",
+)
 @json_option
 @pass_session
-def verify(session: Session, file: Path, key: str, as_json: bool) -> int:
+def verify(session: Session, file: Path, key: str, parts: Path | None, as_json: bool) -> int:
     """核验回执 verify a saved answer by its receipt.
 
     FILE 为存有回答的文件（任何格式，或 --json 的输出）。查验签名、文件所附说明与签名内容是否一致，并读回各行重算摘要。
@@ -54,7 +62,7 @@ def verify(session: Session, file: Path, key: str, as_json: bool) -> int:
     from node.cli.saved_receipt import read_receipt
     from node.cli.whole_check import check_whole
 
-    saved = read_receipt(file)
+    saved = read_receipt(file, parts)
     told = signer_key(session, saved, key)
     found = check(saved, told.key) if saved.whole is None else check_whole(saved, saved.whole, told.key)
     return report_findings(saved, told, found, as_json)

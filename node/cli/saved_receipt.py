@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from guotu.model.answer import Whole
 from guotu.model.division import is_node_id
 from guotu.model.errors import InvalidQuestion
 from guotu.model.receipt import FORMAT, receipt_of
+from node.cli.part_rows import PartRows
 from node.cli.saved_answer import read_account
 from node.cli.whole_document import whole_of
 from node.cli.whole_said import said_together
@@ -32,6 +33,8 @@ class SavedReceipt:
     """The statement as a document; empty if it cannot be read as one."""
     whole: Whole | None = None
     """What the answer was put together from; then `said` is what follows from its parts, and nobody signed that."""
+    rows: PartRows = field(default_factory=PartRows)
+    """Where the groups of the parts are."""
 
     @property
     def node(self) -> str:
@@ -49,8 +52,8 @@ class SavedReceipt:
         return key if len(key) == _KEY_BYTES else b""
 
 
-def read_receipt(file: Path) -> SavedReceipt:
-    """Read the receipt of a saved answer.
+def read_receipt(file: Path, job: Path | None = None) -> SavedReceipt:
+    """Read the receipt of a saved answer; `job` is the folder of the job that it came of, None for none.
 
     Raises:
         InvalidQuestion: the file is no saved answer, or has no receipt.
@@ -62,8 +65,8 @@ def read_receipt(file: Path) -> SavedReceipt:
             receipt = receipt_of(found)
             return SavedReceipt(file, account, receipt.statement, receipt.signature, _document(receipt.statement))
         if isinstance(whole, Mapping):
-            parts = whole_of(whole)
-            return SavedReceipt(file, account, b"", b"", said_together(parts, account), parts)
+            parts, rows = whole_of(whole), PartRows(job)
+            return SavedReceipt(file, account, b"", b"", said_together(parts, account, rows), parts, rows)
     except (KeyError, TypeError, ValueError) as failure:
         raise InvalidQuestion(part="FILE", detail=f"{file}: 回执残缺 its receipt is damaged: {failure}") from failure
     detail = f"{file}: 没有回执（节点不出具） it has no receipt: the node gives none"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -14,10 +15,11 @@ from guotu.model.answer import Receipt, SignedPart, Whole
 from guotu.model.digest import SegmentDigest
 from guotu.model.ownership import left_to
 from guotu.model.whole import ADDED_UP, FORMAT, IN_ORDER
+from node.cli.part_rows import PartRows
 from node.cli.receipt_check import Finding, account_finding, digest_finding, found
 from node.cli.receipt_rows import proven_rows
 from node.cli.saved_receipt import SavedReceipt
-from node.cli.whole_said import batches_of, member_of, receipts_of, segments_of
+from node.cli.whole_said import member_of, receipts_of, segments_of
 from node.cli.wording import count
 from sync.signing import verify
 
@@ -25,6 +27,10 @@ _SHOWN = 5
 _PIECES = (
     "分区由提问者切块，各块合为该分区及其面积（占比）不可证 not proven: that the pieces make up the zone, "
     "and its own area, are the word of who asked"
+)
+_TOO_MANY = (
+    "各分部的组过多而未存，须以作业目录（--parts）证其和 not proven: the groups of the parts are too many to be kept; "
+    "give the job's folder (--parts)"
 )
 _OF_A_RUN = ("cut", "closed")
 _OF_A_DATASET = ("cut", "closed", "dataset", "completeness")
@@ -48,9 +54,7 @@ def _unless(saved: SavedReceipt, finding: Finding, names: Sequence[str]) -> Find
         return finding
     told = f"无签名为凭 nobody signed: {', '.join(unsigned)}"
     if "segments" in unsigned:
-        told = (
-            f"各分部的组过多而未存，其和不可证 the groups of the parts are too many to be kept, so their sum is: {told}"
-        )
+        told = _TOO_MANY
     return replace(finding, proven=None, detail=told)
 
 
@@ -79,8 +83,9 @@ def _signed(receipt: Receipt, key: bytes) -> bool:
 
 
 def _parts(saved: SavedReceipt, whole: Whole) -> Finding:
-    looked = _Looked(saved.account)
+    looked = _Looked(saved.account, saved.rows)
     looked.at(whole, None)
+    looked.end()
     if looked.faults:
         more = f" … +{len(looked.faults) - _SHOWN}" if len(looked.faults) > _SHOWN else ""
         return Finding("parts", False, "; ".join(looked.faults[:_SHOWN]) + more)
@@ -95,8 +100,10 @@ class _Looked:
     """Looks whether parts are those of their whole."""
 
     account: Mapping[str, Any]
+    rows: PartRows
     faults: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    _unmarked: bool = False
 
     def at(self, whole: Whole, mark: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Look at a whole, which is itself a part if it has a mark; returns its statement."""
@@ -115,6 +122,13 @@ class _Looked:
         else:
             self._datasets(whole, said, marks)
         return said
+
+    def end(self) -> None:
+        """Tell of parts that a node signed which knows nothing of marks: an earlier release."""
+        if self._unmarked:
+            self.doubts.append(
+                "节点版本较早，未签分部之序 not proven: the node, of an earlier release, signs no marks of parts"
+            )
 
     def _runs(self, whole: Whole, said: Mapping[str, Any], marks: Sequence[Mapping[str, Any]]) -> None:
         zones, hashes = 0, hashlib.sha256()
@@ -170,12 +184,16 @@ class _Looked:
         if _but(asked, _OF_A_DATASET, *but) != _but(_of_zones(said), _OF_A_DATASET, *but):
             self._fault(mark, "问题不同 is of another question")
         whole = next(member_of(item).outcome.whole for item in told["outcomes"] if item["dataset"] == dataset)
-        if part.groups and not _has_groups(part, told["segments"] if whole else []):
-            self._fault(mark, "组与签名不符 has other groups than were signed")
+        if self.rows.known(dataset, part):
+            groups = self.rows.batches(dataset, part)
+            if not _are_those(groups, told["segments"] if whole else []):
+                self._fault(mark, "组与签名不符 has other groups than were signed")
 
     def _marked(self, receipt: Receipt, mark: Mapping[str, Any]) -> Mapping[str, Any]:
         told: Mapping[str, Any] = json.loads(receipt.statement)
-        if told["question"].get("part") != mark:
+        if "part" not in told["question"]:
+            self._unmarked = True
+        elif told["question"]["part"] != mark:
             self._fault(mark, "不属此汇总或不在其位 is none of this whole, or in another's place")
         return told
 
@@ -198,13 +216,11 @@ def _but(question: Mapping[str, Any], options: Sequence[str], *parts: str) -> Ma
     return kept
 
 
-def _has_groups(part: SignedPart, segments: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether the groups are those of the segments that were signed."""
-    batches = batches_of(part)
-    signed = [segment for segment in segments_of(segments) if segment.rows]
-    if not signed or len(signed) > 1:
-        return not signed and not any(batch.num_rows for batch in batches)
-    digest = SegmentDigest(pa.ipc.open_stream(part.groups).schema)
-    for batch in batches:
+def _are_those(groups: Iterator[pa.RecordBatch], segments: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether groups, one batch at least, are those of the segments that were signed."""
+    first = next(groups)
+    digest = SegmentDigest(first.schema)
+    for batch in chain([first], groups):
         digest.update(batch)
-    return (digest.rows, digest.digest()) == (signed[0].rows, signed[0].digest)
+    signed = [(segment.rows, segment.digest) for segment in segments_of(segments) if segment.rows]
+    return signed == ([(digest.rows, digest.digest())] if digest.rows else [])

@@ -11,18 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from guotu.model.answer import Completeness, MemberOutcome, Outcome, Receipt, Segment, SignedPart, Whole
-from guotu.model.digest import SegmentDigest, result_digest
-from guotu.model.overlay import AREA_TYPE, SHARE
+from guotu.model.digest import result_digest
 from guotu.model.question import CompletenessMode
 from guotu.model.receipt import outcomes_document, segment_document
-from guotu.model.shares import shared
 from guotu.model.whole import ADDED_UP, FORMAT, IN_ORDER
-from guotu.overlays.gathering import Gathering
 from guotu.overlays.runs import joined_completeness
+from node.cli.part_rows import PartRows
 from node.cli.senseless import SENSELESS
+from node.cli.whole_sum import sum_of
 
 _SHARES = ("rows_share", "territory_share")
 
@@ -37,13 +34,13 @@ class _Told:
     unsigned: set[str] = field(default_factory=set)
 
 
-def said_together(whole: Whole, account: Mapping[str, Any]) -> Mapping[str, Any]:
+def said_together(whole: Whole, account: Mapping[str, Any], rows: PartRows) -> Mapping[str, Any]:
     """Return what the parts say together of the answer with that account; of parts that make no sense, who signed."""
     said: dict[str, Any] = {}
     try:
         first = json.loads(next(receipts_of(whole)).statement)
         said = {"node": first["node"], "public_key": first["public_key"]}
-        return said | _said(whole, account)
+        return said | _said(whole, account, rows)
     except SENSELESS:
         return said
 
@@ -55,19 +52,6 @@ def receipts_of(whole: Whole) -> Iterator[Receipt]:
             yield from receipts_of(part.signed)
         elif part is not None and isinstance(part.signed, Receipt):
             yield part.signed
-
-
-def batches_of(part: SignedPart) -> list[pa.RecordBatch]:
-    """Return the groups of a part.
-
-    Raises:
-        pa.ArrowException, ValueError: they cannot be read.
-    """
-    with pa.ipc.open_stream(pa.py_buffer(part.groups)) as stream:
-        batches = list(stream)
-    for batch in batches:
-        batch.validate(full=True)
-    return batches
 
 
 def member_of(outcome: Mapping[str, Any]) -> MemberOutcome:
@@ -85,9 +69,9 @@ def member_of(outcome: Mapping[str, Any]) -> MemberOutcome:
     )
 
 
-def _said(whole: Whole, account: Mapping[str, Any]) -> dict[str, Any]:
+def _said(whole: Whole, account: Mapping[str, Any], rows: PartRows) -> dict[str, Any]:
     statements = [json.loads(receipt.statement) for receipt in receipts_of(whole)]
-    told = _told(whole, account, 0)
+    told = _Telling(account, rows).of(whole, 0)
     completeness = account["completeness"]
     unsigned = set(told.unsigned)
     said = {
@@ -107,29 +91,59 @@ def _said(whole: Whole, account: Mapping[str, Any]) -> dict[str, Any]:
     return {**said, "unsigned": sorted(unsigned)}
 
 
-def _told(whole: Whole, account: Mapping[str, Any], place: int) -> _Told:
-    """Return what follows from the parts; `place` is that of the first segment."""
-    said = json.loads(whole.statement)
-    if said["format"] != FORMAT or said["made"] not in (IN_ORDER, ADDED_UP):
-        raise ValueError("no statement of a whole")
-    return _told_in_order(whole, account) if said["made"] == IN_ORDER else _told_added(whole, said, account, place)
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Finds what follows from parts."""
 
+    account: Mapping[str, Any]
+    rows: PartRows
 
-def _told_in_order(whole: Whole, account: Mapping[str, Any]) -> _Told:
-    told: list[_Told] = []
-    for part in whole.parts:
-        if part is None:
-            raise ValueError("a part is missing")
-        place = sum(len(item.segments) for item in told)
-        told.append(
-            _of_receipt(part.signed) if isinstance(part.signed, Receipt) else _told(part.signed, account, place)
+    def of(self, whole: Whole, place: int) -> _Told:
+        """Return what follows from the parts of a whole; `place` is that of its first segment."""
+        said = json.loads(whole.statement)
+        if said["format"] != FORMAT or said["made"] not in (IN_ORDER, ADDED_UP):
+            raise ValueError("no statement of a whole")
+        return self._in_order(whole) if said["made"] == IN_ORDER else self._added_up(whole, said, place)
+
+    def _in_order(self, whole: Whole) -> _Told:
+        told: list[_Told] = []
+        for part in whole.parts:
+            if part is None:
+                raise ValueError("a part is missing")
+            signed, place = part.signed, sum(len(item.segments) for item in told)
+            told.append(_of_receipt(signed) if isinstance(signed, Receipt) else self.of(signed, place))
+        return _Told(
+            told[0].cut,
+            joined_completeness([item.completeness for item in told]),
+            [segment for item in told for segment in item.segments],
+            {name for item in told for name in item.unsigned},
         )
-    return _Told(
-        told[0].cut,
-        joined_completeness([item.completeness for item in told]),
-        [segment for item in told for segment in item.segments],
-        {name for item in told for name in item.unsigned},
-    )
+
+    def _added_up(self, whole: Whole, said: Mapping[str, Any], place: int) -> _Told:
+        cut: dict[str, int] = {}
+        members: list[MemberOutcome] = []
+        unsigned: set[str] = set()
+        answered: dict[str, SignedPart] = {}
+        for dataset, part in zip(sorted(said["datasets"]), whole.parts, strict=True):
+            if part is None:
+                unsigned.add("outcomes")
+                members.append(_of_dataset(self.account["completeness"]["members"], dataset))
+                continue
+            if not isinstance(part.signed, Receipt):
+                raise ValueError("a whole cannot be added up")
+            statement = json.loads(part.signed.statement)
+            cut |= statement["cut"]
+            members.append(_of_dataset(statement["outcomes"], dataset))
+            if members[-1].outcome.whole:
+                answered[dataset] = part
+        cut = {**cut, **said["datasets"], **said.get("zone_datasets", {})}
+        if all(self.rows.known(dataset, part) for dataset, part in answered.items()):
+            groups = (batch for dataset, part in answered.items() for batch in self.rows.batches(dataset, part))
+            segments = [sum_of(groups, said["question"])]
+        else:
+            unsigned.add("segments")
+            segments = segments_of([self.account["segments"][place]])
+        return _Told(cut, Completeness(_mode(said), tuple(members)), segments, unsigned)
 
 
 def _of_receipt(receipt: Receipt) -> _Told:
@@ -137,53 +151,6 @@ def _of_receipt(receipt: Receipt) -> _Told:
     members = tuple(member_of(outcome) for outcome in said["outcomes"])
     stale, as_of = bool(said["stale_registry"]), int(said["directory_as_of_ms"])
     return _Told(said["cut"], Completeness(_mode(said), members, stale, as_of), segments_of(said["segments"]))
-
-
-def _told_added(whole: Whole, said: Mapping[str, Any], account: Mapping[str, Any], place: int) -> _Told:
-    cut: dict[str, int] = {}
-    members: list[MemberOutcome] = []
-    unsigned: set[str] = set()
-    whole_parts: list[SignedPart] = []
-    for dataset, part in zip(sorted(said["datasets"]), whole.parts, strict=True):
-        if part is None:
-            unsigned.add("outcomes")
-            members.append(_of_dataset(account["completeness"]["members"], dataset))
-            continue
-        if not isinstance(part.signed, Receipt):
-            raise ValueError("a whole cannot be added up")
-        answered = json.loads(part.signed.statement)
-        cut |= answered["cut"]
-        members.append(_of_dataset(answered["outcomes"], dataset))
-        if members[-1].outcome.whole:
-            whole_parts.append(part)
-    cut = {**cut, **said["datasets"], **said.get("zone_datasets", {})}
-    if all(part.groups for part in whole_parts):
-        segments = [_added(whole_parts, said["question"])]
-    else:
-        unsigned.add("segments")
-        segments = segments_of([account["segments"][place]])
-    return _Told(cut, Completeness(_mode(said), tuple(members)), segments, unsigned)
-
-
-def _added(parts: Sequence[SignedPart], question: Mapping[str, Any]) -> Segment:
-    """Return the segment of the parts' groups together."""
-    tables = [pa.Table.from_batches(batches_of(part), pa.ipc.open_stream(part.groups).schema) for part in parts]
-    schema = tables[0].schema
-    gathering = Gathering(schema, None, "")
-    for table in tables:
-        gathering.add(table.cast(schema))
-    groups = pa.Table.from_batches(gathering.batches(), schema)
-    gathering.close()
-    if question.get("shares"):
-        zones = question["zones"]
-        names = pa.array(zones["names"], pa.string())
-        own = pa.array(zones["area_m2"], pa.string()).cast(AREA_TYPE)
-        schema = schema.append(pa.field(SHARE, pa.float64()))
-        groups = shared(groups, names, own, not question["group_by"], schema)
-    digest = SegmentDigest(schema)
-    for batch in groups.to_batches():
-        digest.update(batch)
-    return Segment("", 0, digest.rows, digest.digest())
 
 
 def _of_dataset(outcomes: Sequence[Mapping[str, Any]], dataset: str) -> MemberOutcome:

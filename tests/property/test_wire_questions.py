@@ -17,6 +17,7 @@ from guotu.model.question import (
     Nearest,
     Options,
     Overlay,
+    PartOf,
     Quantiles,
     Query,
     Question,
@@ -87,6 +88,10 @@ _STATS = st.builds(
 _ZONES = st.lists(st.tuples(_ZONE_NAMES, _DEGREES), min_size=1, max_size=4, unique_by=lambda item: item[0]).map(
     lambda items: zones_of([name for name, _ in items], shapely.box(0, 0, [abs(x) / 2 + 1 for _, x in items], 2))
 )
+_HASHES = st.binary(min_size=32, max_size=32).map(bytes.hex)
+_PARTS = st.none() | st.integers(1, 2**32 - 1).flatmap(
+    lambda count: st.builds(PartOf, _HASHES, st.integers(0, count - 1), st.just(count))
+)
 _OVERLAYS = st.builds(
     Overlay,
     collection=_NAMES,
@@ -96,6 +101,7 @@ _OVERLAYS = st.builds(
     shares=st.booleans(),
     options=_OPTIONS,
     left_to=_CUTS,
+    part=_PARTS,
 )
 _LAYER_OVERLAYS = st.builds(
     LayerOverlay,
@@ -105,6 +111,7 @@ _LAYER_OVERLAYS = st.builds(
     selection=_SELECTIONS,
     options=_OPTIONS,
     left_to=_CUTS,
+    part=_PARTS,
 )
 
 
@@ -172,6 +179,14 @@ def test_a_scope_must_be_given(scope: common_pb2.Scope) -> None:
         with pytest.raises(InvalidQuestion) as refusal:
             read(request)  # type: ignore[operator]
         assert refusal.value.facts["part"] == "scope"
+
+
+@pytest.mark.parametrize(("whole", "number", "count"), [(b"", 0, 1), (b"1" * 32, 1, 1), (b"1" * 32, 0, 0)])
+def test_a_part_is_one_of_a_whole(whole: bytes, number: int, count: int) -> None:
+    options = query_pb2.QuestionOptions(scope=common_pb2.SCOPE_SELF)
+    part = query_pb2.PartOf(whole=whole, number=number, count=count)
+    with pytest.raises(InvalidQuestion, match="number below the count"):
+        overlay_from_proto(query_pb2.OverlayRequest(options=options, zones=_ENCODED, part=part))
 
 
 def test_a_function_and_a_question_must_be_given() -> None:

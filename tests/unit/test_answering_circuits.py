@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -9,10 +10,15 @@ from dataclasses import replace
 import pytest
 
 from federation.execution.breaker import State
+from federation.execution.contact import Contact
+from federation.execution.deadline import Deadline
+from federation.execution.punctuality import Punctuality
 from guotu.model import errors
-from guotu.model.answer import Frame, Outcome
+from guotu.model.answer import Frame, Notice, Outcome
+from guotu.model.plan import Decision, PlanStep
 from guotu.model.question import Options, Question
 from tests.support.eventually import eventually
+from tests.support.idle_time import IdleTime
 from tests.support.scripted_mesh import ANY_QUESTION, LOST, PARTIAL, Make, Mesh, rows_of, three
 from tests.support.scripted_peers import Member, parcels
 
@@ -54,6 +60,22 @@ async def test_a_member_that_is_lost_again_and_again_is_not_asked_any_more(make:
     assert len(asked.members["510100"].asked) == 5, "three questions, two of which were put once more"
     strict = await asked.ask(make(Options()))
     assert isinstance(strict.failure, errors.IncompleteAnswer)
+
+
+async def test_who_is_late_itself_does_not_take_a_member_for_silent(idle_time: IdleTime) -> None:
+    """It waits for 0.4 s, which tells nothing of the member, and stands still for longer."""
+
+    async def silent() -> AsyncIterator[Frame]:
+        await asyncio.Event().wait()
+        yield Notice("NEVER", "")
+
+    punctuality = Punctuality()
+    step = PlanStep("510100", Decision.ASK, "", address=CITY)
+    contact = Contact(step, silent, Deadline.after(0.9), punctuality, lambda: True)
+    asyncio.get_running_loop().call_soon(idle_time.stand_still, 0.7)
+    with pytest.raises(errors.DeadlineExceeded):
+        await anext(contact.frames())
+    assert punctuality.breaker("510100", CITY).why is None
 
 
 @ANY_QUESTION

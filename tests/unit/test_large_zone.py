@@ -13,7 +13,9 @@ import shapely
 
 from guotu.model import zones as module
 from guotu.model.answer import Batch, Frame, Header, Outcome, Trailer
+from guotu.model.attempt import Ending
 from guotu.model.errors import DeadlineExceeded, IncompleteAnswer, InvalidQuestion, NobodyAnswered, TooLarge
+from guotu.model.plan import Plan
 from guotu.model.question import CompletenessMode, Options, Overlay
 from guotu.model.records import DatasetRecord
 from guotu.model.zones import decoded, zones_of
@@ -68,6 +70,10 @@ class Asker:
         yield from heard.frames
         if heard.failure is not None:
             raise heard.failure
+
+    def explain(self, question: Overlay) -> Plan:
+        self.questions.append(question)
+        return self._runner.run(self._asked.federation.explain(question, 20.0))
 
     def heard(self, question: Overlay) -> Heard:
         return self._runner.run(self._asked.ask(question))
@@ -166,6 +172,28 @@ def test_a_dataset_that_takes_too_long_is_told(runner: asyncio.Runner) -> None:
     assert large.outcomes["510000"].outcome is Outcome.ANSWERED
     assert large.failure is None
     assert large.rows
+
+
+def test_the_plans_for_all_datasets_are_told_as_one(runner: asyncio.Runner) -> None:
+    asked = mesh()
+    asked.peers.plans["510100:1"] = LOST
+    asker = Asker(asked, runner)
+    plan = LargeZone(Overlay("dltb", ZONES), RECORDS, asker).plan(asker.explain)
+    assert [step.node for step in plan.steps] == ["510000", "510100", "510200"]
+    assert plan.merge == "add up groups, by dataset"
+    assert plan.cut == {record.dataset: 1 for record in RECORDS}
+    assert len(asker.questions) == len(RECORDS)
+
+
+@pytest.mark.parametrize(("second", "answers"), [({}, 2), ({"failure": LOST}, 1)])
+def test_what_happened_is_told_as_one(runner: asyncio.Runner, second: dict[str, Any], answers: int) -> None:
+    options = replace(PARTIAL, analyze=True)
+    question = Overlay("dltb", ZONES, options=options)
+    heard = told(LargeZone(question, RECORDS, Asker(mesh(**second), runner)).frames())
+    assert heard.trailer.plan is not None
+    assert [step.node for step in heard.trailer.plan.steps] == ["510000", "510100", "510200"]
+    ends = [attempt.ending for step in heard.trailer.plan.steps for attempt in step.attempts]
+    assert ends.count(Ending.ANSWERED) == answers
 
 
 def test_what_cannot_be_asked_is_refused_before_anybody_is(monkeypatch: pytest.MonkeyPatch) -> None:

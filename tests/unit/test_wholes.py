@@ -14,8 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from federation.notary import Notary
+from guotu.model import receipt
 from guotu.model.answer import Frame, Trailer
 from guotu.model.canonical import canonical_json
+from guotu.model.question import Question
+from guotu.model.question_document import question_document
 from guotu.overlays import parts
 from node.cli.program import program
 from node.cli.saved_receipt import read_receipt
@@ -65,10 +68,10 @@ def verified(file: Path, key: NodeKey) -> Result:
     return CliRunner().invoke(program, words)
 
 
-def findings(file: Path, key: NodeKey) -> dict[str, bool | None]:
-    receipt = read_receipt(file)
-    assert receipt.whole is not None
-    return {item.what: item.proven for item in check_whole(receipt, receipt.whole, key.public_bytes)}
+def findings(file: Path, key: NodeKey, job: Path | None = None) -> dict[str, bool | None]:
+    read = read_receipt(file, job)
+    assert read.whole is not None
+    return {item.what: item.proven for item in check_whole(read, read.whole, key.public_bytes)}
 
 
 def account_of(file: Path) -> dict[str, Any]:
@@ -275,8 +278,25 @@ def test_groups_that_are_too_many_to_be_kept_are_not_proven(
     assert b'"groups"' not in file.read_bytes()
     expected = PROVEN | {"digest": None, "rows": None} | ({} if kind == LAYERS else {"parts": None})
     assert findings(file, key) == expected
+    if kind == LAYERS:  # the job's folder has them
+        assert findings(file, key, tmp_path / "job") == PROVEN
+        part = tmp_path / "job" / "parts" / "510100~dltb.json"
+        part.unlink()
+        assert findings(file, key, tmp_path / "job") == expected
     rows = pq.ParquetFile(file).read().slice(1)
     assert findings(changed(file, lambda _: None, rows), key)["rows"] is False
+
+
+def test_the_folder_of_another_job_is_told(
+    tmp_path: Path, key: NodeKey, notary: Notary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "MOST_BYTES", 500)
+    file = saved("csv", tmp_path, answered(LAYERS, notary, tmp_path))
+    SignedLayers(notary, more=1).frames(tmp_path / "other")
+    words = ["--node", "127.0.0.1:9", "receipt", "verify", str(file), "--key", key.public_bytes.hex(), "--json"]
+    other = CliRunner().invoke(program, [*words, "--parts", str(tmp_path / "other")])
+    assert (other.exit_code, "other groups than were signed" in other.stdout) == (10, True)
+    assert CliRunner().invoke(program, [*words, "--parts", str(tmp_path / "job")]).exit_code == 0
 
 
 def test_a_job_that_was_broken_off_proves_the_same(tmp_path: Path, key: NodeKey, notary: Notary) -> None:
@@ -296,6 +316,19 @@ def test_parts_that_other_nodes_signed_are_not_proven(
         pieces(account)[1]["statement"] = statement
 
     assert findings(changed(file, elsewhere), key) == PROVEN | {"signature": None}
+
+
+def test_parts_that_a_node_of_an_earlier_release_signed_are_not_proven(
+    tmp_path: Path, key: NodeKey, notary: Notary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unmarked(question: Question) -> dict[str, Any]:
+        document = question_document(question)
+        del document["part"]
+        return document
+
+    monkeypatch.setattr(receipt, "question_document", unmarked)
+    file = saved("csv", tmp_path, answered(RUNS, notary, tmp_path))
+    assert findings(file, key) == PROVEN | {"parts": None}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -321,6 +354,6 @@ def test_each_part_is_marked_with_the_whole(tmp_path: Path, notary: Notary) -> N
     assert isinstance(trailer, Trailer)
     assert trailer.whole is not None
     mark = hashlib.sha256(trailer.whole.statement).hexdigest()
-    receipts = [part.signed for part in trailer.whole.parts if part is not None]
-    told = [json.loads(receipt.statement)["question"]["part"] for receipt in receipts]  # type: ignore[union-attr]
+    signed = [part.signed for part in trailer.whole.parts if part is not None]
+    told = [json.loads(one.statement)["question"]["part"] for one in signed]
     assert told == [{"whole": mark, "number": number, "count": 3} for number in range(3)]

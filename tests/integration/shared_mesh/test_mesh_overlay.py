@@ -105,6 +105,14 @@ def test_a_zone_too_large_for_a_request_is_asked_dataset_by_dataset(
         monkeypatch.setattr("guotu.model.zones.MAX_BYTES_OF_A_SHAPE", 1000)
         large = client.overlay("landcover", detailed, names=["中部"], group_by=["igbp"])
         assert large.table().equals(table)
+        question = Overlay("landcover", zones_of(["中部"], np.array(detailed)), ("igbp",))
+        plan, unknown = client.explain(question)
+        analysed, happened = client.explain(question, analyze=True)
+    assert unknown is None
+    assert happened is not None
+    assert happened.digest == whole.digest
+    for told in (plan, analysed):
+        assert (told.merge, told.cut) == ("add up groups, by dataset", whole.cut)
     assert table.num_rows > 3
     assert (large.digest, large.cut) == (whole.digest, whole.cut)
     assert large.plan.merge == "add up groups, by dataset"
