@@ -94,7 +94,8 @@ class ReplicaMachine:
         self._window_open = window_open
         self._head_manifest = ""
         self._held_manifest = ""
-        self._planned = ""
+        self._planned, self._aim = "", 0
+        """Manifest and number of the version that is, or was last, planned for."""
         self._steps: tuple[int, ...] = ()
         self._failures = 0
         self._unsound = False
@@ -173,9 +174,24 @@ class ReplicaMachine:
         return self._consider(event.now_ms)
 
     def _planned_for(self, event: PlanReady) -> tuple[Instruction, ...]:
+        if not event.versions:
+            return self._found(event.now_ms)
         self._steps = event.versions
         self.done_bytes, self.total_bytes = 0, event.total_bytes
         return self._next_step(event.now_ms)
+
+    def _found(self, now_ms: int) -> tuple[Instruction, ...]:
+        """Take note that what was planned for is here; also a version whose head moved when its work was stopped."""
+        told: tuple[Instruction, ...] = ()
+        if self._aim > self.held:
+            self.held, self._held_manifest = self._aim, self._planned
+            self._failures, self.reason = 0, ""
+            told = (Advertise(self.held),)
+        if not self._is_behind():
+            self.behind_since_ms = 0
+        self._unsound = False
+        self._rest()
+        return (*told, *self._consider(now_ms))
 
     def _next_step(self, now_ms: int) -> tuple[Instruction, ...]:
         if self._steps and self._window_open:
@@ -229,9 +245,9 @@ class ReplicaMachine:
             return ()
         self.phase, self.next_try_ms = Phase.PLANNING, 0
         if self._is_behind():
-            self._planned = self._head_manifest
+            self._planned, self._aim = self._head_manifest, self.head
             return (PlanVersions(self.head, self._head_manifest),)
-        self._planned = self._held_manifest
+        self._planned, self._aim = self._held_manifest, self.held
         return (PlanVersions(self.held, self._held_manifest),)
 
     def _settle(self) -> None:

@@ -246,6 +246,17 @@ def test_a_closed_window_stops_a_fetch_and_not_a_switch() -> None:
     assert world.machine.held == 1
 
 
+def test_a_version_that_is_here_already_is_held_and_not_planned_for_again() -> None:
+    """Its head was moved in the moment in which the work was stopped, and nobody heard of that."""
+    world = World()
+    world.head(2)
+    world.work = None
+    assert world.tell(PlanReady(world.later(1), (), 0)) == [Advertise(2)]
+    assert (world.machine.held, world.machine.phase) == (2, Phase.CURRENT)
+    assert world.machine.behind_since_ms == 0
+    assert world.head(3) == [PlanVersions(3, _name(3))]
+
+
 def test_another_version_under_the_held_number_is_told() -> None:
     world = World(held=3)
     world.tell(HeadSeen(world.later(1), 3, "f" * 64, 1))
