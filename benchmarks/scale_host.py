@@ -132,7 +132,8 @@ class Repeating(QueryServicer):
             yield response
 
     async def _answer(self, key: tuple[str, ...], begin: Callable[[], AsyncIterator[Any]]) -> AsyncIterator[Any]:
-        if self.repeats:
+        # An asker that has enough rows ends an answer before its end, which is not kept then.
+        if self.repeats and key in self._kept:
             for response in self._kept[key]:
                 yield response
             return
