@@ -73,7 +73,7 @@ class ReplicaPlanner:
         """Find the steps that need the fewest bytes.
 
         Raises:
-            Unavailable: nobody could give a manifest or a definition.
+            Unavailable: nobody could give a manifest or a definition, or the owner's key while it is not registered.
             VersionRefused, UntrustedKey: the head, or one before it, does not hold.
             CorruptObject: something kept here is damaged.
         """
@@ -104,6 +104,8 @@ class ReplicaPlanner:
         if await trusted_keys(self._objects, owner):
             return
         key = self._asker.sources.key_of(owner)
+        if key is None:
+            raise Unavailable(detail=f"{owner} 未注册，尚不知其公钥 is not registered, so its key is not known yet")
         if len(key) != 32:
             raise UntrustedKey(node=owner, fingerprint=fingerprint(key) if key else "-")
         await trust(self._objects, owner, key)

@@ -75,7 +75,7 @@ class Sources:
             f"{record.node} is reached only through {through}: subscribe there first"
         )
 
-    def key_of(self, node: str) -> bytes:
-        """Return the public key that the registry shows for a node; empty if it shows none."""
+    def key_of(self, node: str) -> bytes | None:
+        """Return the public key that the registry shows for a node; None while the node is not registered."""
         record = self._directory.view().nodes.get(node)
-        return record.public_key if record else b""
+        return record.public_key if record else None

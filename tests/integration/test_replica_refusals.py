@@ -11,6 +11,7 @@ import pytest
 from sync.pointer import read_head
 from sync.replica.subscription import Subscription
 from sync.signing import NodeKey
+from tests.support.eventually import eventually
 from tests.support.replica_mesh import Mesh, keys_of, open_mesh
 from tests.support.replica_parts import Author, Follower, Peer, edited, same_rows
 from tests.support.sync_samples import DATASET, NODE, parcels
@@ -75,6 +76,24 @@ async def test_a_key_that_changes_in_the_registry_is_not_believed(mesh: Mesh, tm
         mesh.board.node(NODE, mesh.peer.address, mesh.author.key.public_bytes)
         await mesh.publish(edited(rows, keys_of(rows)[:3], DLMC="旱地"))
         assert "signature" in (await here.is_stuck()).last_error
+
+
+async def test_the_key_of_an_owner_that_is_not_registered_yet_is_waited_for(mesh: Mesh, tmp_path: Path) -> None:
+    """It may just be starting: what it has is known from before, and others may hold it."""
+    rows = parcels(100)
+    await mesh.publish(rows)
+    mesh.board.leave(NODE)
+    async with Follower(tmp_path / "here", mesh.board) as here:
+        await here.replicator.subscribe(Subscription("dltb"))
+
+        def told() -> bool:
+            status = here.status()
+            return status is not None and f"{NODE} 未注册" in status.last_error
+
+        await eventually(told)
+        mesh.board.node(NODE, mesh.peer.address, mesh.author.key.public_bytes)
+        await here.reaches(1)
+        assert same_rows(await here.rows(), rows)
 
 
 async def test_another_history_under_the_same_numbers_is_refused(mesh: Mesh, tmp_path: Path) -> None:

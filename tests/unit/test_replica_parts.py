@@ -197,7 +197,7 @@ def test_sources_spare_the_owner_and_leave_out_liars_and_who_is_behind() -> None
     assert quarantine.reasons() == {"110000": "lies again"}
     clock.seconds = 11
     assert [item.node for item in sources.of("510000/dltb", 3)] == ["110000", "510000"]
-    assert (sources.key_of("510000"), sources.key_of("999999")) == (b"510000", b"")
+    assert (sources.key_of("510000"), sources.key_of("999999")) == (b"510000", None)
     assert isinstance(board.view().nodes["510000"], NodeRecord)
 
 
