@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guotu.model.answer import Completeness, Header, Notice, Segment, Trailer
+    from guotu.model.answer import Completeness, Header, Notice, Trailer
     from guotu.model.collection import Collection
     from guotu.model.plan import Plan, PlanStep
     from guotu.model.records import DatasetRecord, NodeRecord, NodeState, VersionInfo
@@ -62,7 +62,7 @@ def completeness_document(completeness: Completeness) -> dict[str, Any]:
 
 def account_document(header: Header, trailer: Trailer, warnings: Iterable[Notice]) -> dict[str, Any]:
     """Return everything that an answer says of itself, without its rows; digests and signature in hex."""
-    from guotu.model.receipt import receipt_document
+    from guotu.model.receipt import receipt_document, segment_document
     from node.cli.whole_document import whole_document
 
     return {
@@ -74,17 +74,13 @@ def account_document(header: Header, trailer: Trailer, warnings: Iterable[Notice
         "cut": dict(sorted(header.cut.items())),
         "digest": trailer.digest.hex(),
         "completeness": completeness_document(trailer.completeness),
-        "segments": [_segment_document(segment) for segment in trailer.segments],
+        "segments": [segment_document(segment) for segment in trailer.segments],
         "warnings": [asdict(warning) for warning in warnings],
         "milliseconds": trailer.elapsed_ms,
         "next_page": trailer.next_page,
         "receipt": None if trailer.receipt is None else receipt_document(trailer.receipt),
         **({} if trailer.whole is None else {"whole": whole_document(trailer.whole)}),
     }
-
-
-def _segment_document(segment: Segment) -> dict[str, Any]:
-    return {**asdict(segment), "digest": segment.digest.hex()}
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

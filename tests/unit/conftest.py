@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from federation.notary import Notary
 from node.cli.program import program
+from sync.signing import NodeKey
 from tests.support.canned_node import CannedNode, Script
 from tests.support.idle_time import IdleTime
+from tests.support.signed_answers import FixedClock
 
 
 @pytest.fixture
@@ -34,6 +37,18 @@ def node(script: Script) -> Iterator[CannedNode]:
     server = CannedNode(script)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> NodeKey:
+    """The key of a node that signs receipts."""
+    return NodeKey.create(tmp_path_factory.mktemp("key") / "ed25519.pem")
+
+
+@pytest.fixture(scope="module")
+def notary(key: NodeKey) -> Notary:
+    """Who signs receipts with `key`, always at the same time."""
+    return Notary(key.public_bytes, key.sign, FixedClock())
 
 
 @pytest.fixture

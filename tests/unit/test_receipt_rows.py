@@ -22,18 +22,11 @@ from node.cli.formats.losses import Losses
 from node.cli.formats.row_order import RowOrder, in_order
 from node.cli.receipt_rows import proven_rows
 from node.cli.saved_receipt import read_receipt
-from sync.signing import NodeKey
 from tests.support.canned_node import answer_frames
 from tests.support.cli_answers import FINITE, SCHEMA, finite_frames, row_frames
-from tests.support.signed_answers import QUESTION, FixedClock, saved, signed
+from tests.support.signed_answers import QUESTION, saved, signed
 
 TEXT_FORMS = ("geojson", "geojsonseq", "csv", "json")
-
-
-@pytest.fixture(scope="module")
-def notary(tmp_path_factory: pytest.TempPathFactory) -> Notary:
-    key = NodeKey.create(tmp_path_factory.mktemp("key") / "ed25519.pem")
-    return Notary(key.public_bytes, key.sign, FixedClock())
 
 
 def found(file: Path) -> bool | None:

@@ -35,16 +35,6 @@ from tests.support.signed_answers import ALL_FORMS, FixedClock, member_frames, s
 NOBODY = "127.0.0.1:9"
 
 
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> NodeKey:
-    return NodeKey.create(tmp_path_factory.mktemp("key") / "ed25519.pem")
-
-
-@pytest.fixture
-def notary(key: NodeKey) -> Notary:
-    return Notary(key.public_bytes, key.sign, FixedClock())
-
-
 def verified(file: Path, *words: str, node: str = NOBODY) -> Result:
     return CliRunner().invoke(program, ["--node", node, "--timeout", "60", "receipt", "verify", str(file), *words])
 

@@ -25,7 +25,7 @@ from node.cli.saved_receipt import read_receipt
 from node.cli.whole_check import check_whole
 from sync.signing import NodeKey
 from tests.support.scripted_mesh import LOST
-from tests.support.signed_answers import FixedClock, saved
+from tests.support.signed_answers import saved
 from tests.support.whole_answers import (
     LAYER,
     SignedLayers,
@@ -39,16 +39,6 @@ Change = Callable[[dict[str, Any]], Any]
 RUNS, MIXED, LARGE, LAYERS = "runs", "runs with a large zone", "a large zone", "layers"
 KINDS = (RUNS, MIXED, LARGE, LAYERS)
 PROVEN = dict.fromkeys(("signature", "parts", "account", "digest", "rows"), True)
-
-
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> NodeKey:
-    return NodeKey.create(tmp_path_factory.mktemp("key") / "ed25519.pem")
-
-
-@pytest.fixture
-def notary(key: NodeKey) -> Notary:
-    return Notary(key.public_bytes, key.sign, FixedClock())
 
 
 @pytest.fixture(autouse=True)
