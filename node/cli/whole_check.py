@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 
 from guotu.model.answer import Receipt, SignedPart, Whole
-from guotu.model.digest import SegmentDigest
 from guotu.model.ownership import left_to
 from guotu.model.whole import ADDED_UP, FORMAT, IN_ORDER
 from node.cli.part_rows import PartRows
@@ -20,6 +19,7 @@ from node.cli.receipt_check import Finding, account_finding, digest_finding, fou
 from node.cli.receipt_rows import proven_rows
 from node.cli.saved_receipt import SavedReceipt
 from node.cli.whole_said import member_of, receipts_of, segments_of
+from node.cli.whole_sum import merged_segment
 from node.cli.wording import count
 from sync.signing import verify
 
@@ -219,8 +219,6 @@ def _but(question: Mapping[str, Any], options: Sequence[str], *parts: str) -> Ma
 def _are_those(groups: Iterator[pa.RecordBatch], segments: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether groups, one batch at least, are those of the segments that were signed."""
     first = next(groups)
-    digest = SegmentDigest(first.schema)
-    for batch in chain([first], groups):
-        digest.update(batch)
+    made = merged_segment(first.schema, chain([first], groups))
     signed = [(segment.rows, segment.digest) for segment in segments_of(segments) if segment.rows]
-    return signed == ([(digest.rows, digest.digest())] if digest.rows else [])
+    return signed == ([(made.rows, made.digest)] if made.rows else [])

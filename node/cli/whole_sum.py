@@ -33,9 +33,9 @@ def sum_of(groups: Iterable[pa.RecordBatch], question: Mapping[str, Any]) -> Seg
         for batch in parts:
             gathering.add(pa.Table.from_batches([batch]).cast(first.schema))
         rows = gathering.batches()
-        return (
-            _segment(first.schema, rows) if not question.get("shares") else _with_shares(first.schema, rows, question)
-        )
+        if question.get("shares"):
+            return _with_shares(first.schema, rows, question)
+        return merged_segment(first.schema, rows)
 
 
 def _with_shares(schema: pa.Schema, rows: Iterator[pa.RecordBatch], question: Mapping[str, Any]) -> Segment:
@@ -43,10 +43,11 @@ def _with_shares(schema: pa.Schema, rows: Iterator[pa.RecordBatch], question: Ma
     names = pa.array(zones["names"], pa.string())
     own = pa.array(zones["area_m2"], pa.string()).cast(AREA_TYPE)
     groups = shared(pa.Table.from_batches(rows, schema), names, own, not question["group_by"], whole)
-    return _segment(whole, groups.to_batches())
+    return merged_segment(whole, groups.to_batches())
 
 
-def _segment(schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> Segment:
+def merged_segment(schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> Segment:
+    """Return the one segment of rows that were merged from several datasets."""
     digest = SegmentDigest(schema)
     for batch in rows:
         digest.update(batch)
