@@ -26,6 +26,8 @@ _STALE_MESSAGE = (
     "注册中心不可达，依据最近一次完好的目录作答 the registry is out of reach; answered from the last good directory"
 )
 
+NO_DATASET = "NO_DATASET"
+
 OpenStep = Callable[[PlanStep], AsyncIterator[Frame]]
 """Begins a step that is answered here, by a member, or by its standbys."""
 
@@ -93,9 +95,13 @@ class Answering:
 
     def opening_notices(self) -> list[Notice]:
         """Return what is known to be worth a warning before any row."""
-        if not self.plan.stale_registry:
-            return []
-        return [Notice(STALE_REGISTRY, _STALE_MESSAGE, self.plan.node)]
+        notices = []
+        if self.plan.stale_registry:
+            notices.append(Notice(STALE_REGISTRY, _STALE_MESSAGE, self.plan.node))
+        if not self.plan.steps:
+            message = f"此处不知有人发布过 {self.plan.collection} nobody is known here to have published any of it"
+            notices.append(Notice(NO_DATASET, message, self.plan.node))
+        return notices
 
     def notices(self) -> list[Notice]:
         """Return what members said that the caller should know."""

@@ -40,7 +40,7 @@ class Errands:
     def __init__(self, site: Site, dataset: str, bad: ToldBad) -> None:
         """Set the parts; `bad` hears of peers that served bad bytes, and why."""
         self.rows = 0
-        """Rows held, as of the last time that it was advertised."""
+        """Rows of the version held, told as soon as that is."""
         self._site = site
         self._dataset = dataset
         self._bad = bad
@@ -56,8 +56,9 @@ class Errands:
             record = KeptReplica(self._dataset, "" if head else fingerprint_of(area))
             await put_record(self._site.objects, record)
             self._site.checkpoint("replica-noted")
-        sound = head is not None and record.area == fingerprint_of(area)
-        sound = sound and head is not None and head.pointer.version in await self._readable()
+        readable = await self._readable()
+        self.rows = readable.get(head.pointer.version, 0) if head else 0
+        sound = head is not None and record.area == fingerprint_of(area) and head.pointer.version in readable
         return Standing(head.pointer if head else None, sound)
 
     async def plan(self, version: int, manifest: str, area: Area | None) -> ReplicaPlan:
@@ -102,14 +103,17 @@ class Errands:
     async def move_head(self, step: Step) -> None:
         """Move the head to a step's version, unless it stands there or further."""
         key, pointer = head_key(self._dataset), _pointer(step)
+        rows = (await self._readable()).get(step.version, 0)
         for _ in range(_ATTEMPTS):
             head = await read_head(self._site.objects, self._dataset)
             if head is not None and head.pointer.version >= step.version:
-                return
+                break
             if await self._site.objects.put_if_match(key, pointer.to_bytes(), head.etag if head else None):
                 self._site.checkpoint("head-moved")
-                return
-        raise StoreFailure(detail=f"{key} keeps changing")
+                break
+        else:
+            raise StoreFailure(detail=f"{key} keeps changing")
+        self.rows = rows
 
     async def advertise(self, version: int, whole: bool) -> None:
         """Tell the node and the mesh what can be answered from."""
@@ -117,8 +121,6 @@ class Errands:
         if pointer is None:
             return
         manifest = (await get_manifest(self._site.objects, pointer.manifest)).manifest
-        stored = await self._site.store.versions()
-        self.rows = sum(item.rows for item in stored if (item.dataset, item.version) == (self._dataset, version))
         if whole:
             self._site.announce.held(dataset_record(manifest))
         record = ReplicaRecord(self._dataset, self._site.node, version, pointer.manifest, manifest.digest, whole)
@@ -142,8 +144,9 @@ class Errands:
         await delete_record(objects, self._dataset)
         self.rows = 0
 
-    async def _readable(self) -> list[int]:
-        return [item.version for item in await self._site.store.versions() if item.dataset == self._dataset]
+    async def _readable(self) -> dict[int, int]:
+        """Return the rows of each version that can be read."""
+        return {item.version: item.rows for item in await self._site.store.versions() if item.dataset == self._dataset}
 
     async def _settle_area(self, area: Area | None) -> None:
         """Let go of rows of another area: they do not tell which of them belong to this one."""

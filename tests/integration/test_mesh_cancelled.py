@@ -22,7 +22,7 @@ from guotu.model.errors import DeadlineExceeded, IncompleteAnswer
 from tests.support.databases import database_of, remove_database
 from tests.support.plots import NODE, Desk
 from tests.support.small_mesh import eventually
-from tests.support.version_mesh import NATION, write_bulk
+from tests.support.version_mesh import NATION, hears, write_bulk
 
 SLOW = "NOT (" + " OR ".join(f"BZ LIKE '%x%{number}%\\y%'" for number in range(900)) + ")"
 """A filter that every row passes: patterns with an escape are slow, one thread takes 8 s for all rows of a store of
@@ -67,6 +67,7 @@ def desk(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
         made = Desk(mesh, f"{NODE}.slow", home)
         made.define()
         made.publish("--from", write_bulk(made, 500 if database else ROWS, 1))
+        hears(mesh, made.dataset, 1)
         eventually(lambda: answers(made))
         yield made
     shutil.rmtree(root)

@@ -18,6 +18,7 @@ from guotu.answering import Answer
 from guotu.model import errors
 from guotu.model.answer import Outcome
 from tests.support.small_mesh import PATIENT, answers_whole, apply_catalogue, eventually, publish_part, run_guotu
+from tests.support.version_mesh import hears
 
 
 def node_names(mesh: LocalMesh, asked: str = "100000") -> set[str]:
@@ -128,6 +129,7 @@ def parcels(breakable_mesh: LocalMesh, tmp_path_factory: pytest.TempPathFactory)
     gpd.GeoDataFrame.from_arrow(table).to_parquet(path)
     ran = run_guotu("publish", "dltb", "--from", path, "--json", config=breakable_mesh.config("510000"))
     assert ran.code == 0, ran.out + ran.err
+    hears(breakable_mesh, "510000/dltb", 1)
     return int(table.num_rows)
 
 

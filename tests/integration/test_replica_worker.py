@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from guotu.model.collection import Field, FieldType
+from guotu.model.ports import StoredVersion
 from guotu.model.schema import arrow_schema
 from node.config.version_sections import ReplicationSection
 from sync.pointer import read_head
@@ -59,6 +61,35 @@ async def test_a_replica_is_fetched_and_then_follows_by_deltas(mesh: Mesh, tmp_p
         store = here.plain_store
         assert isinstance(store, MemoryStore)
         await eventually(lambda: store.tidied == [(DATASET, 1), (DATASET, 2)])
+
+
+async def test_who_sees_a_version_sees_its_rows(mesh: Mesh, tmp_path: Path) -> None:
+    """Also where the store is slow to tell what it has once the head has moved."""
+    moved, told = asyncio.Event(), asyncio.Event()
+
+    class SlowStore(MemoryStore):
+        async def versions(self) -> list[StoredVersion]:
+            if moved.is_set():
+                await told.wait()
+            return await super().versions()
+
+    def checkpoint(step: str) -> None:
+        if step == "head-moved":
+            moved.set()
+
+    def seen() -> int:
+        status = here.status()
+        return status.rows if status is not None and status.state == "current" else -1
+
+    await mesh.publish(parcels(100))
+    (tmp_path / "slow").mkdir()
+    store = SlowStore(tmp_path / "slow")
+    async with Follower(tmp_path / "here", mesh.board, checkpoint=checkpoint, store=store) as here:
+        await here.replicator.subscribe(Subscription(DATASET))
+        await eventually(lambda: seen() >= 0)
+        assert seen() == 100
+        told.set()
+        await here.reaches(1)
 
 
 async def test_rows_are_put_in_order_once_the_last_of_many_heads_has_moved(mesh: Mesh, tmp_path: Path) -> None:

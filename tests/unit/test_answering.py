@@ -122,3 +122,13 @@ async def test_warnings_of_members_and_of_a_stale_directory_are_passed_on() -> N
     assert heard.notices == ["STALE_REGISTRY", "SLOW_DISK"]
     assert heard.trailer.completeness.stale_registry
     assert heard.failure is None
+
+
+async def test_an_answer_of_nobody_says_so() -> None:
+    """Nothing is missing, but no rows because nobody has any is not the same as none that match."""
+    for question in (rows_of(Options()), Stats("dltb", TOTALS.aggregates)):
+        heard = await Mesh().ask(question)
+        assert heard.failure is None
+        assert (heard.notices, heard.trailer.completeness.complete) == (["NO_DATASET"], True)
+    heard = await Mesh(*three()).ask(Query("dltb", Selection(bbox=Extent(80, 40, 81, 41)), FIELDS))
+    assert heard.notices == []
