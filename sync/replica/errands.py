@@ -100,13 +100,15 @@ class Errands:
         except CorruptObject as failure:
             raise await self._blame(step, failure) from failure
 
-    async def move_head(self, step: Step) -> None:
-        """Move the head to a step's version, unless it stands there or further."""
+    async def move_head(self, step: Step, whole: bool) -> None:
+        """Move the head to a step's version, unless it stands there or further; the node can answer from it then."""
         key, pointer = head_key(self._dataset), _pointer(step)
         rows = (await self._readable()).get(step.version, 0)
         for _ in range(_ATTEMPTS):
             head = await read_head(self._site.objects, self._dataset)
-            if head is not None and head.pointer.version >= step.version:
+            if head is not None and head.pointer.version > step.version:
+                return  # an import came first, and has told the node
+            if head is not None and head.pointer.version == step.version:
                 break
             if await self._site.objects.put_if_match(key, pointer.to_bytes(), head.etag if head else None):
                 self._site.checkpoint("head-moved")
@@ -114,6 +116,8 @@ class Errands:
         else:
             raise StoreFailure(detail=f"{key} keeps changing")
         self.rows = rows
+        if whole:
+            self._site.announce.held(dataset_record(step.signed.manifest))
 
     async def advertise(self, version: int, whole: bool) -> None:
         """Tell the node and the mesh what can be answered from."""

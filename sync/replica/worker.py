@@ -203,7 +203,7 @@ class ReplicaWorker:
                 return Proven(self._now())
             case MoveHead():
                 step = self._steps[instruction.version]
-                await self._errands.move_head(step)
+                await self._errands.move_head(step, whole=area is None)
                 return Switched(self._now(), step.version, step.signed.name)
             case Advertise():
                 with suppress(GuotuError):  # the directory's reader sees it at the next version, or the next start

@@ -63,7 +63,7 @@ async def test_a_replica_is_fetched_and_then_follows_by_deltas(mesh: Mesh, tmp_p
         await eventually(lambda: store.tidied == [(DATASET, 1), (DATASET, 2)])
 
 
-async def test_who_sees_a_version_sees_its_rows(mesh: Mesh, tmp_path: Path) -> None:
+async def test_who_sees_a_version_sees_its_rows_and_can_ask_for_it(mesh: Mesh, tmp_path: Path) -> None:
     """Also where the store is slow to tell what it has once the head has moved."""
     moved, told = asyncio.Event(), asyncio.Event()
 
@@ -88,6 +88,7 @@ async def test_who_sees_a_version_sees_its_rows(mesh: Mesh, tmp_path: Path) -> N
         await here.replicator.subscribe(Subscription(DATASET))
         await eventually(lambda: seen() >= 0)
         assert seen() == 100
+        assert here.held[DATASET].version == 1
         told.set()
         await here.reaches(1)
 
@@ -258,5 +259,5 @@ async def test_a_head_that_is_further_already_stays(mesh: Mesh, tmp_path: Path) 
         await here.reaches(3)
         head = await read_head(here.objects, DATASET)
         older = mesh.author.chain[1]
-        await Errands(here.replication.site, DATASET, lambda node, reason: None).move_head(Step(older, ()))
+        await Errands(here.replication.site, DATASET, lambda node, reason: None).move_head(Step(older, ()), whole=True)
         assert await read_head(here.objects, DATASET) == head
