@@ -112,12 +112,14 @@ async def test_work_begins_once_the_work_before_has_ended_however_often_it_is_ch
     mesh: Mesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy, most = 0, 0
+    begun, changed = asyncio.Event(), asyncio.Event()
 
     async def held(*words: Any) -> int:
         nonlocal busy, most
         busy, most = busy + 1, max(most, busy + 1)
+        begun.set()
         try:
-            await to_the_end(asyncio.sleep(0.5))  # a store does not leave off at once either
+            await to_the_end(changed.wait())  # a store does not leave off at once either
             return await stage(*words)
         finally:
             busy -= 1
@@ -128,8 +130,9 @@ async def test_work_begins_once_the_work_before_has_ended_however_often_it_is_ch
     monkeypatch.setattr(here.store, "stage", held)
     async with here:
         await here.replicator.subscribe(Subscription("dltb"))
-        await eventually(lambda: busy)
+        await begun.wait()
         for west in (103.0, 103.1, 103.2):
             await here.replicator.subscribe(Subscription("dltb", area=box(west, 30.0, 105.0, 31.0)))
+        changed.set()
         await here.reaches(1)
     assert most == 1
