@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from guotu.model.errors import CorruptObject, StoreFailure, Unavailable, VersionRefused
@@ -48,7 +49,7 @@ class Errands:
         self._planner = ReplicaPlanner(site.objects, asker)
 
     async def restore(self, area: Area | None) -> Standing:
-        """Find out how the replica stands, and note durably that it is one."""
+        """Find out how the replica stands, let the node answer from it, and note durably that it is one."""
         head = await read_head(self._site.objects, self._dataset)
         record = await read_record(self._site.objects, self._dataset)
         if record is None:
@@ -59,6 +60,10 @@ class Errands:
         readable = await self._readable()
         self.rows = readable.get(head.pointer.version, 0) if head else 0
         sound = head is not None and record.area == fingerprint_of(area) and head.pointer.version in readable
+        if head is not None and sound and area is None:
+            with suppress(CorruptObject):  # which `verify` finds
+                signed = await get_manifest(self._site.objects, head.pointer.manifest)
+                self._site.announce.held(dataset_record(signed.manifest))
         return Standing(head.pointer if head else None, sound)
 
     async def plan(self, version: int, manifest: str, area: Area | None) -> ReplicaPlan:
@@ -120,13 +125,11 @@ class Errands:
             self._site.announce.held(dataset_record(step.signed.manifest))
 
     async def advertise(self, version: int, whole: bool) -> None:
-        """Tell the node and the mesh what can be answered from."""
+        """Tell the mesh what can be answered from."""
         pointer = await read_version(self._site.objects, self._dataset, version)
         if pointer is None:
             return
         manifest = (await get_manifest(self._site.objects, pointer.manifest)).manifest
-        if whole:
-            self._site.announce.held(dataset_record(manifest))
         record = ReplicaRecord(self._dataset, self._site.node, version, pointer.manifest, manifest.digest, whole)
         await self._site.announce.advertise(record)
 

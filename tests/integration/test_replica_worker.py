@@ -91,6 +91,9 @@ async def test_who_sees_a_version_sees_its_rows_and_can_ask_for_it(mesh: Mesh, t
         assert here.held[DATASET].version == 1
         told.set()
         await here.reaches(1)
+    async with Follower(tmp_path / "here", mesh.board, store=MemoryStore(tmp_path / "slow")) as here:
+        assert here.held[DATASET].version == 1, "once the node is up"
+        assert seen() == 100
 
 
 async def test_rows_are_put_in_order_once_the_last_of_many_heads_has_moved(mesh: Mesh, tmp_path: Path) -> None:
