@@ -1,4 +1,4 @@
-# guotu: make setup | demo | test | search | lint | bench | robustness | postgres | clean
+# guotu: make setup | demo | test | search | late | lint | bench | robustness | postgres | clean
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,10 +7,11 @@ SOURCES := pyproject.toml constraints.txt hatch_build.py $(wildcard proto/guotu/
 DEMO_ARGS ?=
 BENCH ?= federation
 TEST_ARGS ?=
+LATE ?= registry=2,replicas=1,announce=1
 RUNS ?= 1
 SEED ?= 1
 
-.PHONY: setup demo test search lint format bench robustness clean help postgres
+.PHONY: setup demo test search late lint format bench robustness clean help postgres
 
 help:  ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -45,6 +46,9 @@ test: setup postgres lint  ## check and test everything
 
 search: setup postgres  ## look for examples that no test has seen yet (TEST_ARGS=tests/property)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --hypothesis-profile search $(or $(TEST_ARGS),tests/property tests/unit)
+
+late: setup postgres  ## test with seams that are late (LATE=registry=2,replicas=1 TEST_ARGS=tests/integration; tests/late)
+	PYTHONPATH=$(CURDIR)/tests/late LATE=$(LATE) $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 lint: setup  ## format, lint, types, imports, wire contract
 	$(BIN)/ruff format --check .

@@ -25,7 +25,8 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "TMPDIR": str(self.temp), "PYTHONPATH": str(ROOT)}
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        return {**os.environ, "TMPDIR": str(self.temp), "PYTHONPATH": path}
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
