@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 
 import structlog
 
+from guotu.model.division import split_dataset
 from guotu.model.errors import RegistryUnavailable
 from guotu.model.records import ReplicaRecord
 from node.assembly import Parts, assemble, tls_files
@@ -119,6 +120,9 @@ async def _restore_versions(parts: Parts) -> None:
     own = [record for record in found.records if record.node == node]
     imported = [record for record in found.records if record.node != node]
     parts.holdings.load(own, imported)
+    for dataset in found.failed:
+        if split_dataset(dataset)[0] == node:
+            parts.services.desk.unfinished.note(dataset)
     _log.info("versions_ready", datasets=len(found.records), loaded=len(found.loaded), failed=len(found.failed))
 
 

@@ -1,4 +1,4 @@
-"""Publishes that failed: their last write may have been done, and then the node must come to the head all the same."""
+"""Heads that the node has yet to come to: a failed publish may have moved them, or they could not be read at start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Unfinished:
-    """Datasets of which a publish failed, until the store can answer from their heads."""
+    """Datasets of which a publish failed, or the head was not readable, until the store can answer from the head."""
 
     def __init__(self, restore: Callable[[str], Awaitable[None]]) -> None:
         """Take what makes a dataset's head readable, and lets others know of it; it raises GuotuError if it cannot."""
@@ -24,7 +24,7 @@ class Unfinished:
         self._noted = asyncio.Event()
 
     def note(self, dataset: str) -> None:
-        """Take note of a publish that failed."""
+        """Take note of a dataset."""
         self._datasets.add(dataset)
         self._noted.set()
 

@@ -13,7 +13,7 @@ from demo.mesh import LocalMesh
 from guotu.client import Client, connect
 from guotu.model import errors
 from guotu.model.records import NodeState
-from tests.support.small_mesh import run_guotu
+from tests.support.small_mesh import eventually, run_guotu
 
 
 def write_identity(folder: Path, authority: trustme.CA) -> tuple[Path, Path, Path]:
@@ -47,7 +47,7 @@ def test_mutual_tls(short_root: Path, tmp_path: Path) -> None:
             wait_ready(client)
             with connect(mesh.address("510000"), tls_cert=cert, tls_key=key, tls_ca=ca) as other:
                 wait_ready(other)
-                assert {node.node for node in other.nodes()} >= {"510000"}
+                eventually(lambda: "510000" in {node.node for node in other.nodes()})
         with connect(mesh.address("100000"), timeout=30) as plain, pytest.raises(errors.Unavailable):
             plain.node()
         stranger = write_identity(tmp_path / "theirs", trustme.CA())

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from demo.mesh import LocalMesh
+from sync.manifest import manifest_name
+from sync.signed import manifest_key
 from tests.support.interrupted import MOMENTS, became, begin_publish, entries, wait_for
 from tests.support.plots import NODE, Desk, key
 from tests.support.small_mesh import eventually
 from tests.support.version_mesh import (
     NATION,
+    ask,
     delta_bytes,
     digest_of,
     fetched_bytes,
@@ -88,6 +91,28 @@ def kept_bytes(mesh: LocalMesh, node: str) -> int:
     with suppress(FileNotFoundError):  # it is whole, and has gone to the others
         return max((path.stat().st_size for path in (mesh.data_dir(node) / "partial").glob("*")), default=0)
     return 0
+
+
+def test_a_head_that_cannot_be_read_at_the_start_is_tried_again(desk: Desk) -> None:
+    mesh, old = desk.mesh, digest_of(desk, NODE, 1)
+    with mesh.client(NODE) as client:
+        name = manifest_name(client.manifest(desk.dataset)[0])
+    manifest = mesh.data_dir(NODE) / "objects" / manifest_key(name)
+    mesh.kill(NODE)
+    aside = manifest.rename(desk.folder / "aside.json")
+    manifest.symlink_to(manifest.name)  # a file that cannot be opened
+    mesh.start_node(NODE)
+    words = ("stats", desk.dataset, "--count", "--scope", "self")
+    assert ask(mesh, NODE, *words, code=4)["error"]["reason"] in ("INCOMPLETE_ANSWER", "NOBODY_ANSWERED")
+    manifest.unlink()
+    aside.rename(manifest)
+
+    def answers() -> bool:
+        with mesh.client(NODE) as client:
+            return client.stats(desk.collection, count=True, scope="self", partial=True).completeness.complete
+
+    eventually(answers)
+    assert digest_of(desk, NODE, 1) == old
 
 
 def test_a_replica_killed_in_mid_transfer_goes_on_where_it_was(desk: Desk) -> None:
