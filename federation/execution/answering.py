@@ -99,8 +99,8 @@ class Answering:
         if self.plan.stale_registry:
             notices.append(Notice(STALE_REGISTRY, _STALE_MESSAGE, self.plan.node))
         if not self.plan.steps:
-            message = f"此处不知有人发布过 {self.plan.collection} nobody is known here to have published any of it"
-            notices.append(Notice(NO_DATASET, message, self.plan.node))
+            told = f"所知范围内尚无人发布 {self.plan.collection} nobody in scope is known to have published it"
+            notices.append(Notice(NO_DATASET, told, self.plan.node))
         return notices
 
     def notices(self) -> list[Notice]:
