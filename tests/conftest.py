@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from tests.support.databases import stop_cluster
 _OF_SHELLS = {"FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "GUOTU_NODE", "GUOTU_CONFIG", "GUOTU_DATABASE"}
 for _name in _OF_SHELLS & os.environ.keys():
     del os.environ[_name]
+# What a shell starts in the background, or a CI in its own way, may have Ctrl-C ignored, which programs would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says more about what else the machine does than about what is tested.
 _PLAIN = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # The same examples every time, so that a run that fails tells of what was changed; `search` looks for new ones.
