@@ -2,6 +2,6 @@
 
 import os
 
-# Read once, when gRPC is first used. Without it gRPC works in each process that is forked to start a program, with the
-# threads of before gone: once in some hundred times, where calls are under way, it ends there with a failed check.
+# Read once, when gRPC is first used. PostgreSQL is started as another user, for which Python forks; gRPC would work in
+# the new process, without its threads, and end it with a failed check once in some hundred times.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

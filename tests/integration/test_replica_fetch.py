@@ -43,7 +43,7 @@ class Bench:
         self.bad: list[str] = []
         self.told = 0
         self.begun = asyncio.Event()
-        """A block is here."""
+        """A block's worth is here."""
 
     def fetcher(self, rate: float = 0.0) -> ObjectFetcher:
         """Return a fetcher as after a restart."""
@@ -58,7 +58,7 @@ class Bench:
 
     def _hear(self, count: int) -> None:
         self.told += count
-        if self.told:
+        if self.told >= BLOCK_BYTES:
             self.begun.set()
 
     async def have(self, node: str, data: bytes, sha256: str) -> LocalObjectStore:
@@ -132,7 +132,7 @@ async def test_a_source_killed_in_mid_transfer_is_gone_on_from_at_the_next(bench
     with pytest.raises(Unavailable, match="110000"):
         await work
     kept = bench.told
-    assert 0 < kept < LARGE
+    assert BLOCK_BYTES <= kept < LARGE
     async with bench.holder("120000", data, item.sha256):
         again = bench.fetcher()
         await bench.fetch(again, item)
